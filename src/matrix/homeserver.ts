@@ -1,0 +1,108 @@
+/**
+ * What the bot needs of a homeserver: the Matrix client-server API, narrowed. `client.ts` implements it over
+ * matrix-bot-sdk; tests implement it in memory. Every call rejects with {@link HomeserverError} and nothing else.
+ */
+export interface Homeserver {
+  /** `GET /account/whoami`. */
+  whoami(signal?: AbortSignal): Promise<{ user_id: string; device_id: string }>;
+  /**
+   * `GET /sync`. Every request is made unlike any before (a nonce in its inline filter), because Synapse
+   * repeats a stored answer for two minutes to every token of the device (PROTOCOL D5).
+   */
+  sync(request: { since?: string; timeoutMs: number; signal?: AbortSignal }): Promise<SyncAnswer>;
+  /** `GET /rooms/{room}/messages`, one page, in the order of `dir`. `end` is absent on the last page. */
+  messages(
+    room: string,
+    page: { from?: string; to?: string; dir: 'f' | 'b'; limit?: number },
+  ): Promise<{ chunk: RoomEvent[]; end?: string }>;
+  /** `GET /rooms/{room}/context/{event}?limit=0`: the event and the token just after it, for reading on from it. */
+  context(room: string, event: string): Promise<{ event: RoomEvent; after: string }>;
+  /** `GET /rooms/{room}/event/{event}`. */
+  event(room: string, event: string): Promise<RoomEvent>;
+  /** `PUT /rooms/{room}/send/{type}/{txn}`: a write-once register per (device, txn). Resolves to the event id. */
+  send(room: string, type: string, txn: string, content: object, signal?: AbortSignal): Promise<string>;
+  /** `PUT /rooms/{room}/redact/{event}/{txn}`. */
+  redact(room: string, event: string, txn: string, reason?: string): Promise<string>;
+  /** `GET /rooms/{room}/state`, all current state events. */
+  roomState(room: string): Promise<RoomEvent[]>;
+  /** `PUT /rooms/{room}/state/{type}/{key}`. */
+  setState(room: string, type: string, key: string, content: object): Promise<string>;
+  createRoom(body: CreateRoom): Promise<string>;
+  /** `GET /directory/room/{alias}`; undefined when there is none. */
+  resolveAlias(alias: string): Promise<string | undefined>;
+  /** `POST /join/{room}`; idempotent. */
+  join(room: string): Promise<void>;
+  leave(room: string): Promise<void>;
+  forget(room: string): Promise<void>;
+  invite(room: string, user: string): Promise<void>;
+  joinedRooms(): Promise<string[]>;
+  typing(room: string, on: boolean, timeoutMs: number): Promise<void>;
+  readReceipt(room: string, event: string): Promise<void>;
+}
+
+/** A client event as the client-server API gives it; parsed leniently, `content` is hostile until looked at. */
+export interface RoomEvent {
+  event_id: string;
+  type: string;
+  sender: string;
+  origin_server_ts: number;
+  state_key?: string;
+  content: Record<string, unknown>;
+  unsigned?: Record<string, unknown>;
+}
+
+/** One /sync answer, reduced to what the bot reads. */
+export interface SyncAnswer {
+  next_batch: string;
+  joined: JoinedRoom[];
+  invited: { room: string; state: StrippedState[] }[];
+  left: { room: string; timeline: RoomEvent[] }[];
+}
+
+export interface JoinedRoom {
+  room: string;
+  /** The homeserver left events out before `timeline[0]`; `prevBatch` is where they end. */
+  limited: boolean;
+  prevBatch?: string;
+  timeline: RoomEvent[];
+  /** State that is not in the timeline (initial sync, or changed in the gap). */
+  state: RoomEvent[];
+}
+
+export interface StrippedState {
+  type: string;
+  sender: string;
+  state_key: string;
+  content: Record<string, unknown>;
+}
+
+export interface CreateRoom {
+  name?: string;
+  topic?: string;
+  room_alias_name?: string;
+  preset?: 'private_chat' | 'trusted_private_chat' | 'public_chat';
+  visibility?: 'private' | 'public';
+  invite?: string[];
+  is_direct?: boolean;
+  creation_content?: Record<string, unknown>;
+  initial_state?: { type: string; state_key: string; content: object }[];
+  power_level_content_override?: object;
+}
+
+/**
+ * - `rate-limited`: 429; wait `retryAfterMs`, try again.
+ * - `unreachable`: no answer (refused, reset, deadline, 5xx or a proxy's error page): the request may or may not
+ *   have been carried out; try again with the same transaction id.
+ * - `refused`: the homeserver answered with a Matrix error (4xx); `errcode` says which.
+ * - `aborted`: our own signal ended the request.
+ */
+export class HomeserverError extends Error {
+  constructor(
+    readonly code: 'rate-limited' | 'unreachable' | 'refused' | 'aborted',
+    message: string,
+    readonly detail: { status?: number; errcode?: string; retryAfterMs?: number } = {},
+  ) {
+    super(message);
+    this.name = 'HomeserverError';
+  }
+}

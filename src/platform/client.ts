@@ -1,0 +1,57 @@
+/**
+ * The agent platform, as the bot sees it. Conversation memory lives there and never in our documents (R2).
+ * Every call carries an idempotency key: the same key gives the first call's result, whatever the body (P1).
+ */
+export interface PlatformClient {
+  agents(signal?: AbortSignal): Promise<Agent[]>;
+  createChat(key: string, request: { agent: string; title?: string }, signal?: AbortSignal): Promise<Chat>;
+  /** A context with the same history up to now, or up to the run keyed `before`. */
+  branchChat(key: string, chat: string, request: { before?: string }, signal?: AbortSignal): Promise<Chat>;
+  /** Joins the run of that key, or begins it; events from its start on, then live, ending with `final` or `error`. */
+  sendMessage(key: string, chat: string, request: Prompt, signal?: AbortSignal): AsyncIterable<RunEvent>;
+  cancel(key: string, signal?: AbortSignal): Promise<void>;
+  saveContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
+  loadContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
+  listContexts(chat: string, signal?: AbortSignal): Promise<{ name: string; saved_at: number }[]>;
+}
+
+export interface Agent {
+  id: string;
+  name: string;
+  description: string;
+  isDefault: boolean;
+}
+
+/** `agent` is what the first call of the key asked for, which may differ from this call's (P1). */
+export interface Chat {
+  platform_chat_id: string;
+  agent: string;
+}
+
+export interface Prompt {
+  text: string;
+  /** mxid of the person. */
+  user: string;
+}
+
+export type RunEvent =
+  | { type: 'delta'; text: string }
+  | { type: 'approval'; id: string; question: string }
+  | { type: 'final'; text: string }
+  | { type: 'error'; code: string; message: string };
+
+/**
+ * - `unreachable`: no answer, 5xx, or cut in the stream: ask again under the same key (an outage, no attempt: C2).
+ * - `refused`: the platform answered 4xx; asking again will not help.
+ * - `aborted`: our own signal.
+ */
+export class PlatformError extends Error {
+  constructor(
+    readonly code: 'unreachable' | 'refused' | 'aborted',
+    message: string,
+    readonly status?: number,
+  ) {
+    super(message);
+    this.name = 'PlatformError';
+  }
+}
