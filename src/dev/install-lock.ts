@@ -1,0 +1,62 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { DevError } from './errors.js';
+
+/**
+ * Holds a lock file that carries our pid; one whose holder is gone is taken over. Resolves to its release.
+ * Errors: {@link DevError} `install-failed` when another process holds it longer than `deadlineMs`.
+ */
+export async function holdInstall(
+  file: string,
+  { deadlineMs, onWait, signal }: { deadlineMs: number; onWait: () => void; signal?: AbortSignal },
+): Promise<() => Promise<void>> {
+  const until = performance.now() + deadlineMs;
+  let waited = false;
+  for (;;) {
+    if (await create(file)) return () => rm(file, { force: true });
+    const holder = Number(await read(file));
+    if (!isAlive(holder)) {
+      await rm(file, { force: true });
+      continue;
+    }
+    if (!waited) onWait();
+    waited = true;
+    if (performance.now() > until) {
+      throw new DevError(
+        'install-failed',
+        `Process ${holder} has held ${file} too long; end it or remove the file`,
+      );
+    }
+    await pause(250, undefined, signal && { signal });
+  }
+}
+
+async function create(file: string): Promise<boolean> {
+  try {
+    await writeFile(file, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it lives, as another user.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests that talk to a real homeserver or start processes: one file at a time, with one Synapse for all of them. */
+const wholeSystem = ['test/e2e/**/*.test.ts', 'test/world/**/*.test.ts', 'test/dev/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: wholeSystem,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'world',
+          include: wholeSystem,
+          globalSetup: ['test/world/global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
