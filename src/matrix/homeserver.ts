@@ -14,30 +14,31 @@ export interface Homeserver {
   messages(
     room: string,
     page: { from?: string; to?: string; dir: 'f' | 'b'; limit?: number },
+    signal?: AbortSignal,
   ): Promise<{ chunk: RoomEvent[]; end?: string }>;
   /** `GET /rooms/{room}/context/{event}?limit=0`: the event and the token just after it, for reading on from it. */
-  context(room: string, event: string): Promise<{ event: RoomEvent; after: string }>;
+  context(room: string, event: string, signal?: AbortSignal): Promise<{ event: RoomEvent; after: string }>;
   /** `GET /rooms/{room}/event/{event}`. */
-  event(room: string, event: string): Promise<RoomEvent>;
+  event(room: string, event: string, signal?: AbortSignal): Promise<RoomEvent>;
   /** `PUT /rooms/{room}/send/{type}/{txn}`: a write-once register per (device, txn). Resolves to the event id. */
   send(room: string, type: string, txn: string, content: object, signal?: AbortSignal): Promise<string>;
   /** `PUT /rooms/{room}/redact/{event}/{txn}`. */
-  redact(room: string, event: string, txn: string, reason?: string): Promise<string>;
+  redact(room: string, event: string, txn: string, reason?: string, signal?: AbortSignal): Promise<string>;
   /** `GET /rooms/{room}/state`, all current state events. */
-  roomState(room: string): Promise<RoomEvent[]>;
+  roomState(room: string, signal?: AbortSignal): Promise<RoomEvent[]>;
   /** `PUT /rooms/{room}/state/{type}/{key}`. */
-  setState(room: string, type: string, key: string, content: object): Promise<string>;
-  createRoom(body: CreateRoom): Promise<string>;
+  setState(room: string, type: string, key: string, content: object, signal?: AbortSignal): Promise<string>;
+  createRoom(body: CreateRoom, signal?: AbortSignal): Promise<string>;
   /** `GET /directory/room/{alias}`; undefined when there is none. */
-  resolveAlias(alias: string): Promise<string | undefined>;
+  resolveAlias(alias: string, signal?: AbortSignal): Promise<string | undefined>;
   /** `POST /join/{room}`; idempotent. */
-  join(room: string): Promise<void>;
-  leave(room: string): Promise<void>;
-  forget(room: string): Promise<void>;
-  invite(room: string, user: string): Promise<void>;
-  joinedRooms(): Promise<string[]>;
-  typing(room: string, on: boolean, timeoutMs: number): Promise<void>;
-  readReceipt(room: string, event: string): Promise<void>;
+  join(room: string, signal?: AbortSignal): Promise<void>;
+  leave(room: string, signal?: AbortSignal): Promise<void>;
+  forget(room: string, signal?: AbortSignal): Promise<void>;
+  invite(room: string, user: string, signal?: AbortSignal): Promise<void>;
+  joinedRooms(signal?: AbortSignal): Promise<string[]>;
+  typing(room: string, on: boolean, timeoutMs: number, signal?: AbortSignal): Promise<void>;
+  readReceipt(room: string, event: string, signal?: AbortSignal): Promise<void>;
 }
 
 /** A client event as the client-server API gives it; parsed leniently, `content` is hostile until looked at. */

@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import type { Log } from '../telemetry/log.js';
+import type { Clock } from '../time/clock.js';
+import * as answers from './answers.js';
+import { type Homeserver, HomeserverError } from './homeserver.js';
+import { type ApiRequest, openApi } from './transport.js';
+
+export interface HomeserverOptions {
+  /** Base URL, such as `https://matrix.example.org`. */
+  url: string;
+  accessToken: string;
+  log: Log;
+  clock: Clock;
+  /** Milliseconds that one request may take (a long poll: beyond its own timeout). */
+  deadlineMs: number;
+  /** Counts malformed items that were dropped from an answer. */
+  onDropped?: (count: number) => void;
+}
+
+/** A first /sync over many rooms takes a homeserver long to put together. */
+const firstSyncMs = 180_000;
+const pageSize = 100;
+
+/**
+ * The homeserver over HTTP, through matrix-bot-sdk. Opening asks nothing; the first call does.
+ * Answers are parsed leniently: a malformed event in a list is dropped, counted and logged, an answer that is
+ * no Matrix answer at all is `unreachable`.
+ */
+export function openHomeserver(options: HomeserverOptions): Homeserver {
+  const { log, clock, deadlineMs } = options;
+  const api = openApi(options.url, options.accessToken, clock);
+  const onDropped = (count: number) => {
+    options.onDropped?.(count);
+    log.warn({ count }, 'dropped malformed items of a homeserver answer');
+  };
+  const nonces = nonceSource();
+
+  type Extra = Partial<Pick<ApiRequest, 'query' | 'body' | 'signal' | 'deadlineMs'>>;
+  const call = <T>(
+    method: ApiRequest['method'],
+    path: string,
+    parse: (body: unknown) => T,
+    extra: Extra = {},
+  ) => api({ deadlineMs, ...extra, method, path: `/_matrix/client/v3${path}` }, parse);
+  const nothing = () => undefined;
+  const eventId = (body: unknown) => answers.eventIdBody.parse(body).event_id;
+
+  const whoami = (signal?: AbortSignal) =>
+    call('GET', '/account/whoami', (body) => answers.whoamiBody.parse(body), { signal });
+  let self: string | undefined;
+  const ownUser = async (signal?: AbortSignal) => (self ??= (await whoami(signal)).user_id);
+
+  return {
+    whoami,
+
+    sync: ({ since, timeoutMs, signal }) =>
+      call('GET', '/sync', (body) => answers.parseSync(body, onDropped), {
+        query: { since, timeout: timeoutMs, filter: syncFilter(nonces()) },
+        deadlineMs: timeoutMs + (since === undefined ? Math.max(firstSyncMs, deadlineMs) : deadlineMs),
+        signal,
+      }),
+
+    messages: (room, { from, to, dir, limit = pageSize }, signal) =>
+      call('GET', `${inRoom(room)}/messages`, (body) => answers.parseMessages(body, onDropped), {
+        query: { from, to, dir, limit },
+        signal,
+      }),
+
+    context: (room, event, signal) =>
+      call(
+        'GET',
+        `${inRoom(room)}/context/${encodeURIComponent(event)}`,
+        (body) => {
+          const { event: found, end } = answers.contextBody.parse(body);
+          return { event: found, after: end };
+        },
+        { query: { limit: 0 }, signal },
+      ),
+
+    event: (room, event, signal) =>
+      call('GET', `${inRoom(room)}/event/${encodeURIComponent(event)}`, answers.parseEvent, { signal }),
+
+    send: (room, type, txn, content, signal) =>
+      call('PUT', `${inRoom(room)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txn)}`, eventId, {
+        body: content,
+        signal,
+      }),
+
+    redact: (room, event, txn, reason, signal) =>
+      call('PUT', `${inRoom(room)}/redact/${encodeURIComponent(event)}/${encodeURIComponent(txn)}`, eventId, {
+        body: reason === undefined ? {} : { reason },
+        signal,
+      }),
+
+    roomState: (room, signal) =>
+      call('GET', `${inRoom(room)}/state`, (body) => answers.parseEvents(body, onDropped), { signal }),
+
+    setState: (room, type, key, content, signal) =>
+      call('PUT', `${inRoom(room)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`, eventId, {
+        body: content,
+        signal,
+      }),
+
+    createRoom: (body, signal) =>
+      call('POST', '/createRoom', (answer) => answers.roomIdBody.parse(answer).room_id, { body, signal }),
+
+    resolveAlias: (alias, signal) =>
+      call(
+        'GET',
+        `/directory/room/${encodeURIComponent(alias)}`,
+        (body) => answers.roomIdBody.parse(body).room_id,
+        { signal },
+      ).catch((error: unknown) => {
+        if (error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 404) {
+          return undefined;
+        }
+        throw error;
+      }),
+
+    join: (room, signal) => call('POST', `/join/${encodeURIComponent(room)}`, nothing, { body: {}, signal }),
+    leave: (room, signal) => call('POST', `${inRoom(room)}/leave`, nothing, { body: {}, signal }),
+    forget: (room, signal) => call('POST', `${inRoom(room)}/forget`, nothing, { body: {}, signal }),
+    invite: (room, user, signal) =>
+      call('POST', `${inRoom(room)}/invite`, nothing, { body: { user_id: user }, signal }),
+    joinedRooms: (signal) =>
+      call('GET', '/joined_rooms', (body) => answers.joinedRoomsBody.parse(body).joined_rooms, { signal }),
+
+    typing: async (room, on, timeoutMs, signal) => {
+      const user = await ownUser(signal);
+      await call('PUT', `${inRoom(room)}/typing/${encodeURIComponent(user)}`, nothing, {
+        body: on ? { typing: true, timeout: timeoutMs } : { typing: false },
+        signal,
+      });
+    },
+
+    readReceipt: (room, event, signal) =>
+      call('POST', `${inRoom(room)}/receipt/m.read/${encodeURIComponent(event)}`, nothing, {
+        body: {},
+        signal,
+      }),
+  };
+}
+
+const inRoom = (room: string) => `/rooms/${encodeURIComponent(room)}`;
+
+/** Unlike any other process's and unlike any before (PROTOCOL D5). */
+function nonceSource(): () => string {
+  const prefix = randomUUID();
+  let count = 0;
+  return () => `${prefix}-${++count}`;
+}
+
+/** What the bot reads, and nothing else. The nonce stands as a sender that cannot exist (RFC 2606 `.invalid`). */
+function syncFilter(nonce: string): object {
+  const none = { not_types: ['*'] };
+  return {
+    presence: none,
+    account_data: none,
+    room: {
+      account_data: none,
+      ephemeral: none,
+      state: { lazy_load_members: true },
+      timeline: { limit: pageSize, not_senders: [`@${nonce}:nonce.invalid`] },
+    },
+  };
+}
