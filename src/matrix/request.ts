@@ -103,7 +103,7 @@ function withQuery(uri: string, qs: RequestParams['qs']): URL {
   for (const [key, value] of Object.entries(qs ?? {})) {
     for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
       if (one === undefined || one === null) continue;
-      url.searchParams.append(key, typeof one === 'object' ? JSON.stringify(one) : String(one));
+      url.searchParams.append(key, typeof one === 'string' ? one : JSON.stringify(one));
     }
   }
   return url;

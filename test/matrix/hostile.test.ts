@@ -60,6 +60,6 @@ test('a __proto__ key in content stays data', () => {
     ),
     () => undefined,
   );
-  expect((event?.content as { admin?: boolean }).admin).toBeUndefined();
+  expect((event?.content as { admin?: boolean } | undefined)?.admin).toBeUndefined();
   expect(({} as { admin?: boolean }).admin).toBeUndefined();
 });
