@@ -1,0 +1,18 @@
+/**
+ * - `newer-schema`: the document was written by a newer version of this software: read-only here.
+ * - `invalid-write`: our own caller gave a kind, key, field or value that the tables do not allow.
+ * - `damaged`: a map of the canonical first bytes is no longer a map (only a broken or hostile peer does that).
+ */
+export class DocumentError extends Error {
+  constructor(
+    readonly code: 'newer-schema' | 'invalid-write' | 'damaged',
+    message: string,
+  ) {
+    super(message);
+    this.name = 'DocumentError';
+  }
+}
+
+/** What a peer's bytes got wrong; counted by whoever reads, never thrown. */
+export type Malformed = 'value' | 'json' | 'size' | 'field' | 'map';
+export type CountMalformed = (what: Malformed) => void;

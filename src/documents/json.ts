@@ -1,0 +1,28 @@
+/** A value that JSON can carry. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Nesting that a field's value may have; more is malformed, so that no peer can exhaust our stack. */
+const MAX_DEPTH = 32;
+
+/** True for plain JSON data: finite numbers, own enumerable properties, no deeper than the limit. */
+export function isJson(value: unknown, depth = MAX_DEPTH): value is Json {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || depth === 0) return false;
+  const values: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return values.every((inner) => isJson(inner, depth - 1));
+}
+
+/**
+ * JSON with the keys of every object sorted by UTF-16 code unit: equal values have equal text on every
+ * replica, so that text may decide ties and equality.
+ */
+export function canonicalJson(value: Json): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${(value as readonly Json[]).map(canonicalJson).join(',')}]`;
+  const object = value as { readonly [key: string]: Json };
+  const members = Object.keys(object)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key] ?? null)}`);
+  return `{${members.join(',')}}`;
+}

@@ -1,0 +1,43 @@
+import { cluster, member } from './cluster.js';
+import { attempt, floor, mark } from './actors.js';
+import { chat, room, user } from './routing.js';
+import type { FieldsOf, FieldTable, KindTable } from './table.js';
+import type { MergeRule } from '../merge/rules.js';
+
+/** Every kind of record, by the name that `read` and `change` take. STATE.md is held to these tables by a test. */
+export const kinds = { cluster, member, user, room, chat, mark, attempt, floor } as const;
+
+export type Kind = keyof typeof kinds;
+export type RecordOf<K extends Kind> = FieldsOf<(typeof kinds)[K]>;
+
+export const kindNames = Object.keys(kinds) as Kind[];
+
+export function tableOf(kind: Kind): KindTable {
+  return kinds[kind];
+}
+
+/** The table of one field, the kind’s open-ended one, or undefined for a field this version does not know. */
+export function fieldTable(kind: Kind, field: string): FieldTable | undefined {
+  const table = tableOf(kind);
+  return Object.hasOwn(table.fields, field) ? table.fields[field] : table.open;
+}
+
+/** A field this version does not know merges as most do: the higher stamp wins. */
+export function ruleOf(kind: Kind): (field: string) => MergeRule {
+  return (field) => fieldTable(kind, field)?.merge ?? 'higherStampWins';
+}
+
+/** The key under which a record stands in its document, as in `matrix_room:!abc:example.org`. */
+export function documentKey(kind: Kind, key: string): string {
+  return tableOf(kind).prefix + key;
+}
+
+const kindByMap = new Map(kindNames.map((kind) => [tableOf(kind).map, kind]));
+
+/** Which record a key of a document’s map is; undefined for maps of later versions and foreign keys. */
+export function recordAt(map: string, docKey: string): { kind: Kind; key: string } | undefined {
+  const kind = kindByMap.get(map);
+  if (kind === undefined) return undefined;
+  const { prefix } = tableOf(kind);
+  return docKey.startsWith(prefix) ? { kind, key: docKey.slice(prefix.length) } : undefined;
+}

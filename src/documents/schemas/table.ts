@@ -1,0 +1,40 @@
+import type { z } from 'zod';
+import type { DocumentKind } from '../ids.js';
+import type { MergeRule } from '../merge/rules.js';
+
+/** One field of the data format: what it may hold, who writes it, how concurrent writes merge, and why so. */
+export interface FieldTable<T extends z.ZodType = z.ZodType> {
+  schema: T;
+  what: string;
+  writer: string;
+  merge: MergeRule;
+  why: string;
+  /**
+   * `choice`: someone asked for this value, so setting the same value again for another cause is written: the
+   * latest wish must win over a concurrent one. `fact`: setting the same value again writes nothing.
+   */
+  kind: 'fact' | 'choice';
+}
+
+/**
+ * Where records of a kind live (PROTOCOL O5): in `cluster`; at the shard of the person who is the key or stands
+ * first in it; at the room's own place; or where the room named first in the key has its place.
+ */
+export type Placement = 'cluster' | 'person' | 'room' | 'with-room';
+
+/** One kind of record: its key in the document is `prefix` followed by the record's own key. */
+export interface KindTable {
+  document: DocumentKind;
+  map: string;
+  prefix: string;
+  key: string;
+  placement: Placement;
+  fields: Readonly<Record<string, FieldTable>>;
+  /** The rule of every field the table does not name; such kinds are keyed by open-ended names. */
+  open?: FieldTable;
+}
+
+/** What a kind's table holds, as a type: every field optional, because any of them may not be known yet. */
+export type FieldsOf<T extends KindTable> = {
+  -readonly [F in keyof T['fields']]?: z.output<T['fields'][F]['schema']>;
+} & (T extends { open: FieldTable<infer S> } ? Record<string, z.output<S>> : unknown);
