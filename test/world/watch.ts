@@ -1,0 +1,86 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { isAnswered, judge, tell, type Case } from './judge.js';
+import type { Person } from './person.js';
+
+interface Watch {
+  name: string;
+  /** Resolves to what went wrong in words, empty when nothing did. */
+  verdict: Promise<string>;
+}
+
+const watches: Watch[] = [];
+
+/** How long a room is watched for messages that should not come, after its last expected answer. */
+export const WATCH_MS = 10_000;
+
+/** Waits until every expected answer stands in its room; rejects with what is still missing or wrong. */
+export async function untilAnswered(
+  reader: Person,
+  { bot, answers }: Case,
+  deadlineMs = 30_000,
+): Promise<void> {
+  const until = performance.now() + deadlineMs;
+  for (const expected of answers) {
+    const left = Math.max(until - performance.now(), 1);
+    const what = `the answer to ${expected.token}`;
+    await reader.until(expected.room, what, (history) => isAnswered(history, bot, expected), left);
+  }
+}
+
+/** Reads the rooms of a case now, and any others given, and judges them. */
+export async function judgeNow(
+  reader: Person,
+  { rooms = [], ...of }: Case & { rooms?: string[] },
+): Promise<string> {
+  const all = new Set([
+    ...rooms,
+    ...of.answers.map((one) => one.room),
+    ...(of.messages ?? []).map((one) => one.room),
+  ]);
+  const histories = new Map<string, Awaited<ReturnType<Person['history']>>>();
+  for (const room of all) histories.set(room, await reader.history(room));
+  const problems = judge(histories, of);
+  return problems.length === 0 ? '' : tell(problems);
+}
+
+/**
+ * Goes on watching while the next tests run: after {@link WATCH_MS} the case is judged, then `release` lets go of the
+ * bot that was watched. The file's `everyRoomIsJudged` test reports it.
+ */
+export function watchInBackground(
+  name: string,
+  reader: Person,
+  of: Case & { rooms?: string[] },
+  release: () => Promise<void>,
+): void {
+  const look = async () => {
+    try {
+      await pause(WATCH_MS);
+      return await judgeNow(reader, of);
+    } catch (error) {
+      return `could not be judged: ${(error as Error).message}`;
+    } finally {
+      await release();
+    }
+  };
+  watches.push({ name, verdict: look() });
+}
+
+/** To be called last in every file that watches rooms: the test that reports what became of them. */
+export function everyRoomIsJudged(): void {
+  test(
+    'nothing doubled, missing or unexplained in any room, 10 s after its last answer',
+    { timeout: 60_000 },
+    settle,
+  );
+  // A filter may have left that test out; what was watched must not go unreported or be left running.
+  afterAll(settle, 60_000);
+}
+
+async function settle(): Promise<void> {
+  const settled = await Promise.all(
+    watches.splice(0).map(async ({ name, verdict }) => ({ name, problems: await verdict })),
+  );
+  expect(settled.filter(({ problems }) => problems !== '')).toEqual([]);
+}
