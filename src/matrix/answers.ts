@@ -19,11 +19,13 @@ const roomEvent: z.ZodType<RoomEvent> = z
     state_key: z.string().optional(),
     content: jsonObject,
     unsigned: jsonObject.optional().catch(undefined),
+    redacts: z.string().optional().catch(undefined),
   })
-  .transform(({ state_key, unsigned, ...event }) => ({
+  .transform(({ state_key, unsigned, redacts, ...event }) => ({
     ...event,
     ...(state_key === undefined ? {} : { state_key }),
     ...(unsigned === undefined ? {} : { unsigned }),
+    ...(redacts === undefined ? {} : { redacts }),
   }));
 
 const strippedState: z.ZodType<StrippedState> = z.object({

@@ -81,6 +81,8 @@ async function completeRoom(
       known: new Set(known.keys()),
     };
     const missed = await readGap(reader, room, gap, signal);
+    // A room just joined comes with events from before `since`: then there is no gap, and `since` lies behind them.
+    if (missed.length === 0) return asGiven;
     return { ...whole, events: [...missed, ...whole.events], prevBatch: since };
   } catch (error) {
     if (!isClosedToUs(error)) throw error;

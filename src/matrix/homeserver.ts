@@ -50,6 +50,8 @@ export interface RoomEvent {
   state_key?: string;
   content: Record<string, unknown>;
   unsigned?: Record<string, unknown>;
+  /** Of an `m.room.redaction`: the event it takes away (room versions before 11; later ones say it in `content`). */
+  redacts?: string;
 }
 
 /** One /sync answer, reduced to what the bot reads. */

@@ -1,0 +1,113 @@
+import { HomeserverError } from '../../src/matrix/homeserver.js';
+
+/** One request as the simulated homeserver got it. */
+export interface SimulatedRequest {
+  /** The name of the client that sent it. */
+  client: string;
+  user: string;
+  device: string;
+  /** The method of `Homeserver`, such as `send` or `sync`. */
+  call: string;
+  room?: string;
+  type?: string;
+  txn?: string;
+  content?: Record<string, unknown>;
+}
+
+export type Match = (request: SimulatedRequest) => boolean;
+
+/**
+ * `before`: it has arrived and is not applied. `after`: it is applied and its answer is not on the way yet.
+ * `middle` (createRoom only): alias and room exist, its events do not.
+ */
+export type Stage = 'before' | 'middle' | 'after';
+
+type Verdict = 'release' | 'lose';
+
+/** A request stopped at a stage. One request only: the next that matches passes. */
+export class Hold {
+  /** Resolves when the request is here. */
+  readonly arrived: Promise<SimulatedRequest>;
+  readonly #verdict: Promise<Verdict>;
+  #arrive!: (request: SimulatedRequest) => void;
+  #decide!: (verdict: Verdict) => void;
+  #used = false;
+
+  constructor(
+    readonly match: Match,
+    readonly stage: Stage,
+  ) {
+    this.arrived = new Promise((resolve) => (this.#arrive = resolve));
+    this.#verdict = new Promise((resolve) => (this.#decide = resolve));
+  }
+
+  get used(): boolean {
+    return this.#used;
+  }
+
+  /** It goes on. The sender may have given up meanwhile: then it is applied all the same, and late. */
+  release(): void {
+    this.#decide('release');
+  }
+
+  /** At `before`: never applied. At `after`: applied, and the answer is lost. The sender sees `unreachable`. */
+  drop(): void {
+    this.#decide('lose');
+  }
+
+  /** Same as {@link drop}, for a hold at `after`: what is lost is the answer. */
+  lose(): void {
+    this.drop();
+  }
+
+  take(request: SimulatedRequest): Promise<Verdict> {
+    this.#used = true;
+    this.#arrive(request);
+    return this.#verdict;
+  }
+}
+
+interface Refusal {
+  match: Match;
+  error: HomeserverError;
+  left: number;
+}
+
+/** What tests do to requests on their way. */
+export class Faults {
+  readonly #holds: Hold[] = [];
+  readonly #refusals: Refusal[] = [];
+
+  hold(match: Match, stage: Stage): Hold {
+    const hold = new Hold(match, stage);
+    this.#holds.push(hold);
+    return hold;
+  }
+
+  /** The next `times` matching requests are answered 429 or 502 and not applied. */
+  refuse(match: Match, status: 429 | 502, times = 1, retryAfterMs?: number): void {
+    const detail = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    const code = status === 429 ? 'rate-limited' : 'unreachable';
+    this.#refusals.push({
+      match,
+      error: new HomeserverError(code, `simulated ${status}`, detail),
+      left: times,
+    });
+  }
+
+  refusalOf(request: SimulatedRequest): HomeserverError | undefined {
+    const refusal = this.#refusals.find((one) => one.left > 0 && one.match(request));
+    if (!refusal) return undefined;
+    refusal.left -= 1;
+    return refusal.error;
+  }
+
+  /** Waits where a test holds this request; rejects as `unreachable` when it is dropped there. */
+  async pass(request: SimulatedRequest, stage: Stage): Promise<void> {
+    const hold = this.#holds.find((one) => !one.used && one.stage === stage && one.match(request));
+    if (!hold) return;
+    if ((await hold.take(request)) === 'lose') {
+      throw new HomeserverError('unreachable', `simulated loss ${stage} ${request.call}`);
+    }
+  }
+}
