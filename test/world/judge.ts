@@ -18,8 +18,8 @@ export interface ExpectedAnswer {
 export interface ExpectedMessage {
   room: string;
   text: RegExp;
-  /** How many of them; default 1. */
-  times?: number;
+  /** How many of them; default 1. A courtesy may come or not, but only once. */
+  times?: number | 'at most once';
 }
 
 export interface Problem {
@@ -87,8 +87,8 @@ function judgeAnswer(expected: ExpectedAnswer, found: SeenMessage[]): Problem | 
 
 function judgeMessage(expected: ExpectedMessage, found: SeenMessage[]): Problem | undefined {
   const { room, times = 1 } = expected;
-  if (found.length === times) return undefined;
-  const kind = found.length < times ? 'missing' : 'doubled';
+  if (found.length === times || (times === 'at most once' && found.length <= 1)) return undefined;
+  const kind = times !== 'at most once' && found.length < times ? 'missing' : 'doubled';
   return {
     kind,
     room,

@@ -12,7 +12,7 @@ interface Watch {
 const watches: Watch[] = [];
 
 /** How long a room is watched for messages that should not come, after its last expected answer. */
-export const WATCH_MS = 10_000;
+const WATCH_MS = 10_000;
 
 /** Waits until every expected answer stands in its room; rejects with what is still missing or wrong. */
 export async function untilAnswered(
@@ -45,19 +45,18 @@ export async function judgeNow(
 }
 
 /**
- * Goes on watching while the next tests run: after {@link WATCH_MS} the case is judged, then `release` lets go of the
- * bot that was watched. The file's `everyRoomIsJudged` test reports it.
+ * Goes on watching while the next tests run: after {@link WATCH_MS} `problems` says what is wrong (nothing: an empty
+ * text), then `release` lets go of the bot that was watched. The file's `everyRoomIsJudged` test reports it.
  */
 export function watchInBackground(
   name: string,
-  reader: Person,
-  of: Case & { rooms?: string[] },
+  problems: () => Promise<string>,
   release: () => Promise<void>,
 ): void {
   const look = async () => {
     try {
       await pause(WATCH_MS);
-      return await judgeNow(reader, of);
+      return await problems();
     } catch (error) {
       return `could not be judged: ${(error as Error).message}`;
     } finally {
