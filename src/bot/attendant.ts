@@ -1,0 +1,263 @@
+import { type Answer, freeze } from '../delivery/answer.js';
+import { nextAct, owed } from '../delivery/decide.js';
+import { HomeserverError } from '../matrix/homeserver.js';
+import type { Fence } from '../routing/fence.js';
+import type { Log } from '../telemetry/log.js';
+import { type Clock, sleep } from '../time/clock.js';
+import { type Attempts, MOST_ATTEMPTS } from './attempts.js';
+import type { Copies } from './copies.js';
+import type { JournalEntry } from './journal.js';
+import { type Outbox, Stale } from './outbox.js';
+import type { Records } from './records.js';
+import type { SettleReason, Source } from './source.js';
+import { Streamer } from './streamer.js';
+
+/** How the surface ends its work on a source: a text to deliver, or nothing to say. */
+export type Outcome = { answer: Answer } | { settle: SettleReason };
+
+export interface WorkContext {
+  signal: AbortSignal;
+  /** The text so far, for the placeholder's edits. */
+  progress(text: string): void;
+}
+
+/** The room, as the attendant reads it. */
+export interface Timeline {
+  /** Resolves when a /sync asked for after this call has been taken in (PROTOCOL D5). */
+  catchUp(signal: AbortSignal): Promise<void>;
+  /** Reads the room from the source on and rebuilds the source's events. */
+  readSource(source: Source, signal: AbortSignal): Promise<void>;
+  /** True if that event of ours is redacted now. */
+  redacted(room: string, event: string): Promise<boolean>;
+}
+
+export interface AttendantDeps {
+  clock: Clock;
+  log: Log;
+  records: Records;
+  outbox: Outbox;
+  copies: Copies;
+  attempts: Attempts;
+  journal: { append(entries: JournalEntry[]): Promise<void> };
+  timeline: Timeline;
+  fence: Fence;
+  work: (source: Source, context: WorkContext) => Promise<Outcome>;
+  /** Everything before it in its room is settled. */
+  floorFree: (source: Source) => boolean;
+  /** Ms without an answer after which the placeholder is sent; Infinity: never. */
+  placeholderAfterMs: number;
+}
+
+/** A homeserver forgets a transaction id after 24 h; a step that may be half as old looks into the room (D5). */
+const LOOK_BACK_MS = 12 * 3600_000;
+const ECHO_MS = 500;
+const BACKOFF_MS = { first: 200, most: 5000 };
+
+/**
+ * Brings one source from its turn to its settled mark: catches up, obtains a text, freezes it, sends what
+ * {@link nextAct} says, reads what won, and so on until the room shows one text, whole. Every wait ends with the
+ * signal; every error either ends the source for a reason of PROTOCOL C1 or is tried again after a pause.
+ */
+export class Attendant {
+  constructor(private readonly deps: AttendantDeps) {}
+
+  async attend(source: Source, signal: AbortSignal): Promise<void> {
+    let pause = BACKOFF_MS.first;
+    while (!signal.aborted) {
+      try {
+        if (await this.step(source, signal)) return;
+        pause = BACKOFF_MS.first;
+      } catch (error) {
+        if (signal.aborted) return;
+        const again = await this.recover(source, error, pause, signal);
+        if (!again) return;
+        pause = Math.min(pause * 2, BACKOFF_MS.most);
+      }
+    }
+  }
+
+  /** One look and one act; true when the source is settled and nothing is owed. */
+  private async step(source: Source, signal: AbortSignal): Promise<boolean> {
+    await this.readUpToNow(source, signal);
+    const act = nextAct(source.view(), source.held);
+    switch (act.act) {
+      case 'settle':
+        await this.settle(source, act.reason, act.event);
+        return true;
+      case 'obtain':
+        if (source.settled !== undefined) return true;
+        return this.obtain(source, act.round, signal);
+      default: {
+        const event = await this.deps.outbox.act(source, act, signal);
+        if (act.act === 'redact') source.redact(act.event);
+        else await this.readWhatWon(source, event, signal);
+        return false;
+      }
+    }
+  }
+
+  /** D5: after start, thaw or takeover nothing is sent before the room was read up to a /sync asked for now. */
+  private async readUpToNow(source: Source, signal: AbortSignal): Promise<void> {
+    const { fence, timeline, clock } = this.deps;
+    if (source.stale || fence.raised()) {
+      const mark = fence.mark();
+      await timeline.catchUp(signal);
+      fence.lower(mark);
+      source.stale = false;
+    }
+    if (!source.whole || clock.monotonic() - source.readAt > LOOK_BACK_MS) {
+      await timeline.readSource(source, signal);
+      source.readAt = clock.monotonic();
+    }
+  }
+
+  /** D2: what stands under the step is what the timeline shows, not what we sent. The echo in /sync tells, else a
+   * /sync asked for, else the room from the source on; an event found redacted settles the source. */
+  private async readWhatWon(source: Source, event: string, signal: AbortSignal): Promise<void> {
+    const { timeline, clock } = this.deps;
+    const echo = AbortSignal.any([signal, deadline(clock, ECHO_MS)]);
+    while (!source.knows(event) && !echo.aborted) await source.changed(echo);
+    if (source.knows(event)) return;
+    await timeline.catchUp(signal);
+    if (source.knows(event)) return;
+    await timeline.readSource(source, signal);
+    if (source.knows(event)) return;
+    if (!(await timeline.redacted(source.ref.room, event))) {
+      throw new HomeserverError('unreachable', `event ${event} is not in the room's timeline yet`);
+    }
+    await this.settle(source, 'redacted', event);
+  }
+
+  /** Gets a text from the peers, else from the surface; freezes it. True when there is nothing to say. */
+  private async obtain(source: Source, round: string | undefined, signal: AbortSignal): Promise<boolean> {
+    if (source.dropped && source.view().anchor === undefined) return this.end(source, 'dropped');
+    if (await this.askPeers(source, round)) return false;
+    const outcome = await this.run(source, signal);
+    if (outcome === undefined) return false;
+    if ('settle' in outcome) return this.end(source, outcome.settle);
+    await this.freeze(source, outcome.answer);
+    return false;
+  }
+
+  private async end(source: Source, reason: SettleReason): Promise<boolean> {
+    await this.settle(source, reason, undefined);
+    return true;
+  }
+
+  /** D3: who takes over asks the peers before the agent; one that settled it makes us read the room again.
+   * True when that changed what is known. */
+  private async askPeers(source: Source, round: string | undefined): Promise<boolean> {
+    const asked = round ?? '';
+    if (source.asked === asked || (round === undefined && !source.takenOver)) return false;
+    source.asked = asked;
+    const told = await this.deps.copies.ask(source.id);
+    for (const answer of told.answers) source.hold(answer);
+    if (told.settled) {
+      source.stale = true;
+      source.whole = false;
+    }
+    return told.settled || told.answers.length > 0;
+  }
+
+  /** Runs the surface's work under a durable attempt, until it ends or the room or a peer brings a text first. */
+  private async run(source: Source, signal: AbortSignal): Promise<Outcome | undefined> {
+    const { attempts, work, outbox, clock } = this.deps;
+    if (attempts.spent(source.ref) >= MOST_ATTEMPTS) return { answer: gaveUp(source) };
+    source.attempt ??= await attempts.begin(source.ref);
+    const superseded = new AbortController();
+    const running = AbortSignal.any([signal, superseded.signal]);
+    const watching = this.watch(source, superseded, running);
+    const streamer = new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running);
+    try {
+      return await work(source, { signal: running, progress: (text) => streamer.show(text) });
+    } catch (error) {
+      if (superseded.signal.aborted && !signal.aborted) return undefined;
+      throw error;
+    } finally {
+      superseded.abort();
+      await Promise.all([streamer.stop(), watching]);
+    }
+  }
+
+  /** Ends a run as soon as the room or a peer's copy makes another act possible. */
+  private async watch(source: Source, superseded: AbortController, running: AbortSignal): Promise<void> {
+    while (!running.aborted) {
+      await source.changed(running);
+      if (nextAct(source.view(), source.held).act !== 'obtain') superseded.abort();
+    }
+  }
+
+  /** D4: frozen in the journal, then offered to the peers, before the first final send. */
+  private async freeze(source: Source, answer: Answer): Promise<void> {
+    await this.deps.journal.append([{ t: 'frozen', source: source.id, answer }]);
+    await this.deps.copies.offer(source.id, answer);
+    source.hold(answer);
+  }
+
+  /** C1, A1: the mark is durable before the journal entry goes; what is owed keeps the entry (C3). */
+  private async settle(source: Source, reason: SettleReason, event: string | undefined): Promise<void> {
+    const { records, clock, journal, floorFree } = this.deps;
+    if (!records.marked(source.ref)) {
+      const floor = floorFree(source);
+      await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt: source.attempt });
+    }
+    source.settled ??= reason;
+    source.settledAt ??= clock.monotonic();
+    if (!owed(source.view())) await journal.append([{ t: 'settled', source: source.id }]);
+  }
+
+  /** True: try again. An outage is waited out and counts as no attempt (C2). */
+  private async recover(source: Source, error: unknown, pause: number, signal: AbortSignal): Promise<boolean> {
+    const { log, clock } = this.deps;
+    if (error instanceof Stale) return true;
+    if (error instanceof HomeserverError) {
+      if (error.code === 'refused' && isForbidden(error)) return !(await this.end(source, 'forbidden'));
+      if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
+      if (error.code !== 'refused' || error.detail.status === 401) {
+        source.stale = true;
+        await sleep(clock, error.detail.retryAfterMs ?? pause, signal).catch(ignoreAbort(signal));
+        return true;
+      }
+    }
+    log.error({ source: source.id, room: source.ref.room, error: describe(error) }, 'work on a source failed');
+    await this.failed(source);
+    if (this.deps.attempts.spent(source.ref) > MOST_ATTEMPTS) return !(await this.end(source, 'forbidden'));
+    await sleep(clock, pause, signal).catch(ignoreAbort(signal));
+    return true;
+  }
+
+  private async failed(source: Source): Promise<void> {
+    const attempt = source.attempt ?? (await this.deps.attempts.begin(source.ref));
+    source.attempt = undefined;
+    await this.deps.attempts.end(source.ref, attempt, 'failed');
+  }
+
+  /** D3: a part refused for good ends the source with an error edit. */
+  private async tooLarge(source: Source): Promise<boolean> {
+    source.held.splice(0);
+    await this.freeze(source, freeze('m.notice', ['The answer was too large for this homeserver.']));
+    return true;
+  }
+}
+
+function gaveUp(source: Source): Answer {
+  const reference = source.id.slice(1, 9);
+  return freeze('m.notice', [`I could not answer this one: it failed ${MOST_ATTEMPTS} times (reference ${reference}).`]);
+}
+
+const isForbidden = (error: HomeserverError) => error.detail.status === 403 || error.detail.status === 404;
+
+function deadline(clock: Clock, ms: number): AbortSignal {
+  const controller = new AbortController();
+  clock.after(ms, () => controller.abort());
+  return controller.signal;
+}
+
+/** The loop that waits looks at the signal itself; any other rejection goes on. */
+function ignoreAbort(signal: AbortSignal): (error: unknown) => void {
+  return (error) => {
+    if (!signal.aborted) throw error;
+  };
+}
+
+const describe = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -1,0 +1,231 @@
+import { owed } from '../delivery/decide.js';
+import { type Situation, turn } from '../routing/turn.js';
+import type { Log } from '../telemetry/log.js';
+import type { Cancel, Clock } from '../time/clock.js';
+import type { Attendant } from './attendant.js';
+import type { Presence } from './presence.js';
+import type { Records } from './records.js';
+import { Source, type SourceRef } from './source.js';
+
+export interface EngineDeps {
+  clock: Clock;
+  log: Log;
+  records: Records;
+  presence: () => Presence;
+  attendant: () => Attendant;
+  self: string;
+  /** A relay is in reach. */
+  relay: () => boolean;
+  /** This replica may begin something now (PROTOCOL O1, O7). */
+  mayBegin: () => boolean;
+  leaseMs: number;
+  patienceMs: number;
+  /** Settled without our doing: the journal entry may go. */
+  onSettled: (source: Source) => void;
+}
+
+/** A settled source stays in memory so long, so that a late edit is judged without reading the room again. */
+const KEEP_SETTLED_MS = 120_000;
+const ATTEND_AGAIN_MS = 1000;
+
+/**
+ * The pending buffer and the one decision over it: which source this replica acts on now. Inputs change state and
+ * call {@link evaluate}; it begins what is due and sets one timer for what is due next. In each room one source
+ * at a time, in timeline order; what passes ahead passes (PROTOCOL O6).
+ */
+export class Engine {
+  private readonly sources = new Map<string, Source>();
+  private readonly rooms = new Map<string, Source[]>();
+  private readonly working = new Set<Promise<void>>();
+  private scheduled = false;
+  private timer: Cancel | undefined;
+  private closed = false;
+  epoch = 0;
+
+  constructor(private readonly deps: EngineDeps) {}
+
+  get(id: string): Source | undefined {
+    return this.sources.get(id);
+  }
+
+  all(): Iterable<Source> {
+    return this.sources.values();
+  }
+
+  /** Adds a source behind those of its room; the known one when it is known. */
+  add(ref: SourceRef, read: { whole: boolean; stale: boolean }): Source {
+    const known = this.sources.get(ref.id);
+    if (known !== undefined) return known;
+    const source = new Source(ref, this.deps.clock.monotonic(), read);
+    source.takenOver = read.stale || this.turnOf(source).rank > 0;
+    this.sources.set(ref.id, source);
+    const room = this.rooms.get(ref.room) ?? [];
+    this.rooms.set(ref.room, room);
+    room.push(source);
+    this.evaluate();
+    return source;
+  }
+
+  /** The sources this replica is at work on, for its heartbeats (PROTOCOL O2). */
+  begun(): string[] {
+    return [...this.sources.values()].filter((source) => source.work !== undefined).map((source) => source.id);
+  }
+
+  /** Another replica said that it is at work on it. */
+  progress(id: string): void {
+    const source = this.sources.get(id);
+    if (source === undefined || source.work !== undefined) return;
+    source.lastProgress = this.deps.clock.monotonic();
+    source.takenOver = true;
+  }
+
+  unsettled(): number {
+    return [...this.sources.values()].filter((source) => source.settled === undefined).length;
+  }
+
+  /** Everything before it in its room is settled (PROTOCOL C4). */
+  floorFree(source: Source): boolean {
+    const room = this.rooms.get(source.ref.room) ?? [];
+    return room.slice(0, room.indexOf(source)).every((before) => before.settled !== undefined);
+  }
+
+  /** Looks at everything once more, soon. */
+  evaluate(): void {
+    if (this.scheduled || this.closed) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.look();
+    });
+  }
+
+  /** Ends the work under way; the sources stay unsettled, for whoever takes them over. */
+  async stop(reason: string): Promise<void> {
+    this.closed = true;
+    this.timer?.();
+    for (const source of this.sources.values()) source.work?.abort(new Error(reason));
+    await Promise.all(this.working);
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.working.size > 0) await Promise.all(this.working);
+  }
+
+  private look(): void {
+    if (this.closed) return;
+    let next = Infinity;
+    for (const [room, list] of this.rooms) {
+      this.forget(room, list);
+      for (const source of list) {
+        next = Math.min(next, this.consider(source));
+        if (source.settled === undefined && !source.ahead) break;
+      }
+      for (const source of list) if (source.ahead) next = Math.min(next, this.consider(source));
+    }
+    this.timer?.();
+    this.timer = Number.isFinite(next) ? this.deps.clock.after(Math.max(1, next), () => this.look()) : undefined;
+  }
+
+  /** Begins it if it is due; else the ms until it will be. */
+  private consider(source: Source): number {
+    if (source.work !== undefined) return Infinity;
+    this.noteSettled(source);
+    if (source.settled !== undefined && !this.duty(source)) return Infinity;
+    const { rank, waitMs } = this.turnOf(source);
+    const late = source.settled !== undefined ? this.dutyDelay(source, rank) : 0;
+    const wait = Math.max(waitMs, late, source.notBefore - this.deps.clock.monotonic());
+    if (wait > 0) return wait;
+    if (!this.deps.mayBegin()) return Infinity;
+    this.begin(source);
+    return Infinity;
+  }
+
+  private turnOf(source: Source): { rank: number; waitMs: number } {
+    const { clock, self, records, leaseMs, patienceMs } = this.deps;
+    const members = new Set(records.members()).add(self);
+    const situation: Situation = {
+      self,
+      members: [...members],
+      peers: this.deps.presence().states(),
+      relay: this.deps.relay(),
+      now: clock.monotonic(),
+      leaseMs,
+      patienceMs,
+    };
+    return turn(situation, {
+      source: source.id,
+      shard: records.state.shardOf(source.ref.room, source.ref.sender),
+      seenAt: source.seenAt,
+      lastProgress: source.lastProgress,
+    });
+  }
+
+  private begin(source: Source): void {
+    const work = new AbortController();
+    source.work = work;
+    if (source.takenOver) {
+      source.stale = true;
+      this.epoch = Math.max(this.epoch, this.deps.presence().highestEpoch()) + 1;
+    }
+    this.deps.presence().speak();
+    const attending = this.deps
+      .attendant()
+      .attend(source, work.signal)
+      .catch((error: unknown) => this.fail(source, error))
+      .finally(() => {
+        source.work = undefined;
+        this.working.delete(attending);
+        this.evaluate();
+      });
+    this.working.add(attending);
+  }
+
+  private fail(source: Source, error: unknown): void {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.deps.log.error({ source: source.id, error: detail }, 'work on a source ended with an error');
+    source.stale = true;
+    source.notBefore = this.deps.clock.monotonic() + ATTEND_AGAIN_MS;
+  }
+
+  /** What the room shows settles it here, whoever brought it there. */
+  private noteSettled(source: Source): void {
+    if (source.settled !== undefined) return;
+    const view = source.view();
+    if (view.accepted === undefined && !(view.anchorRedacted && source.whole)) {
+      if (!this.marked(source)) return;
+    }
+    source.settled = view.anchorRedacted ? 'redacted' : 'answered';
+    source.settledAt = this.deps.clock.monotonic();
+    if (!owed(view)) this.deps.onSettled(source);
+  }
+
+  /** Still to be done although it is settled: a repair, a redaction (D3, D7, D10), or the mark. */
+  private duty(source: Source): boolean {
+    return owed(source.view()) || !source.whole || !this.marked(source);
+  }
+
+  private marked(source: Source): boolean {
+    source.marked ||= this.deps.records.marked(source.ref);
+    return source.marked;
+  }
+
+  /** Who settled it writes the mark; the others do when it has not come. */
+  private dutyDelay(source: Source, rank: number): number {
+    const due = (source.settledAt ?? 0) + (rank + 1) * this.deps.patienceMs;
+    return owed(source.view()) && rank === 0 ? 0 : due - this.deps.clock.monotonic();
+  }
+
+  private forget(room: string, list: Source[]): void {
+    const old = this.deps.clock.monotonic() - KEEP_SETTLED_MS;
+    const kept = list.filter((source) => {
+      const done = source.settled !== undefined && source.work === undefined && (source.settledAt ?? 0) < old;
+      if (!done || this.duty(source)) return true;
+      this.sources.delete(source.id);
+      return false;
+    });
+    if (kept.length === list.length) return;
+    if (kept.length === 0) this.rooms.delete(room);
+    else this.rooms.set(room, kept);
+  }
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import type { Answer } from '../delivery/answer.js';
+import type { SourceRef } from './source.js';
+
+const sourceRef = z.object({
+  id: z.string(),
+  room: z.string(),
+  sender: z.string(),
+  ts: z.number(),
+  kind: z.enum(['message', 'invite', 'encrypted', 'greeting']),
+});
+
+const answer = z.object({ kind: z.enum(['m.text', 'm.notice']), parts: z.array(z.string()).min(1), hash: z.string() });
+
+/**
+ * The replica's own journal: its sync position, the sources it knows and has not seen settled, the texts it froze
+ * for them, and the invites it has not taken up. A position may stand only behind sources that stand in the
+ * journal (PROTOCOL C3), so both go in one append.
+ */
+export const journalEntry = z.discriminatedUnion('t', [
+  z.object({ t: z.literal('position'), token: z.string() }),
+  z.object({ t: z.literal('source'), ref: sourceRef }),
+  z.object({ t: z.literal('frozen'), source: z.string(), answer }),
+  z.object({ t: z.literal('settled'), source: z.string() }),
+  z.object({ t: z.literal('invite'), room: z.string(), inviter: z.string() }),
+  z.object({ t: z.literal('joined'), room: z.string() }),
+]);
+
+export type JournalEntry = z.infer<typeof journalEntry>;
+
+export interface JournalState {
+  position: string | undefined;
+  sources: Map<string, { ref: SourceRef; frozen: Answer[] }>;
+  /** Room to inviter. */
+  invites: Map<string, string>;
+}
+
+export const emptyJournal = (): JournalState => ({ position: undefined, sources: new Map(), invites: new Map() });
+
+export function applyJournal(state: JournalState, entry: JournalEntry): void {
+  switch (entry.t) {
+    case 'position':
+      state.position = entry.token;
+      return;
+    case 'source':
+      if (!state.sources.has(entry.ref.id)) state.sources.set(entry.ref.id, { ref: entry.ref, frozen: [] });
+      return;
+    case 'frozen':
+      state.sources.get(entry.source)?.frozen.push(entry.answer);
+      return;
+    case 'settled':
+      state.sources.delete(entry.source);
+      return;
+    case 'invite':
+      state.invites.set(entry.room, entry.inviter);
+      return;
+    case 'joined':
+      state.invites.delete(entry.room);
+      return;
+  }
+}
+
+export function journalSnapshot(state: JournalState): JournalEntry[] {
+  const entries: JournalEntry[] = [];
+  for (const { ref, frozen } of state.sources.values()) {
+    entries.push({ t: 'source', ref });
+    for (const text of frozen) entries.push({ t: 'frozen', source: ref.id, answer: text });
+  }
+  for (const [room, inviter] of state.invites) entries.push({ t: 'invite', room, inviter });
+  if (state.position !== undefined) entries.push({ t: 'position', token: state.position });
+  return entries;
+}

@@ -1,0 +1,167 @@
+import type { Batch, RoomBatch } from '../matrix/batch.js';
+import type { RoomEvent } from '../matrix/homeserver.js';
+import type { ReadBack } from '../matrix/timeline.js';
+import type { Log } from '../telemetry/log.js';
+import type { Engine } from './engine.js';
+import { eventsOf, meaningOf } from './intake.js';
+import type { JournalEntry } from './journal.js';
+import type { Records } from './records.js';
+import type { Source, SourceKind, SourceRef } from './source.js';
+
+export interface ReceiverDeps {
+  log: Log;
+  /** Our own mxid. */
+  self: string;
+  engine: Engine;
+  records: Records;
+  journal: { append(entries: JournalEntry[]): Promise<void>; known(source: string): boolean };
+  readBack: (
+    room: string,
+    options: { from: string; until: (event: RoomEvent) => boolean; limit: number },
+  ) => Promise<ReadBack>;
+  /** The start is over: what comes now is live. */
+  live: () => boolean;
+  ahead: (event: RoomEvent) => boolean;
+  /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
+  onMade: (made: { source: string; person: string; room: string; name?: string }) => void;
+  onInvite: (room: string, inviter: string) => void;
+}
+
+/** A room read back to its floor; more than this in one room since then is not expected, and is said. */
+const MOST_EVENTS_BACK = 100_000;
+
+/**
+ * Takes one batch of /sync in: our own events to the sources they answer, people's events as new sources, and all
+ * that is unsettled into the journal, in one durable append with the new position (PROTOCOL C3).
+ */
+export class Receiver {
+  constructor(private readonly deps: ReceiverDeps) {}
+
+  async take(batch: Batch): Promise<void> {
+    const entries: JournalEntry[] = [];
+    for (const room of batch.rooms) {
+      entries.push(...this.takeRoom(room, await this.missedBefore(room)), { t: 'joined', room: room.room });
+    }
+    for (const { room, state } of batch.invited) {
+      const invite = state.find(
+        (event) => event.type === 'm.room.member' && event.state_key === this.deps.self,
+      );
+      if (invite === undefined) continue;
+      entries.push({ t: 'invite', room, inviter: invite.sender });
+      this.deps.onInvite(room, invite.sender);
+    }
+    for (const { room } of batch.left) entries.push({ t: 'joined', room });
+    await this.deps.journal.append([...entries, { t: 'position', token: batch.nextBatch }]);
+    this.deps.engine.evaluate();
+  }
+
+  /** Reads a source's own events out of a reading from it on, and rebuilds it. */
+  rebuild(source: Source, events: RoomEvent[]): void {
+    const sent = [];
+    for (const event of events) {
+      const meaning = meaningOf(source.ref.room, event, this.deps.self);
+      if (meaning.is === 'sent' && meaning.source === source.id) sent.push(meaning.event);
+      if (event.event_id === source.id) source.event = event;
+    }
+    source.rebuild(sent);
+  }
+
+  /** Takes a room's earlier events in, after genesis fell by a merge (PROTOCOL C5). */
+  async takeEarlier(room: string, events: RoomEvent[]): Promise<void> {
+    const entries = events.flatMap((event) => this.takeEvent(room, event, false));
+    if (entries.length > 0) await this.deps.journal.append(entries);
+  }
+
+  /** C4: on a first sync a room is read back to its floor, or to genesis, not to the end of the answer. */
+  private async missedBefore(room: RoomBatch): Promise<RoomEvent[]> {
+    if (room.filled || room.unreadable || room.prevBatch === undefined) return [];
+    const floor = this.deps.records.floor(room.room);
+    const genesis = this.deps.records.genesis() ?? Infinity;
+    const read = await this.deps.readBack(room.room, {
+      from: room.prevBatch,
+      until: (event) => event.event_id === floor || event.origin_server_ts < genesis,
+      limit: MOST_EVENTS_BACK,
+    });
+    if (read.ended === 'limit') {
+      this.deps.log.error({ room: room.room, limit: MOST_EVENTS_BACK }, 'a room was not read back to its floor');
+    }
+    return read.events;
+  }
+
+  private takeRoom(room: RoomBatch, before: RoomEvent[]): JournalEntry[] {
+    const live = this.deps.live() && room.filled;
+    return [...before, ...eventsOf(room)].flatMap((event) => this.takeEvent(room.room, event, live));
+  }
+
+  private takeEvent(room: string, event: RoomEvent, live: boolean): JournalEntry[] {
+    const meaning = meaningOf(room, event, this.deps.self);
+    switch (meaning.is) {
+      case 'source':
+        return this.takeSource(meaning.ref, meaning.event, live);
+      case 'sent':
+        return this.takeSent(room, meaning, event);
+      case 'redaction':
+        for (const source of this.deps.engine.all()) {
+          if (source.ref.room === room) this.redacted(source, meaning.target);
+        }
+        return [];
+      case 'made':
+        this.deps.onMade(meaning);
+        return [];
+      case 'nothing':
+        return [];
+    }
+  }
+
+  private takeSource(ref: SourceRef, event: RoomEvent, live: boolean): JournalEntry[] {
+    const known = this.deps.engine.get(ref.id);
+    if (known !== undefined) {
+      if (known.ref.kind === 'message') known.event ??= event;
+      return [];
+    }
+    if (ref.ts < (this.deps.records.genesis() ?? 0) || this.deps.records.marked(ref)) return [];
+    const redacted = event.unsigned?.['redacted_because'] !== undefined;
+    const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
+    source.event = event;
+    source.ahead = ref.kind !== 'message' || this.deps.ahead(event);
+    source.dropped = redacted;
+    return [{ t: 'source', ref }];
+  }
+
+  /** An own event of a source that is not in memory reopens the look at it (PROTOCOL D7). */
+  private takeSent(
+    room: string,
+    meaning: { source: string; event: Parameters<Source['append']>[0] },
+    event: RoomEvent,
+  ): JournalEntry[] {
+    const known = this.deps.engine.get(meaning.source);
+    if (known !== undefined) {
+      if (known.append(meaning.event)) this.deps.engine.evaluate();
+      return [];
+    }
+    const ref: SourceRef = {
+      id: meaning.source,
+      room,
+      sender: event.sender,
+      ts: event.origin_server_ts,
+      kind: kindOf(meaning.source),
+    };
+    const settled = this.deps.records.marked(ref);
+    const source = this.deps.engine.add(ref, { whole: false, stale: true });
+    source.ahead = true;
+    if (settled) source.settled = 'answered';
+    source.append(meaning.event);
+    return settled ? [] : [{ t: 'source', ref }];
+  }
+
+  private redacted(source: Source, target: string): void {
+    if (source.id === target) source.dropped = true;
+    else if (!source.redact(target)) return;
+    this.deps.engine.evaluate();
+  }
+}
+
+function kindOf(id: string): SourceKind {
+  if (id.startsWith('onboarding:')) return 'greeting';
+  return id.startsWith('encrypted:') ? 'encrypted' : 'message';
+}

@@ -1,0 +1,154 @@
+import type { SettleReason, SourceRef } from './source.js';
+
+/** A plain record as the node shows it: field names as in the documents, unknown fields included. */
+export type Plain = Readonly<Record<string, unknown>>;
+
+/** One write: some fields of one record. */
+export interface RecordWrite {
+  kind: 'user' | 'room' | 'chat' | 'mark' | 'attempt' | 'floor' | 'cluster';
+  key: string;
+  fields: Record<string, string | number | boolean | null>;
+}
+
+/** What caused a write: a Matrix event id with its origin_server_ts, or a name such as `onboarding:<mxid>`. */
+export interface Cause {
+  id: string;
+  ts?: number;
+}
+
+/** The part of a node that the bot stands on; `openNode()` gives it, schedule tests give one in memory. */
+export interface State {
+  read(kind: RecordWrite['kind'] | 'member', key: string): Plain | undefined;
+  entries(kind: RecordWrite['kind'] | 'member'): Iterable<[string, Plain]>;
+  /** Visible to reads at once; resolves when it is durable on this replica's disk. */
+  change(writes: RecordWrite[], cause: Cause): Promise<void>;
+  /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet) of `sender`. */
+  shardOf(room: string, sender: string): number;
+  onChange(handle: (changed: { kind: string; key: string }) => void): () => void;
+}
+
+export const userKey = (mxid: string) => `matrix_user:${mxid}`;
+export const roomKey = (room: string) => `matrix_room:${room}`;
+export const chatKey = (mxid: string, source: string) => `chat:${mxid}/${source}`;
+const markKey = (source: SourceRef) => `mark:${source.room} ${source.id}`;
+const attemptKey = (source: SourceRef) => `attempt:${source.room} ${source.id}`;
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;
+
+export interface UserRecord {
+  space_id: string | undefined;
+  selected_agent_id: string | undefined;
+}
+
+export interface RoomRecord {
+  room_type: string | undefined;
+  chat_id: string | undefined;
+  display_name: string | undefined;
+  matrix_user_id: string | undefined;
+  space_id: string | undefined;
+  platform_chat_id: string | undefined;
+  agent_id: string | undefined;
+}
+
+/** Typed reading and writing of the records that the bot uses. Values come from peers: a field of a wrong type
+ * reads as absent. */
+export class Records {
+  constructor(readonly state: State) {}
+
+  user(mxid: string): UserRecord | undefined {
+    const found = this.state.read('user', userKey(mxid));
+    if (found === undefined) return undefined;
+    return { space_id: text(found['space_id']), selected_agent_id: text(found['selected_agent_id']) };
+  }
+
+  room(room: string): RoomRecord | undefined {
+    const found = this.state.read('room', roomKey(room));
+    if (found === undefined) return undefined;
+    return {
+      room_type: text(found['room_type']),
+      chat_id: text(found['chat_id']),
+      display_name: text(found['display_name']),
+      matrix_user_id: text(found['matrix_user_id']),
+      space_id: text(found['space_id']),
+      platform_chat_id: text(found['platform_chat_id']),
+      agent_id: text(found['agent_id']),
+    };
+  }
+
+  chatRoom(mxid: string, source: string): string | undefined {
+    return text(this.state.read('chat', chatKey(mxid, source))?.['room_id']);
+  }
+
+  write(writes: RecordWrite[], cause: Cause): Promise<void> {
+    return this.state.change(writes, cause);
+  }
+
+  /** The settled mark of a source, if it stands in this replica's documents. */
+  marked(source: SourceRef): boolean {
+    return this.state.read('mark', markKey(source)) !== undefined;
+  }
+
+  /**
+   * Settled, in one change: the mark, this replica's attempt ended, and, where everything before it in its room is
+   * settled too, the room's floor (PROTOCOL C1, C2, C4).
+   */
+  settle(
+    source: SourceRef,
+    how: { reason: SettleReason; event: string | undefined; at: number; floor: boolean; attempt: string | undefined },
+  ): Promise<void> {
+    const writes: RecordWrite[] = [
+      {
+        kind: 'mark',
+        key: markKey(source),
+        fields: {
+          reason: how.reason,
+          settled_at: how.at,
+          ...(how.event !== undefined && { final_event_id: how.event }),
+        },
+      },
+    ];
+    if (how.attempt !== undefined) {
+      writes.push({ kind: 'attempt', key: attemptKey(source), fields: { [how.attempt]: 'done' } });
+    }
+    if (how.floor) {
+      writes.push({
+        kind: 'floor',
+        key: `floor:${source.room}`,
+        fields: { event_id: source.id, origin_server_ts: source.ts },
+      });
+    }
+    return this.state.change(writes, { id: source.id, ts: source.ts });
+  }
+
+  floor(room: string): string | undefined {
+    return text(this.state.read('floor', `floor:${room}`)?.['event_id']);
+  }
+
+  /** Attempt id to outcome. */
+  attempts(source: SourceRef): Map<string, string> {
+    const found = this.state.read('attempt', attemptKey(source)) ?? {};
+    return new Map(Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+  }
+
+  attempt(source: SourceRef, attempt: string, outcome: 'begun' | 'outage' | 'done' | 'failed'): Promise<void> {
+    return this.state.change(
+      [{ kind: 'attempt', key: attemptKey(source), fields: { [attempt]: outcome } }],
+      { id: source.id, ts: source.ts },
+    );
+  }
+
+  /** History before this instant (ms) is not answered (PROTOCOL C5). */
+  genesis(): number | undefined {
+    const found = this.state.read('cluster', 'cluster')?.['genesis_ts'];
+    return typeof found === 'number' ? found : undefined;
+  }
+
+  members(): string[] {
+    const members: string[] = [];
+    for (const [key, member] of this.state.entries('member')) {
+      if (member['retired'] !== true) members.push(key.replace(/^member:/, ''));
+    }
+    return members;
+  }
+}

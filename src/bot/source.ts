@@ -1,0 +1,151 @@
+import type { Answer } from '../delivery/answer.js';
+import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
+import type { RoomEvent } from '../matrix/homeserver.js';
+
+/**
+ * What an answer is owed for.
+ * - `message`: a prompt or a command; `id` is its event.
+ * - `invite`: the line in a room that we were invited to; `id` is the invite event.
+ * - `encrypted`: the one notice of a room that we cannot read; `id` is `encrypted:<room id>`.
+ * - `greeting`: the hello in a person's first chat room; `id` is `onboarding:<mxid>` (PROTOCOL P4).
+ */
+export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting';
+
+/** What of a source is durable in the journal: no text. */
+export interface SourceRef {
+  id: string;
+  room: string;
+  /** The person; decides the shard where the room has no record yet (PROTOCOL O5). */
+  sender: string;
+  /** origin_server_ts, ms. */
+  ts: number;
+  kind: SourceKind;
+}
+
+export type SettleReason = 'answered' | 'redacted' | 'dropped' | 'forbidden' | 'not-for-us';
+
+/** One source in memory, from its arrival to its settling. */
+export class Source {
+  /** Our events for it, in timeline order. */
+  readonly events: SentEvent[] = [];
+  /** Texts held: own, and copies that peers offered (PROTOCOL D4). */
+  readonly held: Answer[] = [];
+  /** The event itself, where it is one and was read. */
+  event: RoomEvent | undefined;
+  /** Monotonic ms of the last progress beat of another replica. */
+  lastProgress: number | undefined;
+  /** Present while this replica works on it. */
+  work: AbortController | undefined;
+  /** The timeline must be read up to now before anything is sent (PROTOCOL D5). */
+  stale: boolean;
+  /** Everything of it since the source itself has been read. */
+  whole: boolean;
+  /** Monotonic ms when it was last read from the source on, or seen live. */
+  readAt: number;
+  /** Another replica may have begun it: the peers are asked for its text before the agent (PROTOCOL D3). */
+  takenOver = false;
+  /** For which round the peers were asked last ('' for the first). */
+  asked: string | undefined;
+  /** A command that passes ahead of the run before it (PROTOCOL O6). */
+  ahead = false;
+
+  /** Its edits and redaction by the person came before it was begun (PROTOCOL C1). */
+  dropped = false;
+  /** Monotonic ms since when it is settled here. */
+  settledAt: number | undefined;
+  /** Its settled mark was seen in the documents; marks only grow. */
+  marked = false;
+  /** Monotonic ms before which it is not begun again, after its work ended with an error. */
+  notBefore = 0;
+  /** The id of this replica's attempt, while it is begun (PROTOCOL C2). */
+  attempt: string | undefined;
+
+  private end: SettleReason | undefined;
+  private cached: { length: number; view: AnswerView } | undefined;
+  private readonly waiters = new Set<() => void>();
+
+  constructor(
+    readonly ref: SourceRef,
+    /** Monotonic ms since when this replica knows of it. */
+    readonly seenAt: number,
+    read: { whole: boolean; stale: boolean },
+  ) {
+    this.readAt = seenAt;
+    this.whole = read.whole;
+    this.stale = read.stale;
+  }
+
+  get settled(): SettleReason | undefined {
+    return this.end;
+  }
+
+  set settled(reason: SettleReason | undefined) {
+    this.end = reason;
+    this.wake();
+  }
+
+  get id(): string {
+    return this.ref.id;
+  }
+
+  view(): AnswerView {
+    if (this.cached?.length !== this.events.length) {
+      this.cached = { length: this.events.length, view: viewAnswer(this.events) };
+    }
+    return this.cached.view;
+  }
+
+  knows(event: string): boolean {
+    return this.events.some((sent) => sent.id === event);
+  }
+
+  /** Adds an event that was read after all others; false when it is known. */
+  append(event: SentEvent): boolean {
+    if (this.knows(event.id)) return false;
+    this.events.push(event);
+    this.wake();
+    return true;
+  }
+
+  /** Resolves at the next change of what was read or is held, or after `aborted` fires. */
+  changed(aborted: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.waiters.delete(done);
+        aborted.removeEventListener('abort', done);
+        resolve();
+      };
+      this.waiters.add(done);
+      aborted.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  private wake(): void {
+    for (const waiter of [...this.waiters]) waiter();
+  }
+
+  /** Replaces the events by a reading from the source on; what is newer than that reading stays behind it. */
+  rebuild(read: SentEvent[]): void {
+    const ids = new Set(read.map((event) => event.id));
+    const newer = this.events.filter((event) => !ids.has(event.id));
+    this.events.splice(0, this.events.length, ...read, ...newer);
+    this.cached = undefined;
+    this.whole = true;
+    this.wake();
+  }
+
+  redact(event: string): boolean {
+    const found = this.events.find((sent) => sent.id === event);
+    if (found === undefined) return false;
+    found.redacted = true;
+    this.cached = undefined;
+    this.wake();
+    return true;
+  }
+
+  hold(answer: Answer): void {
+    if (this.held.some((known) => known.hash === answer.hash)) return;
+    this.held.push(answer);
+    this.wake();
+  }
+}

@@ -1,0 +1,99 @@
+import type { PlatformClient } from '../../platform/client.js';
+import type { Homeserver } from '../../matrix/homeserver.js';
+import { meaningOf } from '../intake.js';
+import { type Cause, type Records, roomKey, userKey } from '../records.js';
+import type { Agents, Choice } from './agents.js';
+import { roomKey as platformRoomKey } from './platform-key.js';
+import type { MadeRoom, Rooms } from './rooms.js';
+
+export interface BindingDeps {
+  homeserver: Homeserver;
+  records: Records;
+  rooms: Rooms;
+  platform: PlatformClient;
+  agents: Agents;
+  clusterId: string;
+  self: string;
+  /** Finishes a room that a source made: its records come from that source's steps alone (PROTOCOL P3). */
+  finish: (made: MadeRoom, signal: AbortSignal) => Promise<void>;
+}
+
+export interface Bound {
+  platformChat: string;
+  agent: string;
+}
+
+/** Gives every room its own platform context, on first use, one however many replicas do it (REQUIREMENTS R2). */
+export class Binding {
+  constructor(private readonly deps: BindingDeps) {}
+
+  async bind(room: string, person: string, cause: Cause, signal: AbortSignal): Promise<Bound | Extract<Choice, { gone: string }>> {
+    const { records, agents, platform, clusterId } = this.deps;
+    if (records.room(room) === undefined) {
+      const made = await this.madeFor(room);
+      if (made !== undefined) await this.deps.finish(made, signal);
+    }
+    const choice = await agents.choose(room, person, signal);
+    if ('gone' in choice) return choice;
+    const known = records.room(room);
+    if (known?.platform_chat_id !== undefined) {
+      return { platformChat: known.platform_chat_id, agent: choice.agent.id };
+    }
+    const chat = await platform.createChat(platformRoomKey(clusterId, room), { agent: choice.agent.id }, signal);
+    signal.throwIfAborted();
+    await records.write(
+      [
+        {
+          kind: 'room',
+          key: roomKey(room),
+          fields: {
+            room_type: known?.room_type ?? 'invited',
+            matrix_user_id: known?.matrix_user_id ?? person,
+            platform_chat_id: chat.platform_chat_id,
+            agent_id: chat.agent,
+          },
+        },
+      ],
+      cause,
+    );
+    return { platformChat: chat.platform_chat_id, agent: chat.agent };
+  }
+
+  /** The room talks to this agent from now on, in a fresh context, and the person's next rooms do too. */
+  async rebind(
+    room: string,
+    person: string,
+    to: { agent: string; platformChat: string },
+    cause: Cause,
+  ): Promise<void> {
+    const known = this.deps.records.room(room);
+    await this.deps.records.write(
+      [
+        { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } },
+        {
+          kind: 'room',
+          key: roomKey(room),
+          fields: {
+            room_type: known?.room_type ?? 'invited',
+            matrix_user_id: known?.matrix_user_id ?? person,
+            platform_chat_id: to.platformChat,
+            agent_id: to.agent,
+          },
+        },
+      ],
+      cause,
+    );
+  }
+
+  private async madeFor(room: string): Promise<MadeRoom | undefined> {
+    const known = this.deps.rooms.madeFor(room);
+    if (known !== undefined) return known;
+    for (const event of await this.deps.homeserver.roomState(room)) {
+      const meaning = meaningOf(room, event, this.deps.self);
+      if (meaning.is !== 'made') continue;
+      this.deps.rooms.noteMade(meaning);
+      return meaning;
+    }
+    return undefined;
+  }
+}

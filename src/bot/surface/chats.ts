@@ -1,0 +1,92 @@
+import type { PlatformClient } from '../../platform/client.js';
+import { type Cause, chatKey, type Records, roomKey, userKey } from '../records.js';
+import type { Agents, Choice } from './agents.js';
+import { stepKey } from './platform-key.js';
+import type { Rooms } from './rooms.js';
+
+export interface ChatsDeps {
+  records: Records;
+  rooms: Rooms;
+  platform: PlatformClient;
+  agents: Agents;
+}
+
+/** A chat room of a person, with its own context. */
+export interface MadeChat {
+  room: string;
+  chatId: string;
+  name: string;
+}
+
+/**
+ * Chat rooms in a person's space. Every step reads before it writes under (source, step), so that any replica can
+ * take the list up at any boundary: room, ledger, context, records, then what follows from the record.
+ */
+export class Chats {
+  constructor(private readonly deps: ChatsDeps) {}
+
+  async make(
+    cause: Cause,
+    person: string,
+    space: string,
+    wantedName: string | undefined,
+    signal: AbortSignal,
+  ): Promise<MadeChat | Extract<Choice, { gone: string }>> {
+    const { records, rooms, agents, platform } = this.deps;
+    const choice = await agents.choose(undefined, person, signal);
+    if ('gone' in choice) return choice;
+    const { room, number } = await rooms.decide(cause.id, person, space, wantedName, signal);
+    const chatId = `C${number}`;
+    const name = wantedName ?? `Chat ${chatId}`;
+    if (records.room(room)?.platform_chat_id === undefined) {
+      const chat = await platform.createChat(
+        stepKey(cause.id, 'createChat'),
+        { agent: choice.agent.id, title: name },
+        signal,
+      );
+      signal.throwIfAborted();
+      await records.write(
+        [
+          {
+            kind: 'room',
+            key: roomKey(room),
+            fields: {
+              room_type: 'chat',
+              chat_id: chatId,
+              display_name: name,
+              matrix_user_id: person,
+              space_id: space,
+              platform_chat_id: chat.platform_chat_id,
+              agent_id: chat.agent,
+            },
+          },
+          {
+            kind: 'chat',
+            key: chatKey(person, cause.id),
+            fields: { chat_id: chatId, room_id: room, matrix_user_id: person, created_by: cause.id },
+          },
+          {
+            kind: 'user',
+            key: userKey(person),
+            fields: { space_id: space, next_chat_index: this.nextIndex(person, number) },
+          },
+        ],
+        cause,
+      );
+    }
+    await rooms.furnish(room, { name: records.room(room)?.display_name ?? name, space, order: number, person });
+    return { room, chatId, name };
+  }
+
+  /** Derived from the ledger's numbers: one more than the highest known. */
+  private nextIndex(person: string, number: number): number {
+    let highest = number;
+    for (const [key, chat] of this.deps.records.state.entries('chat')) {
+      if (!key.startsWith(`chat:${person}/`)) continue;
+      const known = /^C(\d+)$/.exec(String(chat['chat_id']));
+      if (known !== null) highest = Math.max(highest, Number(known[1]));
+    }
+    return highest + 1;
+  }
+}
+

@@ -1,0 +1,12 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Idempotency keys of the platform (PROTOCOL P1): for a chat that is mapped on first use, (cluster, room); for
+ * everything a source causes, (source, step). Hashed, so that no key carries the cluster id.
+ */
+export const roomKey = (cluster: string, room: string) => hash('room', cluster, room);
+export const stepKey = (source: string, step: string) => hash('step', source, step);
+
+function hash(...parts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+}

@@ -1,0 +1,68 @@
+import { type PlatformClient, PlatformError } from '../../platform/client.js';
+import type { Log } from '../../telemetry/log.js';
+import { type Clock, sleep } from '../../time/clock.js';
+import type { Outcome, WorkContext } from '../attendant.js';
+import type { Source } from '../source.js';
+import type { Binding } from './binding.js';
+import { stepKey } from './platform-key.js';
+import { notice, pickAnAgent, says } from './texts.js';
+
+const AGAIN_MS = { first: 200, most: 5000 };
+
+/**
+ * Calls the platform until it answers: an outage is waited out under the same key, so that the run in progress is
+ * joined and no second one begins (PROTOCOL C2, P1).
+ */
+export async function throughOutages<T>(
+  deps: { clock: Clock; log: Log },
+  signal: AbortSignal,
+  call: () => Promise<T>,
+): Promise<T> {
+  let pause = AGAIN_MS.first;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'unreachable') throw error;
+      deps.log.warn({ error: error.message, againInMs: pause }, 'the platform is out of reach');
+      await sleep(deps.clock, pause, signal);
+      pause = Math.min(pause * 2, AGAIN_MS.most);
+    }
+  }
+}
+
+/** Answers a prompt by a run of the room's agent, in the room's own context. */
+export async function answerPrompt(
+  deps: { clock: Clock; log: Log; platform: PlatformClient; binding: Binding; prefix: string },
+  source: Source,
+  text: string,
+  context: WorkContext,
+): Promise<Outcome> {
+  const { room, sender, ts } = source.ref;
+  const bound = await deps.binding.bind(room, sender, { id: source.id, ts }, context.signal);
+  if ('gone' in bound) return pickAnAgent(bound.gone, bound.agents, deps.prefix);
+  const prompt = { text, user: sender };
+  let shown = '';
+  for await (const event of deps.platform.sendMessage(
+    stepKey(source.id, 'send'),
+    bound.platformChat,
+    prompt,
+    context.signal,
+  )) {
+    switch (event.type) {
+      case 'delta':
+        shown += event.text;
+        context.progress(shown);
+        break;
+      case 'approval':
+        context.progress(`${shown}\n(waits for an approval: ${event.question})`);
+        break;
+      case 'final':
+        return says('m.text', event.text === '' ? '(The agent gave an empty answer.)' : event.text);
+      case 'error':
+        deps.log.warn({ source: source.id, code: event.code }, 'a run ended with an error');
+        return notice(`The agent failed: ${event.message} (reference ${source.id.slice(1, 9)}).`);
+    }
+  }
+  throw new PlatformError('unreachable', 'the run ended without a final event');
+}
