@@ -1,0 +1,103 @@
+import { NetworkAdapter, type Message, type PeerId } from '@automerge/automerge-repo';
+import type { Cancel, Clock } from '../time/clock.js';
+import type { RepoFrame } from './frame.js';
+import { checkRepoFrame, repoFrame } from './repo-message.js';
+
+const readyMs = 1_000;
+
+/** What the adapter asks of the link below it. */
+export interface LinkToRelay {
+  attach(): void;
+  detach(): void;
+  send(frame: RepoFrame): void;
+}
+
+/**
+ * One relay as a replica's Repo sees it: a peer that comes and goes. The Repo may be made before or after the
+ * link is open; sync begins when both are there.
+ */
+export class LinkAdapter extends NetworkAdapter {
+  #relay: PeerId | undefined;
+  #listening = false;
+  #isReady = false;
+  #ready!: () => void;
+  readonly #whenReady = new Promise<void>((resolve) => (this.#ready = resolve));
+  #patience: Cancel | undefined;
+
+  constructor(
+    private readonly link: LinkToRelay,
+    private readonly clock: Clock,
+  ) {
+    super();
+  }
+
+  isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Also resolves when the relay cannot be reached: a look-up then answers from what is here. */
+  whenReady(): Promise<void> {
+    return this.#whenReady;
+  }
+
+  connect(peerId: PeerId): void {
+    this.peerId = peerId;
+    this.#listening = true;
+    if (this.#relay) this.#meet(this.#relay);
+    else this.#patience = this.clock.after(readyMs, () => this.#settle());
+  }
+
+  disconnect(): void {
+    if (!this.#listening) return;
+    const relay = this.#relay;
+    this.#listening = false;
+    this.#patience?.();
+    if (relay) {
+      this.link.detach();
+      this.emit('peer-disconnected', { peerId: relay });
+    }
+    this.emit('close');
+  }
+
+  send(message: Message): void {
+    const frame = repoFrame(message);
+    if (frame && this.#relay) this.link.send(frame);
+  }
+
+  opened(relay: PeerId): void {
+    this.#relay = relay;
+    if (this.#listening) this.#meet(relay);
+  }
+
+  lost(): void {
+    const relay = this.#relay;
+    this.#relay = undefined;
+    if (this.#listening) {
+      this.#settle();
+      if (relay) this.emit('peer-disconnected', { peerId: relay });
+    }
+  }
+
+  /** False: not a message that a Repo may see. */
+  received(frame: RepoFrame): boolean {
+    const message = checkRepoFrame(frame);
+    if (!message) return false;
+    if (this.#listening && this.#relay && this.peerId) {
+      this.emit('message', message.between(this.#relay, this.peerId));
+    }
+    return true;
+  }
+
+  #meet(relay: PeerId): void {
+    // First, so that nothing the relay's Repo says from here on finds nobody listening.
+    this.link.attach();
+    this.emit('peer-candidate', { peerId: relay, peerMetadata: { isEphemeral: true } });
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.#patience?.();
+    this.#isReady = true;
+    this.#ready();
+  }
+}

@@ -1,0 +1,92 @@
+import type { StorageAdapterInterface, StorageKey } from '@automerge/automerge-repo';
+import type { Log } from '../telemetry/log.js';
+import type { Cancel, Clock } from '../time/clock.js';
+
+const retryMs = 1_000;
+
+/**
+ * Storage as the relay's Repo may be given it. A save that fails is kept and tried again, and does not reject:
+ * the Repo saves in the background and leaves a rejection unhandled, which ends the process, and it never
+ * again compacts a document whose save rejected. {@link unsaved} says what may not be called stored meanwhile.
+ */
+export class RetryingStorage implements StorageAdapterInterface {
+  readonly #waiting = new Map<string, { key: StorageKey; data: Uint8Array }>();
+  #retry: Cancel | undefined;
+  #closed = false;
+
+  constructor(
+    private readonly inner: StorageAdapterInterface,
+    private readonly clock: Clock,
+    private readonly log: Log,
+    private readonly failed: () => void,
+  ) {}
+
+  load(key: StorageKey): Promise<Uint8Array | undefined> {
+    return this.inner.load(key);
+  }
+
+  loadRange(prefix: StorageKey): ReturnType<StorageAdapterInterface['loadRange']> {
+    return this.inner.loadRange(prefix);
+  }
+
+  async save(key: StorageKey, data: Uint8Array): Promise<void> {
+    const name = key.join('\0');
+    try {
+      await this.inner.save(key, data);
+      this.#waiting.delete(name);
+    } catch (error) {
+      this.#waiting.set(name, { key, data });
+      this.#report(error, 'The relay could not store a chunk; it is kept in memory and tried again');
+      this.#schedule();
+    }
+  }
+
+  /** A chunk that cannot be removed is superseded by what was saved before, so that it does no harm. */
+  async remove(key: StorageKey): Promise<void> {
+    this.#waiting.delete(key.join('\0'));
+    try {
+      await this.inner.remove(key);
+    } catch (error) {
+      this.#report(error, 'The relay could not remove a superseded chunk');
+    }
+  }
+
+  async removeRange(prefix: StorageKey): Promise<void> {
+    try {
+      await this.inner.removeRange(prefix);
+    } catch (error) {
+      this.#report(error, 'The relay could not remove superseded chunks');
+    }
+  }
+
+  /** Some chunk of this document is in memory only. */
+  unsaved(documentId: string): boolean {
+    for (const { key } of this.#waiting.values()) if (key[0] === documentId) return true;
+    return false;
+  }
+
+  /** Tries what is waiting once more; resolves to the number of chunks that stay unsaved. */
+  async close(): Promise<number> {
+    this.#closed = true;
+    this.#retry?.();
+    await this.#saveAgain();
+    return this.#waiting.size;
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#retry ??= this.clock.after(retryMs, () => {
+      this.#retry = undefined;
+      void this.#saveAgain();
+    });
+  }
+
+  async #saveAgain(): Promise<void> {
+    for (const { key, data } of this.#waiting.values()) await this.save(key, data);
+  }
+
+  #report(error: unknown, message: string): void {
+    this.failed();
+    this.log.error({ error: error instanceof Error ? error.message : String(error) }, message);
+  }
+}
