@@ -1,0 +1,88 @@
+/**
+ * `npm test`: builds, then runs every test, the quick ones first, and ends with one line over all of them:
+ * `N passed, N failed` (and `, N skipped`). Arguments go on to vitest, as filters or options.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const filters = process.argv.slice(2);
+const scratch = await mkdtemp(join(tmpdir(), 'understudy-test-run-'));
+let current;
+let interrupted = false;
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    interrupted = true;
+    // On a terminal Ctrl-C reaches the child as well; asked twice, vitest ends at once.
+    current?.kill(signal);
+  });
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+try {
+  if ((await node(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'])) === 0) {
+    for (const project of ['unit', 'world']) add(await suite(project));
+  } else {
+    process.stderr.write('The build failed; no test was run.\n');
+    total.failed += 1;
+  }
+} finally {
+  await rm(scratch, { recursive: true, force: true });
+}
+const { passed, failed, skipped } = total;
+process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+process.exitCode = failed > 0 || interrupted ? 1 : 0;
+
+/** Runs one of the projects in vitest.config.ts and resolves to its counts. */
+async function suite(project) {
+  if (interrupted) return { passed: 0, failed: 0, skipped: 0 };
+  const file = join(scratch, `${project}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const args = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    project,
+    '--passWithNoTests',
+    ...reporters,
+  ];
+  const code = await node([...args, ...filters], { UNDERSTUDY_BUILT: '1' });
+  const counts = await counted(file);
+  // A file that could not be loaded, a failed hook or an error outside of any test has no failed test to show for it.
+  if (code !== 0 && counts.failed === 0) {
+    process.stderr.write(`The ${project} tests ended with code ${code ?? 'none'} outside of any test.\n`);
+    counts.failed += 1;
+  }
+  return counts;
+}
+
+async function counted(file) {
+  try {
+    const report = JSON.parse(await readFile(file, 'utf8'));
+    return {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests,
+      skipped: report.numPendingTests + report.numTodoTests,
+    };
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+}
+
+function add(counts) {
+  for (const kind of Object.keys(total)) total[kind] += counts[kind];
+}
+
+/** Runs a Node program in the repository and resolves to its exit code, null when a signal ended it. */
+function node(args, env = {}) {
+  return new Promise((resolve, reject) => {
+    current = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+    current.once('error', reject);
+    current.once('exit', (code) => resolve(code));
+  });
+}
