@@ -117,6 +117,18 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
       expect(bodies([...back.events, ...joined.timeline])).toEqual(numbered(10, 130));
     });
 
+    test('D5: no /sync is answered with what was stored for a token of the same device', async () => {
+      const room = await sharedRoom();
+      const since = await now();
+      const heard = async (homeserver: Homeserver) =>
+        bodies((await homeserver.sync({ since, timeoutMs: 0 })).joined.flatMap(({ timeline }) => timeline));
+      await say(fixture.person, room, 'one');
+      expect(await heard(fixture.bot)).toEqual(['one']);
+      await say(fixture.person, room, 'two');
+      expect(await heard(fixture.botAgain)).toEqual(['one', 'two']);
+      expect(await heard(fixture.bot)).toEqual(['one', 'two']);
+    });
+
     test('paging back ends at the create event', async () => {
       const room = await sharedRoom();
       await say(fixture.person, room, 'a', 'b');
