@@ -1,0 +1,9 @@
+import type { Backend } from './backend.js';
+
+/** Answers "echo #<n in this context>: <text>" at once. Resumable: asking it twice is one invocation. */
+export const echoBackend: Backend = {
+  async answer(request) {
+    await request.resume();
+    return `echo #${request.number}: ${request.text}`;
+  },
+};

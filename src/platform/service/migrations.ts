@@ -1,0 +1,103 @@
+import { sql, type Kysely, type Migration, type MigrationProvider } from 'kysely';
+
+/** Times and counters are `bigint` on both databases, everything else is `text`. */
+const first: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('chats')
+      .addColumn('id', 'text', (column) => column.primaryKey())
+      .addColumn('agent', 'text', (column) => column.notNull())
+      .addColumn('title', 'text')
+      .addColumn('parent', 'text')
+      .addColumn('context', 'text', (column) => column.notNull())
+      .addColumn('runs', 'bigint', (column) => column.notNull())
+      .addColumn('created_at', 'bigint', (column) => column.notNull())
+      .execute();
+    await db.schema
+      .createTable('turns')
+      .addColumn('context', 'text', (column) => column.notNull())
+      .addColumn('position', 'bigint', (column) => column.notNull())
+      .addColumn('role', 'text', (column) => column.notNull())
+      .addColumn('text', 'text', (column) => column.notNull())
+      .addColumn('author', 'text')
+      .addColumn('run_key', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint('turns_pk', ['context', 'position', 'role'])
+      .execute();
+    await db.schema.createIndex('turns_run_key').on('turns').column('run_key').execute();
+    await db.schema
+      .createTable('saved_contexts')
+      .addColumn('chat', 'text', (column) => column.notNull())
+      .addColumn('name', 'text', (column) => column.notNull())
+      .addColumn('context', 'text', (column) => column.notNull())
+      .addColumn('saved_at', 'bigint', (column) => column.notNull())
+      .addPrimaryKeyConstraint('saved_contexts_pk', ['chat', 'name'])
+      .execute();
+    await db.schema
+      .createTable('keys')
+      .addColumn('operation', 'text', (column) => column.notNull())
+      .addColumn('key', 'text', (column) => column.notNull())
+      .addColumn('result', 'text', (column) => column.notNull())
+      .addColumn('created_at', 'bigint', (column) => column.notNull())
+      .addPrimaryKeyConstraint('keys_pk', ['operation', 'key'])
+      .execute();
+    await db.schema
+      .createTable('runs')
+      .addColumn('key', 'text', (column) => column.primaryKey())
+      .addColumn('chat', 'text')
+      .addColumn('context', 'text')
+      .addColumn('position', 'bigint', (column) => column.notNull())
+      .addColumn('number', 'bigint', (column) => column.notNull())
+      .addColumn('agent', 'text')
+      .addColumn('prompt', 'text', (column) => column.notNull())
+      .addColumn('status', 'text', (column) => column.notNull())
+      .addColumn('executor', 'text')
+      .addColumn('created_at', 'bigint', (column) => column.notNull())
+      .addColumn('started_at', 'bigint')
+      .addColumn('finished_at', 'bigint')
+      .addColumn('text', 'text')
+      .addColumn('error_code', 'text')
+      .addColumn('error_message', 'text')
+      .execute();
+    await db.schema
+      .createIndex('runs_unfinished')
+      .on('runs')
+      .columns(['chat', 'position'])
+      .where(sql.ref('status'), 'in', sql`('queued', 'running')`)
+      .execute();
+    await db.schema
+      .createTable('run_events')
+      .addColumn('run_key', 'text', (column) => column.notNull())
+      .addColumn('invocation', 'bigint', (column) => column.notNull())
+      .addColumn('seq', 'bigint', (column) => column.notNull())
+      .addColumn('event', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint('run_events_pk', ['run_key', 'invocation', 'seq'])
+      .execute();
+    await db.schema
+      .createTable('invocations')
+      .addColumn('run_key', 'text', (column) => column.notNull())
+      .addColumn('number', 'bigint', (column) => column.notNull())
+      .addColumn('started_at', 'bigint', (column) => column.notNull())
+      .addColumn('seed', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint('invocations_pk', ['run_key', 'number'])
+      .execute();
+    await db.schema
+      .createTable('approvals')
+      .addColumn('run_key', 'text', (column) => column.notNull())
+      .addColumn('id', 'text', (column) => column.notNull())
+      .addColumn('asked_at', 'bigint', (column) => column.notNull())
+      .addColumn('decision', 'text')
+      .addColumn('decided_at', 'bigint')
+      .addPrimaryKeyConstraint('approvals_pk', ['run_key', 'id'])
+      .execute();
+    await db.schema
+      .createTable('processes')
+      .addColumn('id', 'text', (column) => column.primaryKey())
+      .addColumn('beat', 'bigint', (column) => column.notNull())
+      .execute();
+  },
+};
+
+/** Only ever appended to; a database that knows a migration that is not here is a newer version's. */
+export const migrations: MigrationProvider = {
+  getMigrations: async () => ({ '0001-first': first }),
+};
