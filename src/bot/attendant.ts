@@ -46,6 +46,8 @@ export interface AttendantDeps {
   floorFree: (source: Source) => boolean;
   /** Ms without an answer after which the placeholder is sent; Infinity: never. */
   placeholderAfterMs: number;
+  /** Counts what happened, for /metrics. */
+  happened?: (event: string, outcome: string) => void;
 }
 
 /** A homeserver forgets a transaction id after 24 h; a step that may be half as old looks into the room (D5). */
@@ -68,12 +70,21 @@ export class Attendant {
         if (await this.step(source, signal)) return;
         pause = BACKOFF_MS.first;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         const again = await this.recover(source, error, pause, signal);
         if (!again) return;
         pause = Math.min(pause * 2, BACKOFF_MS.most);
       }
     }
+    await this.passOn(source);
+  }
+
+  /** O7: handed over, not failed: the attempt does not count (C2). */
+  private async passOn(source: Source): Promise<void> {
+    if (source.attempt === undefined) return;
+    const attempt = source.attempt;
+    source.attempt = undefined;
+    await this.deps.attempts.end(source.ref, attempt, 'outage');
   }
 
   /** One look and one act; true when the source is settled and nothing is owed. */
@@ -201,13 +212,19 @@ export class Attendant {
       const floor = floorFree(source);
       await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt: source.attempt });
     }
+    this.deps.happened?.('settled', reason);
     source.settled ??= reason;
     source.settledAt ??= clock.monotonic();
     if (!owed(source.view())) await journal.append([{ t: 'settled', source: source.id }]);
   }
 
   /** True: try again. An outage is waited out and counts as no attempt (C2). */
-  private async recover(source: Source, error: unknown, pause: number, signal: AbortSignal): Promise<boolean> {
+  private async recover(
+    source: Source,
+    error: unknown,
+    pause: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { log, clock } = this.deps;
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
@@ -219,7 +236,10 @@ export class Attendant {
         return true;
       }
     }
-    log.error({ source: source.id, room: source.ref.room, error: describe(error) }, 'work on a source failed');
+    log.error(
+      { source: source.id, room: source.ref.room, error: describe(error) },
+      'work on a source failed',
+    );
     await this.failed(source);
     if (this.deps.attempts.spent(source.ref) > MOST_ATTEMPTS) return !(await this.end(source, 'forbidden'));
     await sleep(clock, pause, signal).catch(ignoreAbort(signal));
@@ -242,7 +262,9 @@ export class Attendant {
 
 function gaveUp(source: Source): Answer {
   const reference = source.id.slice(1, 9);
-  return freeze('m.notice', [`I could not answer this one: it failed ${MOST_ATTEMPTS} times (reference ${reference}).`]);
+  return freeze('m.notice', [
+    `I could not answer this one: it failed ${MOST_ATTEMPTS} times (reference ${reference}).`,
+  ]);
 }
 
 const isForbidden = (error: HomeserverError) => error.detail.status === 403 || error.detail.status === 404;
@@ -260,4 +282,5 @@ function ignoreAbort(signal: AbortSignal): (error: unknown) => void {
   };
 }
 
-const describe = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+const describe = (error: unknown) =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -15,7 +15,12 @@ const id = z.string().min(1).max(255);
 const offer = z.object({ source: id, answer });
 const ack = z.object({ source: id, hash: z.string().max(64) });
 const ask = z.object({ source: id, nonce: z.number() });
-const told = z.object({ source: id, nonce: z.number(), answers: z.array(answer).max(100), settled: z.boolean() });
+const told = z.object({
+  source: id,
+  nonce: z.number(),
+  answers: z.array(answer).max(100),
+  settled: z.boolean(),
+});
 
 /** What the peers said about a source. */
 export interface Told {

@@ -68,7 +68,9 @@ export class Engine {
 
   /** The sources this replica is at work on, for its heartbeats (PROTOCOL O2). */
   begun(): string[] {
-    return [...this.sources.values()].filter((source) => source.work !== undefined).map((source) => source.id);
+    return [...this.sources.values()]
+      .filter((source) => source.work !== undefined)
+      .map((source) => source.id);
   }
 
   /** Another replica said that it is at work on it. */
@@ -107,8 +109,11 @@ export class Engine {
     await Promise.all(this.working);
   }
 
-  /** Resolves when nothing is under way. */
-  async idle(): Promise<void> {
+  /** O7: lets go of what waits for an agent, if a peer is there to go on; resolves when nothing is under way. */
+  async handOver(toPeer: boolean): Promise<void> {
+    for (const source of this.sources.values()) {
+      if (toPeer && source.held.length === 0) source.work?.abort(new Error('handed over'));
+    }
     while (this.working.size > 0) await Promise.all(this.working);
   }
 
@@ -124,7 +129,9 @@ export class Engine {
       for (const source of list) if (source.ahead) next = Math.min(next, this.consider(source));
     }
     this.timer?.();
-    this.timer = Number.isFinite(next) ? this.deps.clock.after(Math.max(1, next), () => this.look()) : undefined;
+    this.timer = Number.isFinite(next)
+      ? this.deps.clock.after(Math.max(1, next), () => this.look())
+      : undefined;
   }
 
   /** Begins it if it is due; else the ms until it will be. */

@@ -29,7 +29,11 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
   if (event.state_key !== undefined) return NOTHING;
   if (event.sender === self) return ownEvent(event);
   if (event.type === 'm.room.encrypted') {
-    return { is: 'source', event, ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' } };
+    return {
+      is: 'source',
+      event,
+      ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' },
+    };
   }
   return event.type === 'm.room.message' && isPrompt(event)
     ? { is: 'source', event, ref: refOf(room, event) }
@@ -40,7 +44,9 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
 function isPrompt({ content }: RoomEvent): boolean {
   const relation = content['m.relates_to'] as { rel_type?: unknown } | undefined;
   return (
-    content['msgtype'] !== 'm.notice' && typeof content['body'] === 'string' && relation?.rel_type !== 'm.replace'
+    content['msgtype'] !== 'm.notice' &&
+    typeof content['body'] === 'string' &&
+    relation?.rel_type !== 'm.replace'
   );
 }
 
@@ -56,7 +62,8 @@ function membership(room: string, event: RoomEvent, self: string): Meaning {
   const invite = unsigned['replaces_state'];
   const inviter = unsigned['prev_sender'];
   if (event.state_key !== self || event.content['membership'] !== 'join') return NOTHING;
-  if (typeof invite !== 'string' || before?.membership !== 'invite' || typeof inviter !== 'string') return NOTHING;
+  if (typeof invite !== 'string' || before?.membership !== 'invite' || typeof inviter !== 'string')
+    return NOTHING;
   if (inviter === self) return NOTHING;
   return {
     is: 'source',
@@ -67,9 +74,9 @@ function membership(room: string, event: RoomEvent, self: string): Meaning {
 
 function creation(room: string, event: RoomEvent, self: string): Meaning {
   const made = event.content[MADE_FOR_KEY] as
-    | { source?: unknown; person?: unknown; name?: unknown }
-    | undefined;
-  if (event.sender !== self || typeof made?.source !== 'string' || typeof made.person !== 'string') return NOTHING;
+    { source?: unknown; person?: unknown; name?: unknown } | undefined;
+  if (event.sender !== self || typeof made?.source !== 'string' || typeof made.person !== 'string')
+    return NOTHING;
   const { source, person, name } = made;
   return { is: 'made', source, person, room, ...(typeof name === 'string' && { name }) };
 }

@@ -10,7 +10,11 @@ const sourceRef = z.object({
   kind: z.enum(['message', 'invite', 'encrypted', 'greeting']),
 });
 
-const answer = z.object({ kind: z.enum(['m.text', 'm.notice']), parts: z.array(z.string()).min(1), hash: z.string() });
+const answer = z.object({
+  kind: z.enum(['m.text', 'm.notice']),
+  parts: z.array(z.string()).min(1),
+  hash: z.string(),
+});
 
 /**
  * The replica's own journal: its sync position, the sources it knows and has not seen settled, the texts it froze
@@ -35,7 +39,11 @@ export interface JournalState {
   invites: Map<string, string>;
 }
 
-export const emptyJournal = (): JournalState => ({ position: undefined, sources: new Map(), invites: new Map() });
+export const emptyJournal = (): JournalState => ({
+  position: undefined,
+  sources: new Map(),
+  invites: new Map(),
+});
 
 export function applyJournal(state: JournalState, entry: JournalEntry): void {
   switch (entry.t) {

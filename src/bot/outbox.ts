@@ -47,7 +47,11 @@ export class Outbox {
   }
 
   /** One step of an answer. Resolves to the id of the event that stands under it, which may be another's (D2). */
-  async act(source: Source, act: Exclude<NextAct, { act: 'settle' | 'obtain' }>, signal: AbortSignal): Promise<string> {
+  async act(
+    source: Source,
+    act: Exclude<NextAct, { act: 'settle' | 'obtain' }>,
+    signal: AbortSignal,
+  ): Promise<string> {
     if (act.act === 'redact') {
       return this.put(signal, () =>
         this.deps.homeserver.redact(source.ref.room, act.event, transactionId(source.id, act.step)),
@@ -58,24 +62,43 @@ export class Outbox {
 
   /** The placeholder, before there is a text. */
   placeholder(source: Source, body: string, signal: AbortSignal): Promise<string> {
-    const content = this.fresh(source, { kind: 'm.text', body, mark: this.mark(source, steps.anchor, false) });
+    const content = this.fresh(source, {
+      kind: 'm.text',
+      body,
+      mark: this.mark(source, steps.anchor, false),
+    });
     return this.message(source, steps.anchor, content, signal);
   }
 
   stream(source: Source, anchor: string, n: number, body: string, signal: AbortSignal): Promise<string> {
     const step = steps.stream(this.deps.channel.self.incarnation, n);
-    const content = editContent({ kind: 'm.text', body, mark: this.mark(source, step, false), target: anchor });
+    const content = editContent({
+      kind: 'm.text',
+      body,
+      mark: this.mark(source, step, false),
+      target: anchor,
+    });
     return this.message(source, step, content, signal);
   }
 
   /** A step that is an event of another type (the ledger of P3). */
-  async event(room: string, source: string, step: string, type: string, content: object, signal: AbortSignal) {
+  async event(
+    room: string,
+    source: string,
+    step: string,
+    type: string,
+    content: object,
+    signal: AbortSignal,
+  ) {
     return this.put(signal, () =>
       this.deps.homeserver.send(room, type, transactionId(source, step), content, signal),
     );
   }
 
-  private contentOf(source: Source, act: Extract<NextAct, { act: 'send' | 'repair' }>): Record<string, unknown> {
+  private contentOf(
+    source: Source,
+    act: Extract<NextAct, { act: 'send' | 'repair' }>,
+  ): Record<string, unknown> {
     const { kind, body, mark } =
       act.act === 'repair'
         ? {
@@ -105,7 +128,13 @@ export class Outbox {
   }
 
   private mark(source: Source, step: string, final: boolean): DeliveryMark {
-    return { source: source.id, step, final, epoch: this.deps.epoch(), replica: this.deps.channel.self.replica };
+    return {
+      source: source.id,
+      step,
+      final,
+      epoch: this.deps.epoch(),
+      replica: this.deps.channel.self.replica,
+    };
   }
 
   private message(source: Source, step: string, content: object, signal: AbortSignal): Promise<string> {

@@ -4,7 +4,7 @@ import type { ReadBack } from '../matrix/timeline.js';
 import type { Log } from '../telemetry/log.js';
 import type { Engine } from './engine.js';
 import { eventsOf, meaningOf } from './intake.js';
-import type { JournalEntry } from './journal.js';
+import type { JournalEntry, JournalState } from './journal.js';
 import type { Records } from './records.js';
 import type { Source, SourceKind, SourceRef } from './source.js';
 
@@ -14,17 +14,22 @@ export interface ReceiverDeps {
   self: string;
   engine: Engine;
   records: Records;
-  journal: { append(entries: JournalEntry[]): Promise<void>; known(source: string): boolean };
+  journal: { readonly state: JournalState; append(entries: JournalEntry[]): Promise<void> };
   readBack: (
     room: string,
     options: { from: string; until: (event: RoomEvent) => boolean; limit: number },
   ) => Promise<ReadBack>;
   /** The start is over: what comes now is live. */
   live: () => boolean;
+  /** Who may talk to the bot; of others nothing is a source. */
+  allowed: (mxid: string) => boolean;
   ahead: (event: RoomEvent) => boolean;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: { source: string; person: string; room: string; name?: string }) => void;
   onInvite: (room: string, inviter: string) => void;
+  /** The room is no longer a pending invite: joined, or left. */
+  onJoined: (room: string) => void;
+  onEncrypted: (room: string) => void;
 }
 
 /** A room read back to its floor; more than this in one room since then is not expected, and is said. */
@@ -40,7 +45,7 @@ export class Receiver {
   async take(batch: Batch): Promise<void> {
     const entries: JournalEntry[] = [];
     for (const room of batch.rooms) {
-      entries.push(...this.takeRoom(room, await this.missedBefore(room)), { t: 'joined', room: room.room });
+      entries.push(...this.takeRoom(room, await this.missedBefore(room)), ...this.joined(room.room));
     }
     for (const { room, state } of batch.invited) {
       const invite = state.find(
@@ -50,9 +55,14 @@ export class Receiver {
       entries.push({ t: 'invite', room, inviter: invite.sender });
       this.deps.onInvite(room, invite.sender);
     }
-    for (const { room } of batch.left) entries.push({ t: 'joined', room });
+    for (const { room } of batch.left) entries.push(...this.joined(room));
     await this.deps.journal.append([...entries, { t: 'position', token: batch.nextBatch }]);
     this.deps.engine.evaluate();
+  }
+
+  private joined(room: string): JournalEntry[] {
+    this.deps.onJoined(room);
+    return this.deps.journal.state.invites.has(room) ? [{ t: 'joined', room }] : [];
   }
 
   /** Reads a source's own events out of a reading from it on, and rebuilds it. */
@@ -83,7 +93,10 @@ export class Receiver {
       limit: MOST_EVENTS_BACK,
     });
     if (read.ended === 'limit') {
-      this.deps.log.error({ room: room.room, limit: MOST_EVENTS_BACK }, 'a room was not read back to its floor');
+      this.deps.log.error(
+        { room: room.room, limit: MOST_EVENTS_BACK },
+        'a room was not read back to its floor',
+      );
     }
     return read.events;
   }
@@ -119,6 +132,8 @@ export class Receiver {
       if (known.ref.kind === 'message') known.event ??= event;
       return [];
     }
+    if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
+    if (!this.deps.allowed(ref.sender)) return [];
     if (ref.ts < (this.deps.records.genesis() ?? 0) || this.deps.records.marked(ref)) return [];
     const redacted = event.unsigned?.['redacted_because'] !== undefined;
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });

@@ -95,7 +95,13 @@ export class Records {
    */
   settle(
     source: SourceRef,
-    how: { reason: SettleReason; event: string | undefined; at: number; floor: boolean; attempt: string | undefined },
+    how: {
+      reason: SettleReason;
+      event: string | undefined;
+      at: number;
+      floor: boolean;
+      attempt: string | undefined;
+    },
   ): Promise<void> {
     const writes: RecordWrite[] = [
       {
@@ -128,14 +134,20 @@ export class Records {
   /** Attempt id to outcome. */
   attempts(source: SourceRef): Map<string, string> {
     const found = this.state.read('attempt', attemptKey(source)) ?? {};
-    return new Map(Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    return new Map(
+      Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    );
   }
 
-  attempt(source: SourceRef, attempt: string, outcome: 'begun' | 'outage' | 'done' | 'failed'): Promise<void> {
-    return this.state.change(
-      [{ kind: 'attempt', key: attemptKey(source), fields: { [attempt]: outcome } }],
-      { id: source.id, ts: source.ts },
-    );
+  attempt(
+    source: SourceRef,
+    attempt: string,
+    outcome: 'begun' | 'outage' | 'done' | 'failed',
+  ): Promise<void> {
+    return this.state.change([{ kind: 'attempt', key: attemptKey(source), fields: { [attempt]: outcome } }], {
+      id: source.id,
+      ts: source.ts,
+    });
   }
 
   /** History before this instant (ms) is not answered (PROTOCOL C5). */

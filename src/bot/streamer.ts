@@ -27,7 +27,9 @@ export class Streamer {
     afterMs: number,
     running: AbortSignal,
   ) {
-    this.loop = Number.isFinite(afterMs) ? this.run(afterMs, running).catch((error: unknown) => this.fail(error)) : Promise.resolve();
+    this.loop = Number.isFinite(afterMs)
+      ? this.run(afterMs, running).catch((error: unknown) => this.fail(error))
+      : Promise.resolve();
   }
 
   show(text: string): void {

@@ -12,7 +12,9 @@ export function messageContent(message: {
   return {
     msgtype: message.kind,
     body: message.body,
-    ...(message.replyTo !== undefined && { 'm.relates_to': { 'm.in_reply_to': { event_id: message.replyTo } } }),
+    ...(message.replyTo !== undefined && {
+      'm.relates_to': { 'm.in_reply_to': { event_id: message.replyTo } },
+    }),
     [DELIVERY_KEY]: message.mark,
   };
 }

@@ -27,7 +27,12 @@ export interface Bound {
 export class Binding {
   constructor(private readonly deps: BindingDeps) {}
 
-  async bind(room: string, person: string, cause: Cause, signal: AbortSignal): Promise<Bound | Extract<Choice, { gone: string }>> {
+  async bind(
+    room: string,
+    person: string,
+    cause: Cause,
+    signal: AbortSignal,
+  ): Promise<Bound | Extract<Choice, { gone: string }>> {
     const { records, agents, platform, clusterId } = this.deps;
     if (records.room(room) === undefined) {
       const made = await this.madeFor(room);
@@ -39,7 +44,11 @@ export class Binding {
     if (known?.platform_chat_id !== undefined) {
       return { platformChat: known.platform_chat_id, agent: choice.agent.id };
     }
-    const chat = await platform.createChat(platformRoomKey(clusterId, room), { agent: choice.agent.id }, signal);
+    const chat = await platform.createChat(
+      platformRoomKey(clusterId, room),
+      { agent: choice.agent.id },
+      signal,
+    );
     signal.throwIfAborted();
     await records.write(
       [

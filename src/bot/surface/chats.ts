@@ -74,7 +74,12 @@ export class Chats {
         cause,
       );
     }
-    await rooms.furnish(room, { name: records.room(room)?.display_name ?? name, space, order: number, person });
+    await rooms.furnish(room, {
+      name: records.room(room)?.display_name ?? name,
+      space,
+      order: number,
+      person,
+    });
     return { room, chatId, name };
   }
 
@@ -89,4 +94,3 @@ export class Chats {
     return highest + 1;
   }
 }
-

@@ -68,7 +68,9 @@ export class Rooms {
   ): Promise<{ room: string; number: number }> {
     let ledger = await this.ledger(space);
     if (!ledger.entries.has(source)) {
-      const room = this.allMade().find((made) => made.source === source)?.room ?? (await this.create(source, person, name));
+      const room =
+        this.allMade().find((made) => made.source === source)?.room ??
+        (await this.create(source, person, name));
       signal.throwIfAborted();
       await this.deps.outbox.event(space, source, 'ledger', LEDGER_TYPE, { source, room }, signal);
       ledger = await this.ledger(space);
@@ -101,7 +103,8 @@ export class Rooms {
     const { homeserver, self } = this.deps;
     const state = await homeserver.roomState(room);
     const name = find(state, 'm.room.name', '');
-    if (name?.content['name'] !== to.name) await homeserver.setState(room, 'm.room.name', '', { name: to.name });
+    if (name?.content['name'] !== to.name)
+      await homeserver.setState(room, 'm.room.name', '', { name: to.name });
     await this.inviteOnce(room, to.person, state);
     const children = await homeserver.roomState(to.space);
     if (find(children, 'm.space.child', room)?.content['via'] === undefined) {

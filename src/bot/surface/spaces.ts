@@ -34,7 +34,10 @@ export class Spaces {
       const room = await this.findOrCreate(person, local);
       const standing = await this.standing(person, room);
       if (standing === 'ours') return room;
-      this.deps.log.warn({ alias: local, room }, "the alias of a person's space leads to a room that is not ours");
+      this.deps.log.warn(
+        { alias: local, room },
+        "the alias of a person's space leads to a room that is not ours",
+      );
     }
     throw new HomeserverError('refused', `no alias is left for the space of ${person}`, { status: 409 });
   }

@@ -125,8 +125,15 @@ export class Surface {
       return answerPrompt({ ...this.deps, binding: this.binding }, source, body, context);
     }
     const command = this.commands.get(parsed.name);
-    if (command === undefined) return notice(`There is no command ${prefix}${parsed.name}. ${prefix}help lists them.`);
-    return command.run({ room, person, cause: { id: source.id, ts }, args: parsed.args, signal: context.signal });
+    if (command === undefined)
+      return notice(`There is no command ${prefix}${parsed.name}. ${prefix}help lists them.`);
+    return command.run({
+      room,
+      person,
+      cause: { id: source.id, ts },
+      args: parsed.args,
+      signal: context.signal,
+    });
   }
 
   /** The records of a room that a source made come from that source's own steps (PROTOCOL P3). */
@@ -137,9 +144,9 @@ export class Surface {
   }
 
   /** P3, adopt: a made room whose source another room won is left; one that won and has no records gets them. */
-  async adopt(signal: AbortSignal): Promise<void> {
-    for (const made of this.rooms.allMade()) {
-      if (this.deps.records.room(made.room) !== undefined || made.source.endsWith('/space')) continue;
+  async adopt(candidates: readonly MadeRoom[], signal: AbortSignal): Promise<void> {
+    for (const made of candidates) {
+      if (made.source.endsWith('/space')) continue;
       const space = this.deps.records.user(made.person)?.space_id;
       if (space === undefined) continue;
       const entry = (await this.rooms.ledger(space)).entries.get(made.source);

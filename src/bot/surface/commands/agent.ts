@@ -20,7 +20,12 @@ export function agentsCommand(deps: { agents: Agents }): Command {
   };
 }
 
-export function agentCommand(deps: { agents: Agents; platform: PlatformClient; binding: Binding; prefix: string }): Command {
+export function agentCommand(deps: {
+  agents: Agents;
+  platform: PlatformClient;
+  binding: Binding;
+  prefix: string;
+}): Command {
   return {
     name: 'agent',
     usage: 'agent ID',
@@ -31,9 +36,18 @@ export function agentCommand(deps: { agents: Agents; platform: PlatformClient; b
       if (wanted === undefined) return notice(`Which one? ${deps.prefix}agent ID\n${agentLines(agents)}`);
       const agent = agents.find((candidate) => candidate.id === wanted);
       if (agent === undefined) return notice(`There is no agent “${wanted}”.\n${agentLines(agents)}`);
-      const chat = await deps.platform.createChat(stepKey(cause.id, 'createChat'), { agent: agent.id }, signal);
+      const chat = await deps.platform.createChat(
+        stepKey(cause.id, 'createChat'),
+        { agent: agent.id },
+        signal,
+      );
       signal.throwIfAborted();
-      await deps.binding.rebind(room, person, { agent: chat.agent, platformChat: chat.platform_chat_id }, cause);
+      await deps.binding.rebind(
+        room,
+        person,
+        { agent: chat.agent, platformChat: chat.platform_chat_id },
+        cause,
+      );
       return notice(`This room now talks to ${agent.name} (${agent.id}), in a fresh context.`);
     },
   };

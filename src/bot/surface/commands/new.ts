@@ -4,7 +4,12 @@ import { serverOf } from '../spaces.js';
 import { link, notice, pickAnAgent } from '../texts.js';
 import type { Command } from './command.js';
 
-export function newCommand(deps: { onboarding: Onboarding; chats: Chats; self: string; prefix: string }): Command {
+export function newCommand(deps: {
+  onboarding: Onboarding;
+  chats: Chats;
+  self: string;
+  prefix: string;
+}): Command {
   return {
     name: 'new',
     usage: 'new [NAME]',

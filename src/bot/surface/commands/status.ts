@@ -21,7 +21,9 @@ export function statusCommand(deps: { status: () => StatusReport }): Command {
     ahead: true,
     async run() {
       const now = deps.status();
-      const others = now.alive.map(({ replica, candidate }) => (candidate ? replica : `${replica} (not ready)`));
+      const others = now.alive.map(({ replica, candidate }) =>
+        candidate ? replica : `${replica} (not ready)`,
+      );
       const lines = [
         `answered by: ${now.replica}`,
         `alive besides: ${others.length === 0 ? 'none' : others.join(', ')}`,

@@ -1,0 +1,55 @@
+import { type Homeserver, HomeserverError, type RoomEvent } from '../matrix/homeserver.js';
+import type { Inbox } from '../matrix/inbox.js';
+import type { Timeline } from './attendant.js';
+import type { Receiver } from './receiver.js';
+import type { Source } from './source.js';
+
+/** Before the first event of a source that is no event itself, so much is read too (clocks of servers differ). */
+const SLACK_MS = 3_600_000;
+const MOST_EVENTS = 100_000;
+
+/** Reads rooms for the attendant: up to now, and from a source on (PROTOCOL D5). */
+export class RoomReader implements Timeline {
+  constructor(
+    private readonly homeserver: Homeserver,
+    private readonly inbox: Inbox,
+    private readonly receiver: Receiver,
+  ) {}
+
+  catchUp(signal: AbortSignal): Promise<void> {
+    return this.inbox.catchUp(signal);
+  }
+
+  async readSource(source: Source, signal: AbortSignal): Promise<void> {
+    this.receiver.rebuild(source, await this.eventsSince(source, signal));
+  }
+
+  async redacted(room: string, event: string): Promise<boolean> {
+    const found = await this.homeserver.event(room, event);
+    return found.unsigned?.['redacted_because'] !== undefined;
+  }
+
+  private async eventsSince(source: Source, signal: AbortSignal): Promise<RoomEvent[]> {
+    const { id, room, kind } = source.ref;
+    if (kind === 'message') return this.inbox.readFrom(room, id, signal);
+    if (kind === 'invite') {
+      try {
+        return await this.inbox.readFrom(room, id, signal);
+      } catch (error) {
+        // An invite from before we could read the room: what we may see of the room says the same.
+        if (!(error instanceof HomeserverError) || error.code !== 'refused') throw error;
+      }
+    }
+    return this.readBack(source, signal);
+  }
+
+  /** A greeting is looked for in the whole room, which the bot made; a notice since a while before its cause. */
+  private async readBack(source: Source, signal: AbortSignal): Promise<RoomEvent[]> {
+    const from = this.inbox.position();
+    if (from === undefined) throw new HomeserverError('unreachable', 'nothing was read yet');
+    const oldest = source.ref.kind === 'greeting' ? 0 : source.ref.ts - SLACK_MS;
+    const until = (event: RoomEvent) => event.origin_server_ts < oldest;
+    const read = await this.inbox.readBack(source.ref.room, { from, until, limit: MOST_EVENTS }, signal);
+    return read.events;
+  }
+}
