@@ -10,14 +10,14 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const filters = process.argv.slice(2);
-const scratch = await mkdtemp(join(tmpdir(), 'understudy-test-run-'));
+// Short, because paths of sockets below it have to fit into 108 bytes.
+const scratch = await mkdtemp(join(tmpdir(), 'us-'));
 let current;
 let interrupted = false;
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     interrupted = true;
-    // On a terminal Ctrl-C reaches the child as well; asked twice, vitest ends at once.
     current?.kill(signal);
   });
 }
@@ -31,11 +31,11 @@ try {
     total.failed += 1;
   }
 } finally {
-  await rm(scratch, { recursive: true, force: true });
+  await rm(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
 const { passed, failed, skipped } = total;
 process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
-process.exitCode = failed > 0 || interrupted ? 1 : 0;
+process.exitCode = failed > 0 || passed === 0 || interrupted ? 1 : 0;
 
 /** Runs one of the projects in vitest.config.ts and resolves to its counts. */
 async function suite(project) {
@@ -78,11 +78,33 @@ function add(counts) {
   for (const kind of Object.keys(total)) total[kind] += counts[kind];
 }
 
-/** Runs a Node program in the repository and resolves to its exit code, null when a signal ended it. */
+/**
+ * Runs a Node program in the repository and resolves to its exit code, null when a signal ended it. It leads a process
+ * group of its own, and whatever is left of that group when it ends is killed: no process under test outlives its run,
+ * also one that was cut off.
+ */
 function node(args, env = {}) {
   return new Promise((resolve, reject) => {
-    current = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+    current = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      detached: true,
+      env: { ...process.env, TMPDIR: scratch, ...env },
+    });
+    const { pid } = current;
     current.once('error', reject);
-    current.once('exit', (code) => resolve(code));
+    current.once('exit', (code) => {
+      endGroup(pid);
+      resolve(code);
+    });
   });
+}
+
+function endGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // Nobody left is how it should be.
+    if (error.code !== 'ESRCH') throw error;
+  }
 }

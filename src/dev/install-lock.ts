@@ -1,10 +1,11 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DevError } from './errors.js';
 
 /**
- * Holds a lock file that carries our pid; one whose holder is gone is taken over. Resolves to its release.
- * Errors: {@link DevError} `install-failed` when another process holds it longer than `deadlineMs`.
+ * Holds a lock file that carries our pid; one whose holder is gone, or older than any holder may be (`deadlineMs`;
+ * its pid may be another's by now), is taken over. Resolves to its release.
+ * Errors: {@link DevError} `install-failed` when others hold it longer than `deadlineMs` in turn.
  */
 export async function holdInstall(
   file: string,
@@ -15,7 +16,7 @@ export async function holdInstall(
   for (;;) {
     if (await create(file)) return () => rm(file, { force: true });
     const holder = Number(await read(file));
-    if (!isAlive(holder)) {
+    if (!isAlive(holder) || (await age(file)) > deadlineMs) {
       await rm(file, { force: true });
       continue;
     }
@@ -46,6 +47,15 @@ async function read(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+async function age(file: string): Promise<number> {
+  try {
+    return Date.now() - (await stat(file)).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
     throw error;
   }
 }

@@ -26,8 +26,14 @@ export function cleanEnvironment(settings: Environment): Environment {
 }
 
 const running = new Set<ChildProcess>();
-process.once('exit', () => {
+const killAll = () => {
   for (const child of running) child.kill('SIGKILL');
+};
+process.once('exit', killAll);
+// A runner that is interrupted does not end its workers; a worker that has lost it ends by itself.
+process.once('disconnect', () => {
+  killAll();
+  process.exit(1);
 });
 
 /** A command of ours as a process that can be started again and again with the same settings. */
