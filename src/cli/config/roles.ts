@@ -1,0 +1,144 @@
+import { resolve } from 'node:path';
+import { wrongSetting } from '../user-error.js';
+import type { SettingsReader } from './reader.js';
+import * as setting from './settings.js';
+
+/** Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes a free one, which the log names. */
+interface Pages {
+  host: string;
+  port: number;
+}
+
+const pages = (read: SettingsReader): Pages => ({
+  host: read.required(setting.httpHost),
+  port: read.required(setting.httpPort),
+});
+
+const folder = (read: SettingsReader, fallback: string): string =>
+  resolve(read.optional(setting.dataDir) ?? fallback);
+
+export interface RelayConfig {
+  clusterId: string;
+  host: string;
+  port: number;
+  token: string | undefined;
+  storage: 'fs' | 'memory';
+  dataDir: string;
+  http: Pages;
+}
+
+export function relayConfig(read: SettingsReader): RelayConfig {
+  const host = read.required(setting.relayHost);
+  const config = {
+    clusterId: read.required(setting.clusterId),
+    host,
+    port: read.required(setting.relayPort),
+    token: read.optional(setting.relayToken),
+    storage: read.required(setting.relayStorage),
+    dataDir: folder(read, 'data/relay'),
+    http: pages(read),
+  };
+  if (config.token === undefined && !isLoopback(host)) {
+    throw wrongSetting(
+      `UNDERSTUDY_RELAY_TOKEN is missing: a relay that listens on ${host}, beyond this machine, needs a token`,
+    );
+  }
+  return config;
+}
+
+export interface PlatformConfig {
+  host: string;
+  port: number;
+  token: string | undefined;
+  agentsFile: string;
+  databaseUrl: string | undefined;
+  openai: { apiKey: string | undefined; baseUrl: string | undefined };
+  dataDir: string;
+  http: Pages;
+}
+
+export function platformConfig(read: SettingsReader): PlatformConfig {
+  const config = {
+    host: read.required(setting.platformHost),
+    port: read.required(setting.platformPort),
+    token: read.optional(setting.platformToken),
+    agentsFile: resolve(read.required(setting.agentsFile)),
+    databaseUrl: read.optional(setting.databaseUrl),
+    openai: { apiKey: read.optional(setting.openaiKey), baseUrl: read.optional(setting.openaiUrl) },
+    dataDir: folder(read, 'data/platform'),
+    http: pages(read),
+  };
+  if (config.token === undefined && !isLoopback(config.host)) {
+    throw wrongSetting(
+      `UNDERSTUDY_PLATFORM_TOKEN is missing: a platform that listens on ${config.host}, beyond this machine, needs a token`,
+    );
+  }
+  return config;
+}
+
+/** How the bot signs in: a token of the shared delivery device, or a login on it. */
+export type Credentials = { accessToken: string } | { user: string; password: string };
+
+export interface ReplicaSettings {
+  homeserverUrl: string;
+  credentials: Credentials;
+  deviceId: string | undefined;
+  clusterId: string;
+  replicaId: string | undefined;
+  dataDir: string;
+  relays: { url: string; token?: string }[];
+  platformUrl: string;
+  platformToken: string | undefined;
+  leaseMs: number;
+  heartbeatMs: number;
+  patienceMs: number;
+  shards: number;
+  prefix: string;
+  /** Full user ids, or `*:server`; undefined: everybody. */
+  allowedUsers: string[] | undefined;
+  http: Pages;
+}
+
+export function replicaSettings(read: SettingsReader): ReplicaSettings {
+  const clusterId = read.required(setting.clusterId);
+  const token = read.optional(setting.relayToken);
+  const settings = {
+    homeserverUrl: read.required(setting.homeserverUrl),
+    credentials: credentials(read),
+    deviceId: read.optional(setting.deviceId),
+    clusterId,
+    replicaId: read.optional(setting.replicaId),
+    dataDir: folder(read, 'data/replica'),
+    relays: read.required(setting.relayUrls).map((url) => (token === undefined ? { url } : { url, token })),
+    platformUrl: read.required(setting.platformUrl),
+    platformToken: read.optional(setting.platformToken),
+    leaseMs: read.required(setting.lease),
+    heartbeatMs: read.required(setting.heartbeat),
+    patienceMs: read.required(setting.patience),
+    shards: read.required(setting.shards),
+    prefix: read.required(setting.prefix),
+    allowedUsers: read.optional(setting.allowedUsers),
+    http: pages(read),
+  };
+  if (settings.heartbeatMs * 2 > settings.leaseMs) {
+    throw wrongSetting(
+      `UNDERSTUDY_HEARTBEAT (${settings.heartbeatMs} ms) must be at most half of UNDERSTUDY_LEASE (${settings.leaseMs} ms), or every lost heartbeat would look like a death`,
+    );
+  }
+  return settings;
+}
+
+export function credentials(read: SettingsReader): Credentials {
+  const accessToken = read.optional(setting.accessToken);
+  const user = read.optional(setting.user);
+  if (accessToken !== undefined) return { accessToken };
+  if (user !== undefined) return { user, password: read.required(setting.password) };
+  throw wrongSetting(
+    'MATRIX_ACCESS_TOKEN is missing: set it to an access token of the bot, or set MATRIX_USER and MATRIX_PASSWORD',
+  );
+}
+
+/** Whether `host` can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,119 @@
+import type { z } from 'zod';
+import * as value from './values.js';
+
+/** One setting, under one name in the environment, in understudy.yaml and in every message. */
+export interface Setting<T> {
+  /** The variable's name. In understudy.yaml: without `UNDERSTUDY_`, in lower case. */
+  name: string;
+  schema: z.ZodType<T, string>;
+  /** Never a flag, never shown; may be given as `NAME_FILE`. */
+  secret?: true;
+  /** The text that stands for an absent one. */
+  fallback?: string;
+  /** Completes "NAME is missing: …". */
+  missing?: string;
+}
+
+const define = <T>(
+  name: string,
+  schema: z.ZodType<T, string>,
+  rest: Omit<Setting<T>, 'name' | 'schema'> = {},
+) => ({
+  name,
+  schema,
+  ...rest,
+});
+
+export const homeserverUrl = define('MATRIX_HOMESERVER_URL', value.httpUrl, {
+  missing: 'set it to the address of your homeserver, for example https://matrix.example.org',
+});
+export const accessToken = define('MATRIX_ACCESS_TOKEN', value.text, { secret: true });
+export const user = define('MATRIX_USER', value.text);
+export const password = define('MATRIX_PASSWORD', value.text, {
+  secret: true,
+  missing: 'MATRIX_USER is set and needs its password',
+});
+export const deviceId = define('MATRIX_DEVICE_ID', value.text);
+export const clusterId = define('UNDERSTUDY_CLUSTER_ID', value.clusterId, {
+  secret: true,
+  missing:
+    '`understudy cluster new` prints one; give the same one to every replica and relay of the cluster, and keep it secret',
+});
+export const replicaId = define('UNDERSTUDY_REPLICA_ID', value.replicaId);
+export const dataDir = define('UNDERSTUDY_DATA_DIR', value.text);
+export const relayUrls = define('UNDERSTUDY_RELAY_URLS', value.relayUrls, {
+  fallback: 'ws://127.0.0.1:3030',
+});
+export const relayToken = define('UNDERSTUDY_RELAY_TOKEN', value.text, { secret: true });
+export const relayStorage = define('UNDERSTUDY_RELAY_STORAGE', value.oneOf('fs', 'memory'), {
+  fallback: 'fs',
+});
+export const relayHost = define('UNDERSTUDY_RELAY_HOST', value.text, { fallback: '127.0.0.1' });
+export const relayPort = define('UNDERSTUDY_RELAY_PORT', value.port, { fallback: '3030' });
+export const platformUrl = define('UNDERSTUDY_PLATFORM_URL', value.httpUrl, {
+  fallback: 'http://127.0.0.1:3040',
+});
+export const platformToken = define('UNDERSTUDY_PLATFORM_TOKEN', value.text, { secret: true });
+export const platformHost = define('UNDERSTUDY_PLATFORM_HOST', value.text, { fallback: '127.0.0.1' });
+export const platformPort = define('UNDERSTUDY_PLATFORM_PORT', value.port, { fallback: '3040' });
+export const agentsFile = define('UNDERSTUDY_AGENTS_FILE', value.text, { fallback: 'data/agents.yaml' });
+export const databaseUrl = define('DATABASE_URL', value.text, { secret: true });
+export const openaiKey = define('OPENAI_API_KEY', value.text, { secret: true });
+export const openaiUrl = define('OPENAI_BASE_URL', value.httpUrl);
+export const lease = define('UNDERSTUDY_LEASE', value.duration, { fallback: '3s' });
+export const heartbeat = define('UNDERSTUDY_HEARTBEAT', value.duration, { fallback: '500ms' });
+export const patience = define('UNDERSTUDY_PATIENCE', value.duration, { fallback: '5s' });
+export const shards = define('UNDERSTUDY_SHARDS', value.wholeNumber(1, 1024), { fallback: '64' });
+export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
+export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
+export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
+export const httpPort = define('UNDERSTUDY_HTTP_PORT', value.port, { fallback: '0' });
+export const replicas = define('UNDERSTUDY_REPLICAS', value.wholeNumber(1, 9), { fallback: '2' });
+/** A person's account on a homeserver of yours, for the proof of `up` and for `chat`. */
+export const personUser = define('UNDERSTUDY_PERSON_USER', value.text);
+export const personPassword = define('UNDERSTUDY_PERSON_PASSWORD', value.text, {
+  secret: true,
+  missing: 'UNDERSTUDY_PERSON_USER is set and needs its password',
+});
+/** Where `up` installs Synapse. */
+export const synapseVenv = define('UNDERSTUDY_SYNAPSE_VENV', value.text);
+
+/** Every setting there is: understudy.yaml is read by all roles, so any of these may stand in it. */
+export const everySetting: readonly Setting<unknown>[] = [
+  homeserverUrl,
+  accessToken,
+  user,
+  password,
+  deviceId,
+  clusterId,
+  replicaId,
+  dataDir,
+  relayUrls,
+  relayToken,
+  relayStorage,
+  relayHost,
+  relayPort,
+  platformUrl,
+  platformToken,
+  platformHost,
+  platformPort,
+  agentsFile,
+  databaseUrl,
+  openaiKey,
+  openaiUrl,
+  lease,
+  heartbeat,
+  patience,
+  shards,
+  prefix,
+  allowedUsers,
+  httpHost,
+  httpPort,
+  replicas,
+  personUser,
+  personPassword,
+  synapseVenv,
+];
+
+export const yamlKey = (setting: Setting<unknown>): string =>
+  setting.name.replace(/^UNDERSTUDY_/, '').toLowerCase();

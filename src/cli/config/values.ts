@@ -1,0 +1,86 @@
+import { z } from 'zod';
+
+/**
+ * What a setting may look like, each from the text of a flag, a variable or a line of understudy.yaml. The
+ * message of an issue completes the sentence "NAME …".
+ */
+const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `3s`, `600ms`, `1.5m`: milliseconds. A bare number is refused, for nobody can say of what. */
+export const duration = z.string().transform((text, context) => {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(text) ?? [];
+  const ms = Number(count) * (units[unit ?? ''] ?? Number.NaN);
+  if (Number.isFinite(ms) && ms > 0 && ms < 2 ** 31) return Math.round(ms);
+  context.addIssue(`must be a length of time such as 3s, 600ms or 2m, and is ${JSON.stringify(text)}`);
+  return z.NEVER;
+});
+
+export const wholeNumber = (least: number, most: number) =>
+  z.string().transform((text, context) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    context.addIssue(`must be a whole number from ${least} to ${most}, and is ${JSON.stringify(text)}`);
+    return z.NEVER;
+  });
+
+export const port = wholeNumber(0, 65_535);
+
+const url = (protocols: string[]) =>
+  z.string().transform((text, context) => {
+    const parsed = URL.canParse(text) ? new URL(text) : undefined;
+    if (parsed && protocols.includes(parsed.protocol) && parsed.hostname !== '') {
+      if (parsed.username === '' && parsed.password === '') return text.replace(/\/+$/, '');
+      context.addIssue('must not carry a user or password: those have settings of their own');
+      return z.NEVER;
+    }
+    // The text itself may be a secret pasted into the wrong place, so it is not repeated here.
+    context.addIssue(`must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+    return z.NEVER;
+  });
+
+export const httpUrl = url(['http:', 'https:']);
+
+export const relayUrls = z.string().transform((text, context) => {
+  const urls: string[] = [];
+  for (const part of commaList(text)) {
+    const parsed = url(['ws:', 'wss:']).safeParse(part);
+    if (parsed.success) urls.push(parsed.data);
+    else
+      context.addIssue(`${parsed.error.issues[0]?.message ?? 'is wrong'} (several are separated by commas)`);
+  }
+  return [...new Set(urls)];
+});
+
+export const words = z.string().transform(commaList);
+
+function commaList(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+export const text = z.string();
+
+export const oneOf = <Word extends string>(...allowed: Word[]) =>
+  z.string().transform((value, context) => {
+    const found = allowed.find((word) => word === value);
+    if (found) return found;
+    context.addIssue(`must be ${allowed.join(' or ')}, and is ${JSON.stringify(value)}`);
+    return z.NEVER;
+  });
+
+/** Long enough that nobody guesses it: who knows the cluster id can ask for every document. */
+export const clusterId = z.string().transform((value, context) => {
+  if (/^[\w-]{20,200}$/.test(value)) return value;
+  context.addIssue(
+    'must be at least 20 letters, digits, - or _: `understudy cluster new` prints one that nobody can guess',
+  );
+  return z.NEVER;
+});
+
+export const replicaId = z.string().transform((value, context) => {
+  if (/^[\w.-]{1,64}$/.test(value)) return value;
+  context.addIssue('must be 1 to 64 letters, digits, - _ or .');
+  return z.NEVER;
+});

@@ -1,0 +1,206 @@
+import { readFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import {
+  agentsFile,
+  dataDir,
+  platformPort,
+  relayPort,
+  relayStorage,
+  replicas,
+  type Setting,
+} from './config/settings.js';
+import type { Environment } from './config/reader.js';
+import type { Invocation } from './process.js';
+
+/** A command's module, loaded only when that command runs. */
+type Run = (
+  invocation: Invocation,
+  options: Record<string, unknown>,
+  argument?: string,
+) => Promise<number> | number;
+
+/** The command line. `finish` is given the exit code of the command that ran. */
+export function program(env: Environment, finish: (code: number) => void): Command {
+  const cli = new Command('understudy')
+    .description('A Matrix agent bot in several replicas: every prompt is answered exactly once.')
+    .version(version(), '-V, --version', 'print the version')
+    .option('--config <file>', 'read settings from this file (default: understudy.yaml in this folder)')
+    .helpCommand(false)
+    .showHelpAfterError('(understudy --help lists the commands)')
+    .addHelpText(
+      'after',
+      `
+Settings come from flags, then the environment, then understudy.yaml. Any secret NAME may be given as
+NAME_FILE, the path of a file that holds it; no secret is ever a flag.
+
+Exit codes: 0 done, 1 failed, 2 a setting is wrong or missing, 3 something cannot be reached.
+
+Examples:
+  $ npm start                            everything on this machine (the same as: npx understudy up)
+  $ npx understudy chat                  talk to the bot
+  $ npx understudy inspect               look into the documents`,
+    );
+
+  const action =
+    (settings: Record<string, [string, Setting<unknown>]>, load: () => Promise<{ run: Run }>) =>
+    async (...args: unknown[]): Promise<void> => {
+      const command = args.at(-1) as Command;
+      const options = command.opts<Record<string, unknown>>();
+      const flags: Invocation['flags'] = new Map();
+      for (const [option, [flag, { name }]] of Object.entries(settings)) {
+        const text = options[option];
+        if (typeof text === 'string') flags.set(name, { flag, text });
+      }
+      const { config } = cli.opts<{ config?: string }>();
+      const { run } = await load();
+      const argument = typeof args[0] === 'string' ? args[0] : undefined;
+      finish(
+        await run({ env, flags, ...(config !== undefined && { configFile: config }) }, options, argument),
+      );
+    };
+
+  cli
+    .command('up')
+    .description(
+      'Everything on this machine: homeserver, platform, relay and replicas; Ctrl-C stops all of it.',
+    )
+    .option('--replicas <n>', 'how many replicas of the bot (default: 2)')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy up', 'with a Synapse of its own, installed under data/dev'],
+        ['npx understudy up --replicas 3', 'three replicas instead of two'],
+        ['MATRIX_HOMESERVER_URL=https://… MATRIX_USER=bot npx understudy up', 'on your homeserver'],
+      ),
+    )
+    .action(action({ replicas: ['--replicas', replicas] }, () => import('./commands/up.js')));
+
+  cli
+    .command('replica')
+    .description('One replica of the bot, until SIGTERM.')
+    .addOption(new Option('--data <dir>', 'its data folder (default: data/replica)'))
+    .option(
+      '--found',
+      'found the cluster without asking any relay (only for the first replica, and only once)',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy replica', 'settings from the environment'],
+        ['npx understudy replica --data data/replica-2', 'a second one beside it'],
+      ),
+    )
+    .action(action({ data: ['--data', dataDir] }, () => import('./commands/replica.js')));
+
+  cli
+    .command('relay')
+    .description('The relay between the replicas, until SIGTERM.')
+    .option('--port <port>', 'where it listens (default: 3030)')
+    .option('--data <dir>', 'its data folder (default: data/relay)')
+    .option('--storage <kind>', 'fs, or memory, which forgets everything when the process ends (default: fs)')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy relay', 'on 127.0.0.1:3030'],
+        [
+          'UNDERSTUDY_RELAY_HOST=0.0.0.0 UNDERSTUDY_RELAY_TOKEN_FILE=token npx understudy relay',
+          'for other machines',
+        ],
+      ),
+    )
+    .action(
+      action(
+        { port: ['--port', relayPort], data: ['--data', dataDir], storage: ['--storage', relayStorage] },
+        () => import('./commands/relay.js'),
+      ),
+    );
+
+  cli
+    .command('platform')
+    .description('The reference agent platform, until SIGTERM.')
+    .option('--port <port>', 'where it listens (default: 3040)')
+    .option(
+      '--data <dir>',
+      'the folder of its database, when DATABASE_URL names none (default: data/platform)',
+    )
+    .option('--agents <file>', 'its agents (default: data/agents.yaml)')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy platform', 'on 127.0.0.1:3040, with SQLite'],
+        ['DATABASE_URL=postgres://… npx understudy platform --port 3041', 'with PostgreSQL'],
+      ),
+    )
+    .action(
+      action(
+        { port: ['--port', platformPort], data: ['--data', dataDir], agents: ['--agents', agentsFile] },
+        () => import('./commands/platform.js'),
+      ),
+    );
+
+  cli
+    .command('cluster')
+    .description('Care of the cluster.')
+    .command('new')
+    .description('Print a fresh cluster id: a secret that every replica and relay of one cluster shares.')
+    .addHelpText(
+      'after',
+      examples([
+        'npx understudy cluster new > cluster-id',
+        'keep it in a file, for UNDERSTUDY_CLUSTER_ID_FILE',
+      ]),
+    )
+    .action(action({}, () => import('./commands/cluster-new.js')));
+
+  cli
+    .command('chat')
+    .description('Talk to the bot of `understudy up` in the terminal.')
+    .option('--as <user>', 'who talks', 'alice')
+    .option('--room <room>', 'a room id, alias or name (default: the room of the first prompt)')
+    .option('--up <dir>', 'the data folder of `understudy up`', 'data')
+    .option('--wait <duration>', 'how long to wait for an answer when input is piped', '60s')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy chat', 'a conversation as alice'],
+        ['echo hi | npx understudy chat --as bob', 'one prompt, its answer, and out'],
+      ),
+    )
+    .action(action({}, () => import('./commands/chat.js')));
+
+  cli
+    .command('inspect')
+    .description('Look into the documents: all records, or those whose key is or begins with KEY.')
+    .argument('[key]', 'for example matrix_room:!abc:example.org, or matrix_room:')
+    .option(
+      '--data <dir>',
+      'the data folder of a replica (default: data/replica, or the first of `understudy up`)',
+    )
+    .option('--json', 'machine-readable, with a version field')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy inspect', 'every record, as tables'],
+        [
+          'npx understudy inspect matrix_user:@alice:localhost',
+          'one record, with who wrote each field and why',
+        ],
+        ['npx understudy inspect matrix_room: --json', 'all rooms, for other tools'],
+      ),
+    )
+    .action(action({ data: ['--data', dataDir] }, () => import('./commands/inspect.js')));
+
+  for (const command of [cli, ...cli.commands, ...cli.commands.flatMap((child) => child.commands)]) {
+    command.exitOverride().helpCommand(false);
+  }
+  return cli;
+}
+
+function examples(...lines: [command: string, does: string][]): string {
+  return `\nExamples:\n${lines.map(([command, does]) => `  $ ${command}\n      ${does}`).join('\n')}`;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
