@@ -4,14 +4,16 @@ import { documentMaps, genesisBytes, SCHEMA } from './genesis.js';
 import type { DocumentKind } from './ids.js';
 import { joinAll } from './merge/join.js';
 import { decodeRecord, encodeRecord, type FieldMap } from './record.js';
-import { documentKey, recordAt, ruleOf, tableOf, type Kind } from './schemas/kinds.js';
+import { recordAt, ruleOf, tableOf, type Kind } from './schemas/kinds.js';
 
 /** An Automerge document of ours; what stands in it is hostile until looked at. */
 export type Document = A.Doc<Record<string, unknown>>;
 
+type FullValueWithId = ReturnType<ReturnType<typeof A.getBackend>['getAll']>[number];
+
 /**
  * The record at a key: all concurrent values joined, because after a merge Automerge shows only one of them.
- * Undefined when none is readable.
+ * Undefined when none is readable. Of the document as it is now, also when given a view of its past.
  */
 export function readRecord(
   document: Document,
@@ -21,21 +23,26 @@ export function readRecord(
 ): FieldMap | undefined {
   const map = mapIn(document, tableOf(kind).map, count);
   if (map === undefined) return undefined;
-  const docKey = documentKey(kind, key);
   // Own keys only: to a plain object every key of its prototype seems present.
-  if (!Object.hasOwn(map, docKey)) return undefined;
-  const conflicts = A.getConflicts(map, docKey);
-  const values: unknown[] = conflicts === undefined ? [map[docKey]] : Object.values(conflicts);
+  if (!Object.hasOwn(map, key)) return undefined;
+  const versions = valuesAt(document, map, key).map(([type, value]) => decodeValue(type, value, count));
   return joinAll(
-    values.map((value) => decodeValue(value, count)).filter((record) => record !== undefined),
+    versions.filter((record) => record !== undefined),
     ruleOf(kind),
   );
 }
 
-function decodeValue(value: unknown, count: CountMalformed): FieldMap | undefined {
-  // `getConflicts` gives the values of immutable strings as plain ones.
-  const text = A.isImmutableString(value) ? value.val : value;
-  if (typeof text === 'string') return decodeRecord(text, count);
+/**
+ * All concurrent values at a key. Asked of the document itself, not by `getConflicts` of its map: in a clone
+ * that one answers for the original, and it throws on value types it does not know.
+ */
+function valuesAt(document: Document, map: object, key: string): FullValueWithId[] {
+  const id = A.getObjectId(map);
+  return id === null ? [] : A.getBackend(document).getAll(id, key);
+}
+
+function decodeValue(type: string, value: unknown, count: CountMalformed): FieldMap | undefined {
+  if (type === 'str' && typeof value === 'string') return decodeRecord(value, count);
   count('value');
   return undefined;
 }
@@ -43,7 +50,7 @@ function decodeValue(value: unknown, count: CountMalformed): FieldMap | undefine
 /** Puts a record inside a change, over all concurrent values at its key: join them first. */
 export function putRecord(draft: Record<string, unknown>, kind: Kind, key: string, record: FieldMap): void {
   const map = draft[tableOf(kind).map] as Record<string, unknown>;
-  map[documentKey(kind, key)] = new A.ImmutableString(encodeRecord(record));
+  map[key] = new A.ImmutableString(encodeRecord(record));
 }
 
 /** The keys of all records of a kind. */
@@ -51,9 +58,7 @@ export function keysOf(document: Document, kind: Kind, count: CountMalformed): s
   const map = mapIn(document, tableOf(kind).map, count);
   if (map === undefined) return [];
   const { prefix } = tableOf(kind);
-  return Object.keys(map)
-    .filter((docKey) => docKey.startsWith(prefix))
-    .map((docKey) => docKey.slice(prefix.length));
+  return Object.keys(map).filter((key) => key.startsWith(prefix));
 }
 
 /** Throws unless this version may write the document: its schema is known and its maps are in place. */

@@ -1,11 +1,12 @@
 /**
  * - `newer-schema`: the document was written by a newer version of this software: read-only here.
- * - `invalid-write`: our own caller gave a kind, key, field or value that the tables do not allow.
+ * - `bad-key`: our own caller gave a kind that is none, or a key that is none of its kind.
+ * - `invalid-write`: our own caller gave a field or value that the tables do not allow.
  * - `damaged`: a map of the canonical first bytes is no longer a map (only a broken or hostile peer does that).
  */
 export class DocumentError extends Error {
   constructor(
-    readonly code: 'newer-schema' | 'invalid-write' | 'damaged',
+    readonly code: 'newer-schema' | 'bad-key' | 'invalid-write' | 'damaged',
     message: string,
   ) {
     super(message);

@@ -2,7 +2,7 @@ import { DocumentError } from './errors.js';
 import { canonicalJson, isJson, type Json } from './json.js';
 import { mergeRules } from './merge/rules.js';
 import { highestStamp, type Entry, type FieldMap } from './record.js';
-import { fieldTable, kinds, ruleOf, type Kind, type RecordOf } from './schemas/kinds.js';
+import { assertKey, fieldTable, ruleOf, type Kind } from './schemas/kinds.js';
 import { nextStamp } from './stamp.js';
 
 /** Why something is written: the id of the Matrix event (or a name of our own), and its time if it has one. */
@@ -12,16 +12,20 @@ export interface Cause {
   ts?: number;
 }
 
-/** Fields to set on one record; null clears a field. */
-export type Write = { [K in Kind]: { kind: K; key: string; fields: WriteFields<K> } }[Kind];
-export type WriteFields<K extends Kind> = { [F in keyof RecordOf<K>]?: RecordOf<K>[F] | null };
+/** Fields to set on one record, held to the kind’s table at run time; null clears a field. */
+export interface Write {
+  kind: Kind;
+  /** With its prefix, as in `matrix_user:@alice:example.org`. */
+  key: string;
+  fields: Readonly<Record<string, Json | undefined>>;
+}
 
 /**
  * The record after a write, or undefined when the write changes nothing: its fields have these values already
  * (for a `choice` also from this cause), or another value stands by the field's rule. A new entry comes after
  * all that is seen at its key.
  *
- * @throws {DocumentError} `invalid-write` for a field or value that the tables do not allow.
+ * @throws {DocumentError} `bad-key`, or `invalid-write` for a field or value that the tables do not allow.
  */
 export function applyWrite(
   write: Write,
@@ -54,11 +58,8 @@ function says(standing: Entry, entry: Entry, kind: Kind, field: string): boolean
 }
 
 function checkedFields(write: Write): [string, Json][] {
-  if (!Object.hasOwn(kinds, write.kind)) throw new DocumentError('invalid-write', `no kind ${write.kind}`);
-  if (write.kind === 'cluster' && write.key !== 'cluster') {
-    throw new DocumentError('invalid-write', 'the one record of kind cluster has the key cluster');
-  }
-  const given = Object.entries(write.fields as Record<string, unknown>);
+  assertKey(write.kind, write.key);
+  const given = Object.entries(write.fields);
   return given
     .filter(([, value]) => value !== undefined)
     .map(([field, value]) => {

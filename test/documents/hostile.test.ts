@@ -70,7 +70,9 @@ describe('a peer’s bytes', () => {
     });
     for (const merged of [A.merge(A.clone(good), bad), A.merge(A.clone(bad), good)]) {
       const { seen, count } = counting();
-      expect(toPlain('room', readRecord(merged, 'room', '!r', count)!, count)).toEqual({ chat_id: 'C1' });
+      expect(toPlain('room', readRecord(merged, 'room', 'matrix_room:!r', count)!, count)).toEqual({
+        chat_id: 'C1',
+      });
       expect(seen).toEqual(['value']);
     }
   });
@@ -80,7 +82,7 @@ describe('a peer’s bytes', () => {
       draft['rooms'] = 5;
     });
     const { seen, count } = counting();
-    expect(readRecord(broken, 'room', '!r', count)).toBeUndefined();
+    expect(readRecord(broken, 'room', 'matrix_room:!r', count)).toBeUndefined();
     expect(keysOf(broken, 'room', count)).toEqual([]);
     expect(seen).toEqual(['map', 'map']);
     expect(() => assertWritable(broken, 'room', 'routing/0')).toThrow(
@@ -98,7 +100,7 @@ describe('a peer’s bytes', () => {
       '{"chat_id":[7,1,"$1"],"agent_id":["echo",1,"$1"],"later":[1,1,"$1"]}',
       count,
     )!;
-    expect(toPlain('room', record, count)).toEqual({ agent_id: 'echo' });
+    expect(toPlain('room', record, count)).toEqual({ agent_id: 'echo', later: 1 });
     expect(seen).toEqual(['field']);
   });
 });

@@ -64,11 +64,11 @@ describe('three replicas over real Automerge documents', () => {
             documents[current.to] = A.merge(documents[current.to]!, A.clone(documents[current.from]!));
           } else if (current.do === 'write') {
             const { field, value, ts } = current;
-            const change: Write = { kind: 'room', key: '!r', fields: { [field]: value } };
+            const change: Write = { kind: 'room', key: 'matrix_room:!r', fields: { [field]: value } };
             const cause = { id: `$${index}`, ts };
             const next = applyWrite(
               change,
-              readRecord(documents[current.replica]!, 'room', '!r', never),
+              readRecord(documents[current.replica]!, 'room', 'matrix_room:!r', never),
               cause,
               ts,
             );
@@ -82,7 +82,7 @@ describe('three replicas over real Automerge documents', () => {
             A.clone(documents[first]!),
           ),
         );
-        const texts = merged.map((document) => show(document, 'room', '!r'));
+        const texts = merged.map((document) => show(document, 'room', 'matrix_room:!r'));
         expect(new Set(texts).size).toBe(1);
         expect(texts[0]).toBe(encodeRecord(joinAll(written, ruleOf('room')) ?? new Map<string, Entry>()));
       }),
@@ -93,11 +93,15 @@ describe('three replicas over real Automerge documents', () => {
   it('keep what was caused after its cause, whatever the clocks say', () => {
     let left = write(
       open(),
-      { kind: 'room', key: '!r', fields: { agent_id: 'echo' } },
+      { kind: 'room', key: 'matrix_room:!r', fields: { agent_id: 'echo' } },
       { id: '$1', ts: 5000 },
     );
-    left = write(left, { kind: 'room', key: '!r', fields: { agent_id: 'drill' } }, { id: '$2', ts: 1000 });
-    expect(readRecord(left, 'room', '!r', never)!.get('agent_id')).toEqual({
+    left = write(
+      left,
+      { kind: 'room', key: 'matrix_room:!r', fields: { agent_id: 'drill' } },
+      { id: '$2', ts: 1000 },
+    );
+    expect(readRecord(left, 'room', 'matrix_room:!r', never)!.get('agent_id')).toEqual({
       value: 'drill',
       stamp: 5001,
       cause: '$2',
@@ -107,21 +111,21 @@ describe('three replicas over real Automerge documents', () => {
   it('let a concurrent older wish lose also when the newer one only repeats the value', () => {
     const base = write(
       open(),
-      { kind: 'user', key: '@a:x', fields: { selected_agent_id: 'A' } },
+      { kind: 'user', key: 'matrix_user:@a:x', fields: { selected_agent_id: 'A' } },
       { id: '$0', ts: 10 },
     );
     const one = write(
       A.clone(base),
-      { kind: 'user', key: '@a:x', fields: { selected_agent_id: 'B' } },
+      { kind: 'user', key: 'matrix_user:@a:x', fields: { selected_agent_id: 'B' } },
       { id: '$1', ts: 20 },
     );
     const two = write(
       A.clone(base),
-      { kind: 'user', key: '@a:x', fields: { selected_agent_id: 'A' } },
+      { kind: 'user', key: 'matrix_user:@a:x', fields: { selected_agent_id: 'A' } },
       { id: '$2', ts: 30 },
     );
     const merged = A.merge(one, two);
-    expect(readRecord(merged, 'user', '@a:x', never)!.get('selected_agent_id')!.value).toBe('A');
+    expect(readRecord(merged, 'user', 'matrix_user:@a:x', never)!.get('selected_agent_id')!.value).toBe('A');
   });
 
   it('C5: founded twice apart, the lower genesis stands, also where it was written first', () => {
@@ -145,14 +149,43 @@ describe('three replicas over real Automerge documents', () => {
           genesisBytes({ kind: 'routing', index: 0, generation: 0 }),
         ),
         (draft) =>
-          putRecord(draft, 'room', '!r', new Map([['chat_id', { value: actor, stamp: 1, cause: actor }]])),
+          putRecord(
+            draft,
+            'room',
+            'matrix_room:!r',
+            new Map([['chat_id', { value: actor, stamp: 1, cause: actor }]]),
+          ),
       );
     const two = A.merge(at('ff'), at('ee'));
     const before = A.getHeads(two);
     const three = A.merge(A.clone(two), at('01'));
     expect(A.diff(three, before, A.getHeads(three))).toEqual([]);
     expect(touchedRecords('routing', A.getChangesSince(three, before))).toEqual([
-      { kind: 'room', key: '!r' },
+      { kind: 'room', key: 'matrix_room:!r' },
+    ]);
+  });
+
+  it('join all concurrent values also in a clone, for which `getConflicts` answers with the original’s', () => {
+    const at = (actor: string, field: string) =>
+      A.change(
+        A.loadIncremental(
+          A.init<Record<string, unknown>>({ actor: actor.repeat(16) }),
+          genesisBytes({ kind: 'routing', index: 0, generation: 0 }),
+        ),
+        (draft) =>
+          putRecord(
+            draft,
+            'room',
+            'matrix_room:!r',
+            new Map([[field, { value: 'x', stamp: 1, cause: actor }]]),
+          ),
+      );
+    const two = A.merge(at('ff', 'chat_id'), at('ee', 'agent_id'));
+    const three = A.merge(A.clone(two), at('01', 'room_type'));
+    expect([...readRecord(three, 'room', 'matrix_room:!r', never)!.keys()].sort()).toEqual([
+      'agent_id',
+      'chat_id',
+      'room_type',
     ]);
   });
 });

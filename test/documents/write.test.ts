@@ -22,7 +22,7 @@ describe('stamps', () => {
 
 describe('a write', () => {
   const cause = { id: '$1', ts: 100 };
-  const room: Write = { kind: 'room', key: '!r', fields: { chat_id: 'C1', agent_id: 'echo' } };
+  const room: Write = { kind: 'room', key: 'matrix_room:!r', fields: { chat_id: 'C1', agent_id: 'echo' } };
 
   it('sets its fields with stamp and cause', () => {
     const record = applyWrite(room, undefined, cause, 200)!;
@@ -49,13 +49,13 @@ describe('a write', () => {
     expect(applyWrite(write(3), record, { id: '$9', ts: 9 }, 9)!.get('genesis_ts')!.value).toBe(3);
   });
   it('cannot clear a settled mark', () => {
-    const write = (reason: string | null): Write => ({ kind: 'mark', key: '!r $1', fields: { reason } });
+    const write = (reason: string | null): Write => ({ kind: 'mark', key: 'mark:!r $1', fields: { reason } });
     const record = applyWrite(write('done'), undefined, cause, 1);
     expect(applyWrite(write(null), record, { id: '$9', ts: 9 }, 9)).toBeUndefined();
   });
   it('takes attempt ids as fields', () => {
     const record = applyWrite(
-      { kind: 'attempt', key: '!r $1', fields: { a1: 'begun' } },
+      { kind: 'attempt', key: 'attempt:!r $1', fields: { a1: 'begun' } },
       undefined,
       cause,
       1,
@@ -63,13 +63,21 @@ describe('a write', () => {
     expect(record.get('a1')!.value).toBe('begun');
   });
   it.each([
-    ['an unknown field', { kind: 'room', key: '!r', fields: { colour: 'red' } }],
-    ['a value of the wrong form', { kind: 'room', key: '!r', fields: { chat_id: 7 } }],
+    ['an unknown field', { kind: 'room', key: 'matrix_room:!r', fields: { colour: 'red' } }],
+    ['a value of the wrong form', { kind: 'room', key: 'matrix_room:!r', fields: { chat_id: 7 } }],
+  ])('with %s throws a typed error', (_, write) => {
+    expect(() => applyWrite(write as unknown as Write, undefined, cause, 1)).toThrow(
+      expect.objectContaining({ code: 'invalid-write' }) as Error,
+    );
+  });
+  it.each([
+    ['a key without its prefix', { kind: 'room', key: '!r', fields: {} }],
+    ['nothing after the prefix', { kind: 'room', key: 'matrix_room:', fields: {} }],
     ['an unknown kind', { kind: 'planet', key: 'x', fields: {} }],
     ['another key for the cluster’s record', { kind: 'cluster', key: 'x', fields: {} }],
   ])('with %s throws a typed error', (_, write) => {
     expect(() => applyWrite(write as unknown as Write, undefined, cause, 1)).toThrow(
-      expect.objectContaining({ code: 'invalid-write' }) as Error,
+      expect.objectContaining({ code: 'bad-key' }) as Error,
     );
   });
 });

@@ -9,6 +9,7 @@ export const cluster = {
   map: 'meta',
   prefix: '',
   key: 'cluster',
+  only: 'cluster',
   placement: 'cluster',
   fields: {
     genesis_ts: {

@@ -1,3 +1,4 @@
+import { DocumentError } from '../errors.js';
 import { cluster, member } from './cluster.js';
 import { attempt, floor, mark } from './actors.js';
 import { chat, room, user } from './routing.js';
@@ -27,17 +28,18 @@ export function ruleOf(kind: Kind): (field: string) => MergeRule {
   return (field) => fieldTable(kind, field)?.merge ?? 'higherStampWins';
 }
 
-/** The key under which a record stands in its document, as in `matrix_room:!abc:example.org`. */
-export function documentKey(kind: Kind, key: string): string {
-  return tableOf(kind).prefix + key;
+/** @throws {DocumentError} `bad-key` unless `key` is one of this kind, as in `matrix_room:!abc:example.org`. */
+export function assertKey(kind: Kind, key: string): void {
+  if (!Object.hasOwn(kinds, kind)) throw new DocumentError('bad-key', `there is no kind ${kind}`);
+  const { prefix, only } = tableOf(kind);
+  const fits = only === undefined ? key.startsWith(prefix) && key.length > prefix.length : key === only;
+  if (!fits) throw new DocumentError('bad-key', `a key of kind ${kind} is ${only ?? `${prefix}…`}`);
 }
 
 const kindByMap = new Map(kindNames.map((kind) => [tableOf(kind).map, kind]));
 
 /** Which record a key of a document’s map is; undefined for maps of later versions and foreign keys. */
-export function recordAt(map: string, docKey: string): { kind: Kind; key: string } | undefined {
+export function recordAt(map: string, key: string): { kind: Kind; key: string } | undefined {
   const kind = kindByMap.get(map);
-  if (kind === undefined) return undefined;
-  const { prefix } = tableOf(kind);
-  return docKey.startsWith(prefix) ? { kind, key: docKey.slice(prefix.length) } : undefined;
+  return kind !== undefined && key.startsWith(tableOf(kind).prefix) ? { kind, key } : undefined;
 }

@@ -22,12 +22,16 @@ export interface FieldTable<T extends z.ZodType = z.ZodType> {
  */
 export type Placement = 'cluster' | 'person' | 'room' | 'with-room';
 
-/** One kind of record: its key in the document is `prefix` followed by the record's own key. */
+/** One kind of record. */
 export interface KindTable {
   document: DocumentKind;
   map: string;
+  /** Every key of the kind begins so, as in `matrix_room:!abc:example.org`. */
   prefix: string;
+  /** What follows the prefix, for people. */
   key: string;
+  /** The one key of a kind that has a single record. */
+  only?: string;
   placement: Placement;
   fields: Readonly<Record<string, FieldTable>>;
   /** The rule of every field the table does not name; such kinds are keyed by open-ended names. */
