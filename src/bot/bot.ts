@@ -232,6 +232,11 @@ export class Bot {
     return reasons;
   }
 
+  /** Rooms with prompts that this replica cannot read. */
+  encryptedRooms(): number {
+    return this.encrypted.size;
+  }
+
   status(): StatusReport {
     const { channel, clock } = this.deps;
     const encrypted = this.encrypted.size;

@@ -121,7 +121,7 @@ export class Source {
   }
 
   private wake(): void {
-    for (const waiter of [...this.waiters]) waiter();
+    for (const waiter of this.waiters) waiter();
   }
 
   /** Replaces the events by a reading from the source on; what is newer than that reading stays behind it. */

@@ -18,7 +18,7 @@ export class Streamer {
   private n = 0;
   private readonly stopped = new AbortController();
   private readonly loop: Promise<void>;
-  private failure: unknown;
+  private failure: Error | undefined;
 
   constructor(
     private readonly source: Source,
@@ -44,7 +44,7 @@ export class Streamer {
 
   /** Kept for `stop`, which whoever owns the run awaits. */
   private fail(error: unknown): void {
-    this.failure = error;
+    this.failure = error instanceof Error ? error : new Error(String(error));
   }
 
   private async run(afterMs: number, running: AbortSignal): Promise<void> {

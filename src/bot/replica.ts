@@ -1,0 +1,211 @@
+import { join } from 'node:path';
+import { openHomeserver } from '../matrix/client.js';
+import { HomeserverError } from '../matrix/homeserver.js';
+import { openNode, type StateNode } from '../node/node.js';
+import { httpPlatform } from '../platform/http-client.js';
+import { openJournal } from '../storage/journal.js';
+import { controlPath, startControl } from '../telemetry/control.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Clock } from '../time/clock.js';
+import { allowList } from './allow.js';
+import { Bot } from './bot.js';
+import { applyJournal, emptyJournal, journalEntry, journalSnapshot } from './journal.js';
+import { inspectHandlers } from './inspect.js';
+import { defaultDevice, openSession, type Credentials } from './session.js';
+
+export type ReplicaConfig = Credentials & {
+  homeserverUrl: string;
+  deviceId?: string;
+  clusterId: string;
+  replicaId?: string;
+  dataDir: string;
+  relays: { url: string; token?: string }[];
+  platformUrl: string;
+  platformToken?: string;
+  leaseMs: number;
+  heartbeatMs: number;
+  patienceMs: number;
+  shards: number;
+  /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
+  found: boolean;
+  prefix: string;
+  allowedUsers?: string[];
+};
+
+export interface Replica {
+  ready(): { ok: boolean; reasons: string[] };
+  /** PROTOCOL O7: hands over, within `ms`. */
+  drain(ms: number): Promise<void>;
+  close(): Promise<void>;
+  describe(): Promise<object>;
+}
+
+const VERSION = '0.1.0';
+/** A send is given up after this and asked about again, so that none waits for ever (PROTOCOL D10). */
+const REQUEST_MS = 15_000;
+const POLL_MS = 30_000;
+const PLACEHOLDER_MS = 1500;
+const SYNC_MS = 30_000;
+
+/**
+ * One replica of the bot. Start-up order (REQUIREMENTS R1): the Matrix session, then the documents and the journal
+ * with the stored position, then the agent registry, then the rooms up to now; only then it takes part.
+ * Resolves when it does. Rejects with typed errors of its parts, everything opened closed again.
+ */
+export async function startReplica(
+  config: ReplicaConfig,
+  deps: { log: Log; clock: Clock; metrics: Metrics; signal: AbortSignal },
+): Promise<Replica> {
+  const opened: { close(): unknown }[] = [];
+  try {
+    return await open(config, deps, opened);
+  } catch (error) {
+    for (const part of opened.reverse()) await part.close();
+    throw error;
+  }
+}
+
+async function open(
+  config: ReplicaConfig,
+  { log, clock, metrics, signal }: { log: Log; clock: Clock; metrics: Metrics; signal: AbortSignal },
+  opened: { close(): unknown }[],
+): Promise<Replica> {
+  const { homeserverUrl, clusterId, dataDir } = config;
+  const deviceId = config.deviceId ?? defaultDevice(clusterId);
+  const credentials: Credentials =
+    'accessToken' in config
+      ? { accessToken: config.accessToken }
+      : { user: config.user, password: config.password };
+  const session = await openSession({
+    homeserverUrl,
+    credentials,
+    deviceId,
+    dataDir,
+    deadlineMs: REQUEST_MS,
+    clock,
+    log,
+  });
+  const node = await openNode({ ...nodeOptions(config), clock, log, signal });
+  opened.push(node);
+  const device = await deliveryDevice(node, session);
+  if (device !== undefined) log.error({ device: session.deviceId }, device);
+  await node.synced(SYNC_MS);
+  const journal = await openJournal({
+    file: join(dataDir, 'delivery.journal'),
+    entry: journalEntry,
+    initial: emptyJournal,
+    apply: applyJournal,
+    snapshot: journalSnapshot,
+    log,
+    clock,
+  });
+  opened.push(journal);
+  const platform = httpPlatform({
+    url: config.platformUrl,
+    ...(config.platformToken !== undefined && { token: config.platformToken }),
+    log,
+    clock,
+  });
+  const homeserver = openHomeserver({
+    url: homeserverUrl,
+    accessToken: session.accessToken,
+    log,
+    clock,
+    deadlineMs: REQUEST_MS,
+    onDropped: (count) => metrics.happened('event', count > 0 ? 'malformed' : 'ok'),
+  });
+  const bot = new Bot(
+    {
+      homeserver,
+      channel: node.channel,
+      state: node,
+      platform,
+      journal,
+      clock,
+      log,
+      happened: (event, outcome) => metrics.happened(event, outcome),
+    },
+    {
+      self: session.userId,
+      clusterId,
+      version: VERSION,
+      leaseMs: config.leaseMs,
+      heartbeatMs: config.heartbeatMs,
+      patienceMs: config.patienceMs,
+      prefix: config.prefix,
+      allowed: allowList(config.allowedUsers),
+      placeholderAfterMs: PLACEHOLDER_MS,
+      pollMs: POLL_MS,
+      obstacle: () => device ?? documentsObstacle(node),
+    },
+  );
+  opened.push(bot);
+  await platform.agents(signal).catch((error: unknown) => {
+    log.warn({ error: String(error) }, 'the agent registry is out of reach for now; prompts wait for it');
+  });
+  await bot.start(signal);
+  const control = await startControl({
+    path: controlPath(dataDir),
+    handlers: inspectHandlers(node, bot),
+    log,
+  });
+  opened.push(control);
+  gauges(metrics, node, bot);
+  log.info({ replica: node.self.replica, account: session.userId, device: session.deviceId }, 'taking part');
+  return {
+    ready() {
+      const reasons = bot.readiness();
+      return { ok: reasons.length === 0, reasons };
+    },
+    drain: (ms) => bot.drain(ms),
+    async close() {
+      for (const part of opened.reverse()) await part.close();
+    },
+    describe: async () => Promise.resolve(bot.status()),
+  };
+}
+
+function nodeOptions(config: ReplicaConfig) {
+  const { clusterId, dataDir, replicaId, relays, shards, found } = config;
+  return { clusterId, dataDir, relays, shards, found, ...(replicaId !== undefined && { replicaId }) };
+}
+
+/** D6: `whoami` must be the account and the device of the cluster document; what is not recorded yet is recorded. */
+async function deliveryDevice(
+  node: StateNode,
+  { userId, deviceId }: { userId: string; deviceId: string },
+): Promise<string | undefined> {
+  const known = node.read('cluster', 'cluster');
+  if (known?.account !== undefined && known.account !== userId) {
+    throw new HomeserverError('refused', `this cluster serves ${known.account}, the credentials are of ${userId}`, {
+      errcode: 'ACCOUNT_MISMATCH',
+    });
+  }
+  if (known?.device_id === undefined) {
+    await node.change([{ kind: 'cluster', key: 'cluster', fields: { account: userId, device_id: deviceId } }], {
+      id: 'genesis',
+    });
+    return undefined;
+  }
+  if (known.device_id === deviceId) return undefined;
+  return `this replica's token is of device ${deviceId}, the cluster sends through ${known.device_id}: it reads and does not send (set MATRIX_DEVICE_ID)`;
+}
+
+function documentsObstacle(node: StateNode): string | undefined {
+  const status = node.status();
+  return status.state === 'ready' ? undefined : `documents: ${status.state}`;
+}
+
+function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
+  metrics.gauge('pending_sources', 'Prompts and commands that are not settled yet.', () => bot.engine.unsettled());
+  metrics.gauge('begun_sources', 'Prompts and commands this replica is at work on.', () => bot.engine.begun().length);
+  metrics.gauge('peers_alive', 'Other replicas that beat within the lease.', () => bot.status().alive.length);
+  metrics.gauge('relay_connected', 'Whether some relay is connected: 1 or 0.', () => (node.channel.connected() ? 1 : 0));
+  metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () => bot.encryptedRooms());
+  metrics.gauge(
+    'homeserver_lag_seconds',
+    'Since the last answer of the homeserver.',
+    () => bot.status().homeserverAgoMs / 1000,
+  );
+}

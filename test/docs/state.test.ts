@@ -1,0 +1,68 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { documentMaps } from '../../src/documents/genesis.js';
+import { mergeRules } from '../../src/documents/merge/rules.js';
+import { kindNames, tableOf } from '../../src/documents/schemas/kinds.js';
+import { emptyJournal } from '../../src/bot/journal.js';
+import { replicatedTable } from './state-table.js';
+
+const file = new URL('../../STATE.md', import.meta.url);
+const begin = '<!-- replicated: made from src/documents/schemas, see test/docs/state.test.ts -->';
+const end = '<!-- end of replicated -->';
+
+describe('STATE.md', () => {
+  const text = readFileSync(file, 'utf8');
+
+  it('has every replicated field with writer, merge rule and reason, as the schemas say it', () => {
+    const from = text.indexOf(begin) + begin.length;
+    const to = text.indexOf(end);
+    if (process.env['UPDATE_STATE'] === '1') {
+      writeFileSync(file, `${text.slice(0, from)}\n\n${replicatedTable()}\n\n${text.slice(to)}`);
+      return;
+    }
+    expect(normal(text.slice(from, to))).toBe(normal(replicatedTable()));
+  });
+
+  it('names every merge rule', () => {
+    for (const rule of Object.keys(mergeRules)) expect(text).toContain(`\`${rule}\``);
+  });
+
+  it('names every map of the documents, used or kept for later', () => {
+    for (const maps of Object.values(documentMaps))
+      for (const map of maps) expect(text).toContain(`\`${map}\``);
+  });
+
+  it('names every part of the local journal', () => {
+    for (const part of Object.keys(emptyJournal())) expect(text).toContain(`\`${part}\``);
+  });
+
+  it('has the field names of the data format', () => {
+    const names = new Set(kindNames.flatMap((kind) => Object.keys(tableOf(kind).fields)));
+    for (const name of [
+      'space_id',
+      'next_chat_index',
+      'selected_agent_id',
+      'room_type',
+      'chat_id',
+      'display_name',
+      'matrix_user_id',
+      'platform_chat_id',
+      'agent_id',
+    ]) {
+      expect(names).toContain(name);
+    }
+  });
+});
+
+/** Prettier aligns tables; what they say is compared. */
+const normal = (markdown: string) =>
+  markdown
+    .split('\n')
+    .map((line) =>
+      line
+        .replace(/\s*\|\s*/g, '|')
+        .replace(/-{3,}/g, '---')
+        .trim(),
+    )
+    .filter((line) => line !== '')
+    .join('\n');
