@@ -106,7 +106,12 @@ function assertName(name: string): void {
 }
 
 function assertRelayUrl(url: string): void {
-  if (URL.canParse(url) && ['ws:', 'wss:'].includes(new URL(url).protocol) && !url.includes('#')) return;
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.username || parsed?.password) {
+    // URLs are shown in status and logs.
+    throw new SyncError('bad-relay-url', 'A relay URL carries no password: set UNDERSTUDY_RELAY_TOKEN.');
+  }
+  if (parsed && ['ws:', 'wss:'].includes(parsed.protocol) && !url.includes('#')) return;
   throw new SyncError(
     'bad-relay-url',
     'A relay URL must begin with ws:// or wss:// (UNDERSTUDY_RELAY_URLS).',

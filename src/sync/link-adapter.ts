@@ -60,6 +60,9 @@ export class LinkAdapter extends NetworkAdapter {
   }
 
   send(message: Message): void {
+    // A Repo passes on what others broadcast. Every replica tells every relay itself, and the relay takes a
+    // message in another's name for what it is.
+    if (message.type === 'ephemeral' && message.senderId !== this.peerId) return;
     const frame = repoFrame(message);
     if (frame && this.#relay) this.link.send(frame);
   }

@@ -25,11 +25,14 @@ test('two repos with 65 documents converge through a relay, whichever side a doc
   const theirs = ids.map((id) => found(two, id));
   mine.forEach((handle, index) => handle.change((doc) => void (doc['a'] = index)));
   theirs.forEach((handle, index) => handle.change((doc) => void (doc['b'] = -index)));
-  await until('same heads everywhere', () =>
-    mine.every((handle, index) => {
-      const doc = handle.doc();
-      return doc['b'] === -index && headsOf(handle).join() === headsOf(theirs[index]!).join();
-    }),
+  await until(
+    'same heads everywhere',
+    () =>
+      mine.every((handle, index) => {
+        const doc = handle.doc();
+        return doc['b'] === -index && headsOf(handle).join() === headsOf(theirs[index]!).join();
+      }),
+    20_000,
   );
   const stored = await alpha.relayHeads(ids, 2_000);
   const heads = stored.get(between.url);
@@ -39,7 +42,7 @@ test('two repos with 65 documents converge through a relay, whichever side a doc
   });
   expect(heads?.size).toBe(65);
   expect(between.stats()).toMatchObject({ replicas: 2, documents: 65, awaitedDocuments: 0 });
-});
+}, 60_000);
 
 test('a document made by one replica reaches another that asked for it before anyone had it', async () => {
   const between = await relay();
@@ -125,6 +128,23 @@ test('with two relays the loss of one interrupts neither sync nor the channel', 
   mine.change((doc) => void (doc['over'] = 'the other'));
   await until('synced', () => theirs.doc()['over'] === 'the other');
   expect((await alpha.relayHeads([id], 1_000)).has(left.url)).toBe(false);
+});
+
+test('a broadcast of a document handle reaches the other replicas, and is not sent back in another name', async () => {
+  const between = await relay();
+  const [alpha, beta] = [connect('alpha', [between]), connect('beta', [between])];
+  const id = newId();
+  const [mine, theirs] = [found(repo(alpha), id), found(repo(beta), id)];
+  mine.change((doc) => void (doc['shared'] = true));
+  await until('synced', () => theirs.doc()['shared']);
+  const heard: unknown[] = [];
+  theirs.on('ephemeral-message', ({ message }) => heard.push(message));
+  for (let n = 0; n < 20; n += 1) mine.broadcast({ n });
+  await until('arrived', () => heard.length >= 20);
+  mine.change((doc) => void (doc['after'] = true));
+  await until('synced', () => theirs.doc()['after']);
+  expect(heard).toEqual(Array.from({ length: 20 }, (_, n) => ({ n })));
+  expect(between.stats().closedImpersonation).toBe(0);
 });
 
 test('a save that fails neither ends the relay nor counts as stored, and is made up for', async () => {

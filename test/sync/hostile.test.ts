@@ -1,0 +1,337 @@
+import { next as A } from '@automerge/automerge';
+import { randomBytes } from 'node:crypto';
+import { connect as connectTcp } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { encodeCbor } from '../../src/sync/codec.js';
+import {
+  encodeFrame,
+  parseFrameFromRelay,
+  parseFrameToRelay,
+  type FrameToRelay,
+} from '../../src/sync/frame.js';
+import {
+  allOpen,
+  cluster,
+  connect,
+  found,
+  headsOf,
+  newId,
+  rawClient,
+  rawMember,
+  relay,
+  repo,
+  until,
+} from './world.js';
+
+/** A small seeded generator (mulberry32), so that a failing run can be replayed. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Two replicas that share a document through a relay, as the bystanders of every attack. */
+async function bystanders(options: Parameters<typeof relay>[0] = {}) {
+  const started = await relay(options);
+  const [alpha, beta] = [connect('alpha', [started]), connect('beta', [started])];
+  const id = newId();
+  const [mine, theirs] = [found(repo(alpha), id), found(repo(beta), id)];
+  await allOpen(alpha, beta);
+  return {
+    started,
+    id,
+    mine,
+    theirs,
+    stillConverge: async () => {
+      const mark = `mark ${Math.random()}`;
+      mine.change((doc) => void (doc['mark'] = mark));
+      await until('they converge', () => theirs.doc()['mark'] === mark);
+      let heard = false;
+      const stop = beta.channel.on('alive', z.string(), (text) => (heard ||= text === mark));
+      alpha.channel.broadcast('alive', mark);
+      await until('the channel works', () => heard);
+      stop();
+      expect([alpha.stats().lost, beta.stats().lost]).toEqual([0, 0]);
+    },
+  };
+}
+
+/** A first sync message of someone who has this many changes. */
+function syncMessage(changes: number): Uint8Array {
+  let doc = A.init<Record<string, number>>();
+  for (let n = 0; n < changes; n += 1) doc = A.change(doc, { time: 0 }, (draft) => void (draft[`k${n}`] = n));
+  const [, message] = A.generateSyncMessage(doc, A.initSyncState());
+  return message!;
+}
+
+/** A sync message that brings one change; `damage` flips a bit of it, so that only its checksum is wrong. */
+function changesMessage(damage = false): Uint8Array {
+  const doc = A.change(A.init<Record<string, string>>(), { time: 0 }, (draft) => {
+    draft['text'] = 'some text that is long enough to be hit by a flipped bit';
+  });
+  const change = Uint8Array.from(A.getLastLocalChange(doc)!);
+  if (damage) change[change.length - 20]! ^= 1;
+  return A.encodeSyncMessage({ heads: A.getHeads(doc), need: [], have: [], changes: [change] });
+}
+
+const malformed: [string, (id: string) => Uint8Array | string][] = [
+  ['CBOR null', () => encodeCbor(null)],
+  ['a number', () => encodeCbor(42)],
+  ['a text frame', () => '["attach"]'],
+  ['nothing', () => new Uint8Array()],
+  ['an object', () => encodeCbor({ type: 'join', supportedProtocolVersions: ['1'] })],
+  ['an unknown kind', () => encodeCbor(['join', 'me'])],
+  ['a kind of the prototype', () => encodeCbor(['constructor'])],
+  ['a missing part', () => encodeCbor(['sync'])],
+  ['a surplus part', () => encodeCbor(['attach', 1])],
+  ['two values', () => Buffer.concat([encodeCbor(['attach']), encodeCbor(['attach'])])],
+  ['an array said to be huge', () => new Uint8Array([0x9a, 0x06, 0xb9, 0x5e, 0x00])],
+  ['deep nesting', () => new Uint8Array(200_000).fill(0x81)],
+  ['an invalid document id', () => encodeCbor(['request', '1'.repeat(27), syncMessage(0)])],
+  ['a sync message of garbage', (id) => encodeCbor(['sync', id, new Uint8Array([1, 2, 3])])],
+  ['an empty sync message', (id) => encodeCbor(['sync', id, new Uint8Array()])],
+  ['a text as sync message', (id) => encodeCbor(['sync', id, 'text'])],
+  [
+    'an ephemeral message of garbage',
+    (id) => encodeCbor(['ephemeral', id, 'm/raw', 's', 1, new Uint8Array([0x1c])]),
+  ],
+  [
+    'a sequence number below zero',
+    () => encodeCbor(['channel', null, 'm', 'raw', -1, 't', new Uint8Array()]),
+  ],
+  [
+    'too many ids in one question',
+    () => encodeCbor(['heads?', 1, Array.from({ length: 5000 }, () => newId())]),
+  ],
+];
+
+test.each(malformed)('%s ends that connection only', async (_what, make) => {
+  const { started, id, stillConverge } = await bystanders();
+  const attacker = await rawMember(started.url, 'm');
+  attacker.send(['attach']);
+  attacker.sendRaw(make(id));
+  await until('ended', attacker.closed);
+  expect(attacker.closed()?.code).toBe(4000);
+  expect(started.stats().closedMalformed).toBe(1);
+  await stillConverge();
+});
+
+test('a malformed frame before hello, and before any authentication of the wire, ends that connection only', async () => {
+  const { started, stillConverge } = await bystanders();
+  for (const [, make] of malformed) {
+    const client = rawClient(started.url);
+    await until('open', () => client.socket.readyState === client.socket.OPEN);
+    client.sendRaw(make(newId()));
+    await until('ended', client.closed);
+    expect(client.closed()?.code).toBe(4000);
+  }
+  await stillConverge();
+});
+
+test('changes of a wrong checksum are not applied to a document that is there', async () => {
+  const { started, id, mine, theirs, stillConverge } = await bystanders();
+  const attacker = await rawMember(started.url, 'm');
+  attacker.send(['attach']);
+  await until('the relay began', () => attacker.frames.some(([kind]) => kind === 'sync'));
+  attacker.send(['sync', id, changesMessage(true)]);
+  await stillConverge();
+  expect([mine.doc()['text'], theirs.doc()['text']]).toEqual([undefined, undefined]);
+});
+
+test('who begins a new document with changes that cannot be applied is ended', async () => {
+  const { started, stillConverge } = await bystanders();
+  const attacker = await rawMember(started.url, 'm');
+  attacker.send(['attach']);
+  const id = newId();
+  attacker.send(['sync', id, syncMessage(1)]);
+  await until('the relay asks for it', () => attacker.frames.some((frame) => frame[1] === id));
+  attacker.send(['sync', id, changesMessage(true)]);
+  await until('ended', attacker.closed);
+  expect(attacker.closed()?.code).toBe(4000);
+  expect(started.stats().refusedChanges).toBe(1);
+  await stillConverge();
+});
+
+test('a frame over the limit ends that connection only, and a replica does not send one', async () => {
+  const { started, stillConverge } = await bystanders({ maxFrameBytes: 64 * 1024 });
+  const attacker = await rawMember(started.url, 'm');
+  attacker.send(['channel', null, 'm', 'raw', 1, 't', new Uint8Array(70_000)]);
+  await until('ended', attacker.closed);
+  expect(attacker.closed()?.code).toBe(1009);
+  expect(started.stats().closedTooBig).toBe(1);
+
+  const big = connect('gamma', [started]);
+  await allOpen(big);
+  big.channel.broadcast('t', 'x'.repeat(70_000));
+  expect(big.stats()).toMatchObject({ channelDropped: 1 });
+  const handle = found(repo(big), newId());
+  handle.change((doc) => void (doc['big'] = randomBytes(100_000)));
+  await until('kept back', () => big.stats().tooBig > 0);
+  expect(big.stats().lost).toBe(0);
+  await stillConverge();
+});
+
+test('bytes that are no WebSocket frame, no HTTP, or a cut upgrade end that connection only', async () => {
+  const { started, stillConverge } = await bystanders();
+  const upgrade =
+    'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: understudy.v1\r\n\r\n';
+  const attempts: (string | Uint8Array)[][] = [
+    ['not http at all\r\n\r\n'],
+    [upgrade, new Uint8Array([0xff, 0xff, 0xff, 0xff])],
+    // An unmasked frame, which no client may send.
+    [upgrade, new Uint8Array([0x82, 0x01, 0x00])],
+    // The length of a frame of exabytes.
+    [upgrade, new Uint8Array([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4])],
+    [upgrade.slice(0, 60)],
+    [upgrade.replace('13', '99')],
+    [upgrade.replace('dGhlIHNhbXBsZSBub25jZQ==', 'short')],
+  ];
+  for (const pieces of attempts) {
+    const socket = connectTcp(started.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    let ended = false;
+    socket.on('close', () => (ended = true)).on('error', () => (ended = true));
+    socket.resume();
+    for (const piece of pieces) {
+      socket.write(piece);
+      await new Promise((resolve) =>
+        socket
+          .once('data', resolve)
+          .once('close', resolve)
+          .setTimeout(50, () => resolve(0)),
+      );
+    }
+    socket.resetAndDestroy();
+    await until('ended', () => ended);
+  }
+  await until('all forgotten', () => started.stats().connections === 2);
+  await stillConverge();
+});
+
+test('5,000 requests for unknown documents leave nothing behind and are each answered', async () => {
+  const { started, stillConverge } = await bystanders();
+  const client = await rawMember(started.url, 'm');
+  client.send(['attach']);
+  const empty = syncMessage(0);
+  for (let n = 0; n < 5_000; n += 1) client.send([n % 2 ? 'sync' : 'request', newId(), empty]);
+  const answers = () => client.frames.filter(([kind]) => kind === 'doc-unavailable').length;
+  await until('answered', () => answers() === 5_000, 15_000);
+  expect(started.stats()).toMatchObject({ documents: 1, awaitedDocuments: 0, unknownDocuments: 5_000 });
+  await stillConverge();
+});
+
+test('who announces documents without end and delivers none is ended', async () => {
+  const { started, stillConverge } = await bystanders({ limits: { awaitedDocuments: 50 } });
+  const attacker = await rawMember(started.url, 'm');
+  attacker.send(['attach']);
+  const announced = syncMessage(1);
+  for (let n = 0; n < 100; n += 1) attacker.send(['sync', newId(), announced]);
+  await until('ended', attacker.closed);
+  expect(attacker.closed()?.code).toBe(4005);
+  expect(started.stats().awaitedDocuments).toBe(50);
+  await stillConverge();
+});
+
+test('a reader that never reads is dropped, and the others hear everything meanwhile', async () => {
+  const outgoing = { softBytes: 64 * 1024, hardBytes: 4 * 1024 * 1024, stallMs: 300 };
+  const { started, stillConverge } = await bystanders({ limits: { outgoing } });
+  const sleeper = await rawMember(started.url, 'sleeper');
+  const listener = await rawMember(started.url, 'listener');
+  const talker = await rawMember(started.url, 'talker');
+  sleeper.socket.pause();
+  let seq = 0;
+  const body = new Uint8Array(50_000);
+  await until('dropped', () => {
+    if (talker.socket.bufferedAmount < 1_000_000) {
+      talker.send(['channel', null, 'talker', 'raw', (seq += 1), 't', body]);
+    }
+    return started.stats().closedSlow === 1;
+  });
+  const gone = () => listener.frames.some((frame) => frame[0] === 'gone' && frame[1] === 'sleeper');
+  await until('said to be gone', gone);
+  await until('all heard', () => listener.frames.filter(([kind]) => kind === 'channel').length === seq);
+  await stillConverge();
+});
+
+test('a flood is read at the allowed rate, and the flooder is not cut off', async () => {
+  const intake = { framesPerSecond: 1_000, burst: 100, pendingBytes: 1_000_000 };
+  const { started, stillConverge } = await bystanders({ limits: { intake } });
+  const flooder = await rawMember(started.url, 'm');
+  const begin = performance.now();
+  for (let seq = 0; seq < 1_500; seq += 1) {
+    flooder.send(['channel', 'nobody', 'm', 'raw', seq, 't', new Uint8Array(2_000)]);
+  }
+  await stillConverge();
+  const before = started.stats().framesIn;
+  flooder.send(['heads?', 7, []]);
+  await until('it came through', () => flooder.frames.some(([kind]) => kind === 'heads'));
+  expect(performance.now() - begin).toBeGreaterThan(1_000);
+  expect(started.stats().throttled).toBeGreaterThan(0);
+  expect(started.stats().framesIn).toBeGreaterThanOrEqual(before);
+  expect(flooder.closed()).toBeUndefined();
+});
+
+test('thousands of random and mutated frames neither end the relay nor disturb the others', async () => {
+  const { started, id, mine, theirs, stillConverge } = await bystanders();
+  const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`FUZZ_SEED=${seed}`);
+  const random = seeded(seed);
+  const below = (n: number) => Math.floor(random() * n);
+  const changes = changesMessage();
+  const samples: FrameToRelay[] = [
+    ['hello', cluster, 'm', 'raw'],
+    ['attach'],
+    ['detach'],
+    ['sync', id, syncMessage(3)],
+    ['sync', id, changes],
+    ['sync', newId(), changes],
+    ['request', newId(), syncMessage(0)],
+    ['doc-unavailable', id],
+    ['ephemeral', id, 'm/raw', 'session', 1, encodeCbor({ a: 1 })],
+    ['channel', null, 'm', 'raw', 1, 'topic', encodeCbor({ a: 1 })],
+    ['channel', 'alpha', 'm', 'raw', 2, 'topic', encodeCbor([1, 2])],
+    ['heads?', 1, [id, newId()]],
+  ];
+  const mutated = () => {
+    if (below(10) === 0) return Uint8Array.from({ length: below(300) }, () => below(256));
+    const bytes = Uint8Array.from(encodeFrame(samples[below(samples.length)]!));
+    for (let flips = below(4); flips > 0; flips -= 1) bytes[below(bytes.length)] = below(256);
+    return below(8) === 0 ? bytes.subarray(0, below(bytes.length)) : bytes;
+  };
+  let sent = 0;
+  const attack = async (name: string) => {
+    while (sent < 3_000) {
+      const client = rawClient(started.url);
+      await until('open or refused', () => client.socket.readyState !== client.socket.CONNECTING);
+      if (below(4) > 0) client.send(['hello', cluster, name, 'raw']);
+      if (below(4) > 0) client.send(['attach']);
+      for (let n = 0; n < 20 && !client.closed(); n += 1) {
+        client.sendRaw(mutated());
+        sent += 1;
+        if (below(5) === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      client.socket.terminate();
+    }
+  };
+  const attacks = Promise.all(['m', 'n', 'o'].map(attack));
+  for (let n = 0; n < 10; n += 1) await stillConverge();
+  await attacks;
+  await stillConverge();
+  await until('same heads', () => headsOf(mine).join() === headsOf(theirs).join());
+  await until('the attackers are forgotten', () => started.stats().connections === 2);
+}, 60_000);
+
+test('the frame parsers throw on nothing', () => {
+  const random = seeded(20_251_121);
+  for (let n = 0; n < 20_000; n += 1) {
+    const bytes = Uint8Array.from({ length: Math.floor(random() * 40) }, () => Math.floor(random() * 256));
+    parseFrameToRelay(bytes);
+    parseFrameFromRelay(bytes);
+  }
+});
