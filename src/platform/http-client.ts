@@ -72,6 +72,8 @@ export function httpPlatform(options: HttpPlatformOptions): PlatformClient {
       if (!response.body) throw new PlatformError('unreachable', 'the platform sent no stream');
       limit.extend(idleMs);
       for await (const event of readRunStream(response.body, () => limit.extend(idleMs), log)) {
+        // Events that had arrived before the caller aborted are not for it any more.
+        if (signal?.aborted) throw new PlatformError('aborted', 'aborted by the caller');
         // The deadline judges the platform, never how long our caller thinks about an event.
         limit.clear();
         yield event;

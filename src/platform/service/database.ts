@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Kysely, Migrator, PostgresDialect, SqliteDialect, type Dialect } from 'kysely';
+import { Kysely, Migrator, PostgresDialect, SqliteDialect, type Dialect, type SqliteDatabase } from 'kysely';
 import Sqlite from 'libsql';
 import pg from 'pg';
 import type { Log } from '../../telemetry/log.js';
@@ -17,11 +17,19 @@ export interface OpenDatabase {
   shared: boolean;
 }
 
-/** Opens the database and brings its tables up to date. Rejects with {@link PlatformStartError}. */
-export async function openDatabase(settings: DatabaseSettings, log: Log): Promise<OpenDatabase> {
+/**
+ * Opens the database and brings its tables up to date. A transaction that stands still for `stallMs` is ended by
+ * the server, so that a frozen process holds no lock over those that go on. Rejects with
+ * {@link PlatformStartError}.
+ */
+export async function openDatabase(
+  settings: DatabaseSettings,
+  stallMs: number,
+  log: Log,
+): Promise<OpenDatabase> {
   const shared = 'url' in settings;
   const where = shared ? `the database of DATABASE_URL (${hostOf(settings.url)})` : settings.sqlite;
-  const dialect = shared ? await postgres(settings, where, log) : sqlite(settings.sqlite);
+  const dialect = shared ? await postgres(settings, where, stallMs, log) : sqlite(settings.sqlite);
   const db = new Kysely<Tables>({ dialect });
   const { error, results } = await new Migrator({ db, provider: migrations }).migrateToLatest();
   if (error === undefined) {
@@ -55,7 +63,23 @@ function sqlite(path: string): Dialect {
     }
     throw new PlatformStartError('database-unusable', `${path} cannot be used: ${message}`, { cause: error });
   }
-  return new SqliteDialect({ database });
+  return new SqliteDialect({ database: releasing(database) });
+}
+
+/**
+ * `close` alone keeps the lock until every statement is collected as garbage, so the lock is given up first:
+ * exclusive locking that began before WAL ends only outside of WAL.
+ */
+function releasing(database: InstanceType<typeof Sqlite>): SqliteDatabase {
+  return {
+    prepare: (sql) => database.prepare(sql),
+    close() {
+      database.exec('pragma journal_mode = delete');
+      database.exec('pragma locking_mode = normal');
+      database.prepare('select count(*) from sqlite_master').all([]);
+      database.close();
+    },
+  };
 }
 
 const INT8 = 20;
@@ -66,6 +90,7 @@ const typeParser = (oid: number, format?: 'text'): unknown =>
 async function postgres(
   settings: { url: string; connections?: number },
   where: string,
+  stallMs: number,
   log: Log,
 ): Promise<Dialect> {
   const pool = new pg.Pool({
@@ -73,6 +98,7 @@ async function postgres(
     max: settings.connections ?? 10,
     connectionTimeoutMillis: 10_000,
     statement_timeout: 30_000,
+    idle_in_transaction_session_timeout: stallMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     // Counters and milliseconds stay far below 2^53, so int8 is read as a number.

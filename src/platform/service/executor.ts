@@ -38,11 +38,10 @@ export class Executor {
     return this.live.get(key)?.feed;
   }
 
-  /** The feed of a run of ours, which is taken up unless it already goes on. */
-  ensure(run: BegunRun, executor: string): RunFeed {
+  /** The feed of a run of ours, which is taken up unless it already goes on; into `feed` if given. */
+  ensure(run: BegunRun, executor: string, feed = new RunFeed()): RunFeed {
     const already = this.live.get(run.key);
     if (already) return already.feed;
-    const feed = new RunFeed();
     if (this.stopped) {
       feed.cut();
       return feed;

@@ -28,15 +28,18 @@ export class Followers {
           this.log.warn({ run: key, error: String(error) }, 'run not followed');
       })
       .finally(() => {
+        if (!this.follows(key, feed)) return;
         feed.cut();
-        if (this.feeds.get(key) === feed) this.feeds.delete(key);
+        this.feeds.delete(key);
       });
     return feed;
   }
 
-  /** We carry the run out ourselves from now on; its readers ask again and get our feed. */
-  drop(key: string): void {
-    this.feeds.get(key)?.cut();
+  /** The feed of a run that we carry out ourselves from now on; following it ends, its readers stay. */
+  handOver(key: string): RunFeed | undefined {
+    const feed = this.feeds.get(key);
+    this.feeds.delete(key);
+    return feed?.open ? feed : undefined;
   }
 
   stop(): void {
@@ -50,17 +53,22 @@ export class Followers {
     do {
       // The record before the events: a run that ends in between is seen as ended in the next round.
       const record = await this.runs.find(key);
-      if (!record) return;
+      if (!record || !this.follows(key, feed)) return;
       const end = endOf(record);
       if (end) {
         feed.end(end);
         return;
       }
       const page = await this.eventLog.read(key, invocation, next);
+      if (!this.follows(key, feed)) return;
       if (page.invocation !== invocation) feed.restart();
       ({ invocation, next } = page);
       for (const event of page.events) feed.push(event);
       await sleep(this.clock, this.pollMs, this.stopping.signal);
     } while (feed.open && feed.readers > 0);
+  }
+
+  private follows(key: string, feed: RunFeed): boolean {
+    return this.feeds.get(key) === feed;
   }
 }

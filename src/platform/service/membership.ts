@@ -111,8 +111,7 @@ export class Membership {
     const { runs, executor, followers, log } = this.services;
     for (const run of await runs.adoptOrphans(this.processId)) {
       log.info({ run: run.key, chat: run.chat }, 'took up an unfinished run');
-      executor.ensure(run, this.processId);
-      followers?.drop(run.key);
+      executor.ensure(run, this.processId, followers?.handOver(run.key));
     }
   }
 

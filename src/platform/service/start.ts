@@ -60,7 +60,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const { host = '127.0.0.1', clock = systemClock, env = process.env, leaseMs = 3_000, token } = options;
   const log = options.log.child({ part: 'platform' });
   const agents = await openAgents(options.agentsFile, env, log);
-  const { db, shared } = await openDatabase(options.database, log);
+  const { db, shared } = await openDatabase(options.database, leaseMs, log);
   const now = () => clock.now();
 
   const runs = new Runs(db, now);

@@ -1,0 +1,235 @@
+import { expect, it } from 'vitest';
+import { onEveryDatabase } from './databases.js';
+import { answer, ask, eventually, invocations, newChat, world } from './world.js';
+
+const status = async (url: string) =>
+  ((await (await fetch(`${url}/v1/stats`)).json()) as { runs: Record<string, number> }).runs;
+
+onEveryDatabase((fresh) => {
+  it('counts the prompts of each context apart', async () => {
+    const { client } = await world(await fresh());
+    const [one, two] = [await newChat(client, 'echo', 'room 1'), await newChat(client, 'echo', 'room 2')];
+    expect(await answer(client, one, 'a', 'hello')).toBe('echo #1: hello');
+    expect(await answer(client, two, 'b', 'hi')).toBe('echo #1: hi');
+    expect(await answer(client, one, 'c', 'again')).toBe('echo #2: again');
+  });
+
+  it('P1: gives the first chat of a key, whatever agent a later call asks for', async () => {
+    const { client } = await world(await fresh());
+    const first = await client.createChat('room', { agent: 'echo' });
+    expect(await client.createChat('room', { agent: 'drill', title: 'other' })).toEqual(first);
+    expect(await client.createChat('room', { agent: 'nobody' })).toEqual(first);
+  });
+
+  it('P1: makes one chat of two first calls at once', async () => {
+    const { client } = await world(await fresh());
+    const chats = await Promise.all([1, 2, 3, 4].map(() => client.createChat('room', { agent: 'echo' })));
+    expect(new Set(chats.map((chat) => chat.platform_chat_id)).size).toBe(1);
+  });
+
+  it('refuses a chat with an agent that is not there, and leaves the key free', async () => {
+    const { client } = await world(await fresh());
+    await expect(client.createChat('room', { agent: 'nobody' })).rejects.toMatchObject({
+      code: 'refused',
+      status: 422,
+    });
+    expect((await client.createChat('room', { agent: 'echo' })).agent).toBe('echo');
+  });
+
+  it('P1, P2: begins one run for one key, whatever the second call says, and replays its result', async () => {
+    const { client, platform } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    const texts = await Promise.all(
+      ['vary', 'vary 2', 'vary 3'].map((text) => answer(client, chat, 'k', text)),
+    );
+    expect(new Set(texts).size).toBe(1);
+    expect(await answer(client, chat, 'k', 'later')).toBe(texts[0]);
+    expect(await invocations(platform, 'k')).toBe(1);
+    expect(await answer(client, chat, 'next', 'x')).toBe('drill #2: x');
+  });
+
+  it('gives a caller that joins late everything from the start, then the rest live', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    const early = client.sendMessage('k', chat, { text: 'stream 12', user: '@a:b' })[Symbol.asyncIterator]();
+    const head = [(await early.next()).value, (await early.next()).value];
+    const late = await ask(client, chat, 'k', 'anything');
+    expect(late.slice(0, 2)).toEqual(head);
+    expect(late).toHaveLength(13);
+    expect(
+      late
+        .slice(0, 12)
+        .map((event) => event.type === 'delta' && event.text)
+        .join(''),
+    ).toBe('drill #1: stream 12');
+    expect(late.at(-1)).toEqual({ type: 'final', text: 'drill #1: stream 12' });
+    await early.return?.(undefined);
+  });
+
+  it('P2: goes on when every caller has left', async () => {
+    const { client, platform } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    const caller = new AbortController();
+    const left = (async () => {
+      for await (const event of client.sendMessage(
+        'k',
+        chat,
+        { text: 'stream 8', user: '@a:b' },
+        caller.signal,
+      )) {
+        if (event.type === 'delta') caller.abort();
+      }
+    })();
+    await expect(left).rejects.toMatchObject({ code: 'aborted' });
+    await eventually(async () => ((await status(platform.url))['done'] === 1 ? true : undefined));
+    expect(await ask(client, chat, 'k', '')).toEqual([{ type: 'final', text: 'drill #1: stream 8' }]);
+    expect(await invocations(platform, 'k')).toBe(1);
+  });
+
+  it('runs one at a time per chat in the order of begin, and other chats beside it', async () => {
+    const { client } = await world(await fresh());
+    const [chat, other] = [await newChat(client, 'drill', '1'), await newChat(client, 'drill', '2')];
+    const ended: string[] = [];
+    const slow = client.sendMessage('slow', chat, { text: 'wait 0.6', user: '@a:b' })[Symbol.asyncIterator]();
+    const slowEnd = slow.next().then(() => ended.push('slow'));
+    await eventually(async () => ((await ask(client, other, 'other', 'x')).length > 0 ? true : undefined));
+    ended.push('other');
+    const quick = answer(client, chat, 'quick', 'q').then((text) => {
+      ended.push('quick');
+      return text;
+    });
+    await slowEnd;
+    expect(await quick).toBe('drill #2: q');
+    expect(ended).toEqual(['other', 'slow', 'quick']);
+  });
+
+  it('cancels a run for all its callers, frees the chat, and only by cancel', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    const caller = ask(client, chat, 'k', 'wait 60');
+    await eventually(() => client.cancel('k').then(() => true));
+    expect(await caller).toMatchObject([{ type: 'error', code: 'cancelled' }]);
+    expect(await ask(client, chat, 'k', 'wait 60')).toMatchObject([{ type: 'error', code: 'cancelled' }]);
+    expect(await answer(client, chat, 'next', 'x')).toMatch(/^drill #\d: x$/);
+  });
+
+  it('cancels a run that has not begun yet, and a finished one not at all', async () => {
+    const { client, platform } = await world(await fresh());
+    const chat = await newChat(client);
+    await client.cancel('early');
+    expect(await ask(client, chat, 'early', 'x')).toMatchObject([{ type: 'error', code: 'cancelled' }]);
+    expect(await answer(client, chat, 'done', 'x')).toBe('echo #1: x');
+    await client.cancel('done');
+    expect(await answer(client, chat, 'done', 'x')).toBe('echo #1: x');
+    expect(await invocations(platform, 'early')).toBe(0);
+  });
+
+  it('branches up to now, or up to before a run', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client);
+    await answer(client, chat, 'a', '1');
+    await answer(client, chat, 'b', '2');
+    const now = await client.branchChat('branch 1', chat, {});
+    const before = await client.branchChat('branch 2', chat, { before: 'b' });
+    expect(await client.branchChat('branch 1', chat, { before: 'b' })).toEqual(now);
+    expect(await answer(client, now.platform_chat_id, 'c', 'x')).toBe('echo #3: x');
+    expect(await answer(client, before.platform_chat_id, 'd', 'x')).toBe('echo #2: x');
+    expect(await answer(client, chat, 'e', 'x')).toBe('echo #3: x');
+    const deeper = await client.branchChat('branch 3', now.platform_chat_id, { before: 'a' });
+    expect(await answer(client, deeper.platform_chat_id, 'f', 'x')).toBe('echo #1: x');
+    await expect(client.branchChat('4', chat, { before: 'zzz' })).rejects.toMatchObject({
+      code: 'refused',
+      status: 404,
+    });
+  });
+
+  it('leaves a run in progress out of a branch', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    await answer(client, chat, 'a', '1');
+    const running = ask(client, chat, 'b', 'wait 0.5');
+    await eventually(async () => {
+      const branch = await client.branchChat(`branch`, chat, {});
+      expect(await answer(client, branch.platform_chat_id, 'c', 'x')).toBe('drill #2: x');
+      return true;
+    });
+    await running;
+  });
+
+  it('saves and loads contexts, each once per key', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client);
+    await answer(client, chat, 'a', '1');
+    await client.saveContext('save', chat, 'näme / 1');
+    await answer(client, chat, 'b', '2');
+    await client.loadContext('load', chat, 'näme / 1');
+    expect(await answer(client, chat, 'c', 'x')).toBe('echo #2: x');
+    await client.loadContext('load', chat, 'näme / 1');
+    await client.saveContext('save', chat, 'other');
+    expect(await answer(client, chat, 'd', 'x')).toBe('echo #3: x');
+    expect(await client.listContexts(chat)).toMatchObject([{ name: 'näme / 1' }]);
+    await expect(client.loadContext('l2', chat, 'none')).rejects.toMatchObject({
+      code: 'refused',
+      status: 404,
+    });
+  });
+
+  it('asks for approval, and the first decision holds', async () => {
+    const { client, platform } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    const decide = async (decision: string) =>
+      (
+        await fetch(`${platform.url}/v1/runs/k/approvals/1`, {
+          method: 'POST',
+          body: JSON.stringify({ decision }),
+        })
+      ).json();
+    expect(await decide('approve')).toMatchObject({ error: { code: 'no-such-approval' } });
+    const stream = client.sendMessage('k', chat, { text: 'approve', user: '@a:b' })[Symbol.asyncIterator]();
+    expect((await stream.next()).value).toMatchObject({ type: 'approval', id: '1' });
+    expect(await decide('deny')).toEqual({ decision: 'deny' });
+    expect(await decide('approve')).toEqual({ decision: 'deny' });
+    expect((await stream.next()).value).toEqual({ type: 'final', text: 'drill #1: approve [denied]' });
+  });
+
+  it('ends a failing run with an error event, the same for every caller', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    const failed = { type: 'error', code: 'drill-failed', message: 'drill #1 failed as it was told to' };
+    expect(await ask(client, chat, 'k', 'fail')).toEqual([failed]);
+    expect(await ask(client, chat, 'k', 'fail')).toEqual([failed]);
+  });
+
+  it('P2: takes a run up again that a stopped platform left, as the same invocation', async () => {
+    const database = await fresh();
+    const before = await world(database, { leaseMs: 300 });
+    const chat = await newChat(before.client, 'drill');
+    const cut = ask(before.client, chat, 'k', 'wait 1.2 vary stream 3');
+    await eventually(async () => ((await status(before.platform.url))['running'] === 1 ? true : undefined));
+    const queued = ask(before.client, chat, 'second', 'x');
+    await eventually(async () => ((await status(before.platform.url))['queued'] === 1 ? true : undefined));
+    const outcomes = Promise.allSettled([cut, queued]);
+    await before.platform.close();
+    expect(await outcomes).toMatchObject([
+      { reason: { code: 'unreachable' } },
+      { reason: { code: 'unreachable' } },
+    ]);
+
+    const after = await world(database, { leaseMs: 300 });
+    expect(await answer(after.client, chat, 'k', '')).toMatch(
+      /^drill #1: wait 1.2 vary stream 3 \[[0-9a-f]{12}\]$/,
+    );
+    expect(await answer(after.client, chat, 'second', '')).toBe('drill #2: x');
+    expect(await invocations(after.platform, 'k')).toBe(1);
+  });
+
+  it('stores what databases do not like, and refuses it in ids', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client);
+    expect(await answer(client, chat, 'a', 'nul \0 half \ud800 whole 😀')).toBe(
+      'echo #1: nul \ufffd half \ufffd whole 😀',
+    );
+    await expect(ask(client, chat, 'a\0b', 'x')).rejects.toMatchObject({ code: 'refused', status: 400 });
+    expect(await answer(client, chat, "k'; drop table runs; -- ü%", 'x')).toBe('echo #2: x');
+  });
+});

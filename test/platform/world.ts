@@ -1,0 +1,99 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { PlatformClient, RunEvent } from '../../src/platform/client.js';
+import { httpPlatform } from '../../src/platform/http-client.js';
+import type { DatabaseSettings } from '../../src/platform/service/database.js';
+import { startPlatform, type Platform, type PlatformOptions } from '../../src/platform/service/start.js';
+import { silentLog } from '../../src/telemetry/log.js';
+
+export const AGENTS = `
+default: echo
+agents:
+  - { id: echo, name: Echo, description: Repeats, backend: echo }
+  - { id: drill, name: Drill, backend: drill }
+`;
+
+/** A file in a folder that goes with the test. */
+export async function scratchFile(name: string, content: string): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'understudy-platform-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const path = join(dir, name);
+  await writeFile(path, content);
+  return path;
+}
+
+export interface World {
+  platform: Platform;
+  client: PlatformClient;
+}
+
+/** A platform with echo and drill, and a client of it; closed with the test. */
+export async function world(
+  database: DatabaseSettings,
+  options: Partial<PlatformOptions> = {},
+): Promise<World> {
+  const agentsFile = options.agentsFile ?? (await scratchFile('agents.yaml', AGENTS));
+  const platform = await startPlatform({
+    port: 0,
+    database,
+    log: silentLog,
+    env: {},
+    ...options,
+    agentsFile,
+  });
+  onTestFinished(() => platform.close());
+  return { platform, client: clientOf(platform) };
+}
+
+export function clientOf({ url }: { url: string }): PlatformClient {
+  return httpPlatform({ url, log: silentLog });
+}
+
+/** Asks and waits for the end: every event of the run. */
+export async function ask(
+  client: PlatformClient,
+  chat: string,
+  key: string,
+  text: string,
+): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for await (const event of client.sendMessage(key, chat, { text, user: '@alice:test' })) events.push(event);
+  return events;
+}
+
+/** The text of the answer. */
+export async function answer(
+  client: PlatformClient,
+  chat: string,
+  key: string,
+  text: string,
+): Promise<string> {
+  const end = (await ask(client, chat, key, text)).at(-1);
+  if (end?.type !== 'final') throw new Error(`no final answer: ${JSON.stringify(end)}`);
+  return end.text;
+}
+
+export async function newChat(client: PlatformClient, agent = 'echo', key: string = agent): Promise<string> {
+  return (await client.createChat(key, { agent })).platform_chat_id;
+}
+
+export async function invocations({ url }: { url: string }, key: string): Promise<number> {
+  const response = await fetch(`${url}/v1/invocations?key=${encodeURIComponent(key)}`);
+  return ((await response.json()) as { invocations: number }).invocations;
+}
+
+/** Waits until `look` gives something; fails after `ms`. */
+export async function eventually<T>(
+  look: () => Promise<T | undefined> | T | undefined,
+  ms = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`still waiting after ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
