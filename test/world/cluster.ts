@@ -147,6 +147,17 @@ export class Cluster extends Conversation {
     await writeFile(this.agentsFile, stringify(agents));
   }
 
+  /** How often agents were asked, counted by the platforms' backends themselves. */
+  async invocations(): Promise<number> {
+    let sum = 0;
+    for (const platform of this.platforms) {
+      const url = `http://127.0.0.1:${platform.settings['UNDERSTUDY_PLATFORM_PORT']}/v1/stats`;
+      const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+      sum += ((await answer.json()) as { invocations: number }).invocations;
+    }
+    return sum;
+  }
+
   /** Ends every process, by SIGKILL, and removes every folder. */
   dispose(): Promise<void> {
     return (this.#disposed ??= (async () => {

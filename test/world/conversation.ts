@@ -3,6 +3,10 @@ import type { ExpectedAnswer, ExpectedMessage, Case } from './judge.js';
 import type { Person } from './person.js';
 import { judgeNow, untilAnswered, watchInBackground } from './watch.js';
 
+/** What the bot says unasked, in its own words: in a room that it was invited to, and in the chat that it makes there. */
+const invited = /^Hello! Your chat with me is here/;
+const greeting = /^Hello! This room is a chat of your own/;
+
 /** A text that stands in one prompt only, for finding its answer. */
 const newToken = (): string => `t${randomUUID().slice(0, 13)}`;
 
@@ -32,6 +36,7 @@ export abstract class Conversation {
   /** A room of alice with the bot in it. */
   async room(name?: string): Promise<string> {
     const room = await this.alice.createRoom({ invite: [this.bot.userId], ...(name && { name }) });
+    this.messages.push({ room, text: invited });
     await this.botIn(room);
     return room;
   }
@@ -62,14 +67,19 @@ export abstract class Conversation {
     return answer;
   }
 
-  /** Waits until every answer that is owed so far stands. */
+  /** Waits until every answer and message that is owed so far stands. */
   answered(deadlineMs = 30_000): Promise<void> {
     return untilAnswered(this.alice, this.case, deadlineMs);
   }
 
-  /** Everything wrong in any room so far, in words; empty when nothing is. */
+  /** Everything wrong so far in any room of alice, who enters those that she was invited to; empty when nothing is. */
   async problems(): Promise<string> {
-    return judgeNow(this.alice, { ...this.case, rooms: await this.alice.joinedRooms() });
+    for (const room of await this.alice.invitations()) await this.alice.join(room);
+    const rooms = await this.alice.joinedRooms();
+    const own = new Set(this.messages.map(({ room }) => room));
+    const made = rooms.filter((room) => !own.has(room));
+    const greetings = made.map((room) => ({ room, text: greeting, times: 'at most once' as const }));
+    return judgeNow(this.alice, { ...this.case, messages: [...this.messages, ...greetings], rooms });
   }
 
   /**

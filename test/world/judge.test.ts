@@ -46,12 +46,14 @@ describe('the checker, checked', () => {
   test('a bot of three copies without coordination is reported with every answer tripled', async () => {
     const rooms = [await roomOfBoth(), await roomOfBoth()];
     const answers = [...(await prompts(rooms[0]!, 4)), ...(await prompts(rooms[1]!, 3))];
-    // What a bot library does by itself: each copy reads all prompts and sends under transaction ids of its own.
-    const copy = async () => {
-      for (const { room, prompt, token } of answers)
-        await bot.send(room, 'm.room.message', reply(prompt, `you said ${token}`));
+    // What a bot library does by itself: each copy reads all prompts and sends under transaction ids of its own. The
+    // texts differ, because an event id is a hash: equal events of one millisecond would be one event.
+    const copy = async (name: string) => {
+      for (const { room, prompt, token } of answers) {
+        await bot.send(room, 'm.room.message', reply(prompt, `you said ${token} (${name})`));
+      }
     };
-    await Promise.all([copy(), copy(), copy()]);
+    await Promise.all([copy('a'), copy('b'), copy('c')]);
     const problems = await problemsOf({ bot: bot.userId, answers });
     expect(problems.map(({ kind, times }) => `${kind} ${times}`)).toEqual(answers.map(() => 'doubled 3'));
     expect(new Set(problems.map(({ about }) => about))).toEqual(new Set(answers.map(({ token }) => token)));
@@ -73,6 +75,15 @@ describe('the checker, checked', () => {
     const problems = await problemsOf({ bot: bot.userId, answers });
     expect(problems.map(({ kind }) => kind)).toEqual(['wrong', 'missing']);
     expect(tell(problems)).toContain('1 wrong, 1 missing');
+  });
+
+  test('a second message in reply to a prompt is too many, whatever it says', async () => {
+    const room = await roomOfBoth();
+    const [answer] = (await prompts(room, 1)) as [ExpectedAnswer];
+    await bot.send(room, 'm.room.message', reply(answer.prompt, `you said ${answer.token}`));
+    await bot.send(room, 'm.room.message', reply(answer.prompt, 'something else'));
+    const problems = await problemsOf({ bot: bot.userId, answers: [answer] });
+    expect(problems.map(({ kind, times }) => [kind, times])).toEqual([['doubled', 2]]);
   });
 
   test('a message that replies to nothing is unexplained, unless it was expected, and then as often as expected', async () => {

@@ -112,6 +112,12 @@ export function isAnswered(history: TimelineEvent[], bot: string, expected: Expe
   return found.length > 0 && judgeAnswer(expected, found)?.kind !== 'wrong';
 }
 
+/** Whether a message stands as often as expected, or more often. */
+export function isSaid(history: TimelineEvent[], bot: string, { text, times = 1 }: ExpectedMessage): boolean {
+  const said = seenMessages(history).filter((one) => one.sender === bot && text.test(one.body));
+  return times === 'at most once' || said.length >= times;
+}
+
 /** The problems as a person would tell them, one a line, in the order of the rooms. */
 export function tell(problems: Problem[]): string {
   const lines = problems.map(({ kind, room, about, times, bodies }) => {

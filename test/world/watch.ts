@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { isAnswered, judge, tell, type Case } from './judge.js';
+import { isAnswered, isSaid, judge, tell, type Case } from './judge.js';
 import type { Person } from './person.js';
 
 interface Watch {
@@ -14,17 +14,25 @@ const watches: Watch[] = [];
 /** How long a room is watched for messages that should not come, after its last expected answer. */
 const WATCH_MS = 10_000;
 
-/** Waits until every expected answer stands in its room; rejects with what is still missing or wrong. */
+/** Waits until everything expected stands in its room; rejects with what is still missing or wrong. */
 export async function untilAnswered(
   reader: Person,
-  { bot, answers }: Case,
+  { bot, answers, messages = [] }: Case,
   deadlineMs = 30_000,
 ): Promise<void> {
   const until = performance.now() + deadlineMs;
+  const left = () => Math.max(until - performance.now(), 1);
+  for (const expected of messages) {
+    await reader.until(
+      expected.room,
+      String(expected.text),
+      (history) => isSaid(history, bot, expected),
+      left(),
+    );
+  }
   for (const expected of answers) {
-    const left = Math.max(until - performance.now(), 1);
     const what = `the answer to ${expected.token}`;
-    await reader.until(expected.room, what, (history) => isAnswered(history, bot, expected), left);
+    await reader.until(expected.room, what, (history) => isAnswered(history, bot, expected), left());
   }
 }
 
