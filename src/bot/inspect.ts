@@ -1,0 +1,24 @@
+import { kindNames } from '../documents/schemas/kinds.js';
+import type { StateNode } from '../node/node.js';
+import type { Handler } from '../telemetry/control.js';
+import type { LookedAt, LookedAtRecord } from '../telemetry/look.js';
+import type { Bot } from './bot.js';
+
+/** What the control socket of a running replica answers: `inspect {key?}` and `status {}`. */
+export function inspectHandlers(node: StateNode, bot: Bot): Record<string, Handler> {
+  return {
+    inspect: ({ key }): LookedAt => ({ records: look(node, typeof key === 'string' ? key : undefined) }),
+    status: () => ({ ...bot.status(), documents: node.status().state, ready: bot.readiness().length === 0 }),
+  };
+}
+
+function look(node: StateNode, wanted: string | undefined): LookedAtRecord[] {
+  const records: LookedAtRecord[] = [];
+  for (const kind of kindNames) {
+    for (const [key] of node.entries(kind)) {
+      if (wanted !== undefined && kind !== wanted && !key.startsWith(wanted)) continue;
+      records.push({ kind, key, fields: node.provenance(kind, key) ?? {} });
+    }
+  }
+  return records;
+}
