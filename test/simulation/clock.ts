@@ -101,7 +101,9 @@ export class SimulatedClock implements Clock {
  */
 export class ProcessClock implements Clock {
   #frozen = false;
+  #killed = false;
   #overdue = new Set<() => void>();
+  #armed = new Set<Cancel>();
 
   constructor(
     private readonly world: Clock,
@@ -117,20 +119,23 @@ export class ProcessClock implements Clock {
   }
 
   after(ms: number, run: () => void): Cancel {
-    const whenDue = () => this.#runOrKeep(run);
-    const cancel = this.world.after(ms, whenDue);
-    return () => {
-      cancel();
-      this.#overdue.delete(run);
-    };
+    if (this.#killed) return () => {};
+    const cancel = this.#arm(
+      this.world.after(ms, () => {
+        this.#armed.delete(cancel);
+        this.#runOrKeep(run);
+      }),
+      run,
+    );
+    return cancel;
   }
 
   every(ms: number, run: () => void): Cancel {
-    const cancel = this.world.every(ms, () => this.#runOrKeep(run));
-    return () => {
-      cancel();
-      this.#overdue.delete(run);
-    };
+    if (this.#killed) return () => {};
+    return this.#arm(
+      this.world.every(ms, () => this.#runOrKeep(run)),
+      run,
+    );
   }
 
   freeze(): void {
@@ -142,6 +147,23 @@ export class ProcessClock implements Clock {
     const overdue = [...this.#overdue];
     this.#overdue.clear();
     for (const run of overdue) run();
+  }
+
+  /** SIGKILL: nothing of this process runs any more. */
+  kill(): void {
+    this.#killed = true;
+    this.#overdue.clear();
+    for (const cancel of [...this.#armed]) cancel();
+  }
+
+  #arm(ofWorld: Cancel, run: () => void): Cancel {
+    const cancel = () => {
+      ofWorld();
+      this.#armed.delete(cancel);
+      this.#overdue.delete(run);
+    };
+    this.#armed.add(cancel);
+    return cancel;
   }
 
   #runOrKeep(run: () => void): void {

@@ -62,7 +62,12 @@ export class SimulatedRoom {
       const key = stateKey(type, state_key);
       const replaced = this.#state.get(key);
       if (replaced)
-        stored.event.unsigned = { ...stored.event.unsigned, replaces_state: replaced.event.event_id };
+        stored.event.unsigned = {
+          ...stored.event.unsigned,
+          replaces_state: replaced.event.event_id,
+          prev_content: replaced.event.content,
+          prev_sender: replaced.event.sender,
+        };
       this.#state.set(key, stored);
     }
     this.timeline.push(stored);

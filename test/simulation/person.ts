@@ -1,0 +1,44 @@
+import type { SimulatedClient } from './client.js';
+import type { SimulatedHomeserver } from './homeserver.js';
+
+/** A person with a client. */
+export class SimulatedPerson {
+  readonly client: SimulatedClient;
+  #txn = 0;
+
+  constructor(
+    private readonly server: SimulatedHomeserver,
+    readonly name: string,
+  ) {
+    this.client = server.connect(name, 'PHONE', { name });
+  }
+
+  get mxid(): string {
+    return this.client.user;
+  }
+
+  says(room: string, body: string): Promise<string> {
+    return this.sends(room, { msgtype: 'm.text', body });
+  }
+
+  sends(room: string, content: object, type = 'm.room.message'): Promise<string> {
+    this.#txn += 1;
+    return this.client.send(room, type, `${this.name}-${this.#txn}`, content);
+  }
+
+  redacts(room: string, event: string): Promise<string> {
+    this.#txn += 1;
+    return this.client.redact(room, event, `${this.name}-${this.#txn}`);
+  }
+
+  /** Rooms that this person is invited to now. */
+  invites(): string[] {
+    return this.server.rooms.filter((room) => this.server.room(room).membership(this.mxid) === 'invite');
+  }
+
+  async acceptsAll(): Promise<string[]> {
+    const rooms = this.invites();
+    for (const room of rooms) await this.client.join(room);
+    return rooms;
+  }
+}

@@ -1,0 +1,147 @@
+import { PlatformError, type Agent, type PlatformClient, type RunEvent } from '../../src/platform/client.js';
+import type { SimulatedClock } from './clock.js';
+import type { SimulatedProcess } from './process.js';
+
+/** How the agent deals with one prompt. `n` counts its runs over all prompts, from 1. */
+export interface Reply {
+  text: string;
+  takesMs?: number;
+  /** Pieces said on the way, spread over the time. */
+  deltas?: string[];
+  /** The run ends with this error instead. */
+  error?: string;
+}
+
+export interface Invocation {
+  key: string;
+  chat: string;
+  text: string;
+  user: string;
+}
+
+interface Run {
+  events: RunEvent[];
+  done: boolean;
+  wake: Set<() => void>;
+}
+
+/** The agent platform in memory: idempotent by key, unless told to be forgetful. */
+export class SimulatedPlatform {
+  agents: Agent[] = [
+    { id: 'agent-1', name: 'One', description: 'the first', isDefault: true },
+    { id: 'agent-2', name: 'Two', description: '', isDefault: false },
+  ];
+  answer: (prompt: Invocation, n: number) => Reply = ({ text }) => ({ text: `echo: ${text}` });
+  /** Keys are not remembered: every call is a first call, so that every replica that asks gets another run. */
+  forgetful = false;
+  /** Runs begun, in order. */
+  readonly invocations: Invocation[] = [];
+  /** Contexts made. */
+  readonly chats: { id: string; agent: string; key: string }[] = [];
+  readonly #runs = new Map<string, Run>();
+  #up = true;
+
+  constructor(
+    private readonly clock: SimulatedClock,
+    private readonly name = 'p',
+  ) {}
+
+  down(): void {
+    this.#up = false;
+    for (const run of this.#runs.values()) for (const wake of run.wake) wake();
+  }
+
+  up(): void {
+    this.#up = true;
+  }
+
+  /** The platform as one process sees it. */
+  client(process: SimulatedProcess): PlatformClient {
+    const call = async <T>(signal: AbortSignal | undefined, apply: () => T): Promise<T> => {
+      await process.gate();
+      this.#reach(signal);
+      const result = structuredClone(apply());
+      await process.outside(1);
+      await process.gate();
+      return result;
+    };
+    const chat = (key: string, agent: string) => {
+      const known = this.forgetful ? undefined : this.chats.find((one) => one.key === key);
+      if (known) return { platform_chat_id: known.id, agent: known.agent };
+      const made = { id: `${this.name}-chat-${this.chats.length + 1}`, agent, key };
+      this.chats.push(made);
+      return { platform_chat_id: made.id, agent };
+    };
+    const unused = () => Promise.reject(new PlatformError('refused', 'not simulated'));
+    return {
+      agents: (signal) => call(signal, () => this.agents),
+      createChat: (key, { agent }, signal) => call(signal, () => chat(key, agent)),
+      branchChat: (key, from, _request, signal) =>
+        call(signal, () => chat(key, this.chats.find(({ id }) => id === from)?.agent ?? '')),
+      sendMessage: (key, chatId, { text, user }, signal) =>
+        this.#follow(process, { key, chat: chatId, text, user }, signal),
+      cancel: (_key, signal) => call(signal, () => undefined),
+      saveContext: unused,
+      loadContext: unused,
+      listContexts: unused,
+    };
+  }
+
+  #reach(signal: AbortSignal | undefined): void {
+    if (signal?.aborted) throw new PlatformError('aborted', 'aborted by the caller');
+    if (!this.#up) throw new PlatformError('unreachable', 'simulated outage');
+  }
+
+  async *#follow(
+    process: SimulatedProcess,
+    prompt: Invocation,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<RunEvent> {
+    await process.gate();
+    this.#reach(signal);
+    const run = this.#run(prompt);
+    for (let next = 0; ; ) {
+      this.#reach(signal);
+      const event = run.events[next];
+      if (event !== undefined) {
+        next += 1;
+        yield structuredClone(event);
+        continue;
+      }
+      if (run.done) return;
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          run.wake.delete(done);
+          signal?.removeEventListener('abort', done);
+          resolve();
+        };
+        run.wake.add(done);
+        signal?.addEventListener('abort', done, { once: true });
+      });
+      await process.gate();
+    }
+  }
+
+  #run(prompt: Invocation): Run {
+    const known = this.forgetful ? undefined : this.#runs.get(prompt.key);
+    if (known) return known;
+    const run: Run = { events: [], done: false, wake: new Set() };
+    this.#runs.set(this.forgetful ? `${prompt.key} ${this.invocations.length}` : prompt.key, run);
+    this.invocations.push(prompt);
+    const reply = this.answer(prompt, this.invocations.length);
+    const { deltas = [], takesMs = 5, error } = reply;
+    const say = (ms: number, event: RunEvent, done: boolean) =>
+      this.clock.after(ms, () => {
+        run.events.push(event);
+        run.done = done;
+        for (const wake of [...run.wake]) wake();
+      });
+    deltas.forEach((text, i) => say((takesMs * (i + 1)) / (deltas.length + 1), { type: 'delta', text }, false));
+    const end: RunEvent =
+      error === undefined
+        ? { type: 'final', text: reply.text }
+        : { type: 'error', code: 'simulated', message: error };
+    say(takesMs, end, true);
+    return run;
+  }
+}

@@ -1,0 +1,147 @@
+import { Bot, type BotSettings } from '../../src/bot/bot.js';
+import type { Homeserver } from '../../src/matrix/homeserver.js';
+import type { Fields, Log } from '../../src/telemetry/log.js';
+import type { SimulatedClient } from './client.js';
+import { Disk } from './disk.js';
+import { SimulatedJournal } from './journal.js';
+import type { SimulatedPlatform } from './platform.js';
+import { SimulatedProcess } from './process.js';
+import { SimulatedState } from './state.js';
+import type { World } from './world.js';
+
+export interface LogLine {
+  replica: string;
+  level: 'info' | 'warn' | 'error';
+  message: string;
+  fields: Fields;
+}
+
+interface Life {
+  process: SimulatedProcess;
+  client: SimulatedClient;
+  state: SimulatedState;
+  journal: SimulatedJournal;
+  bot: Bot;
+  /** Settled when the start is over. */
+  started: 'starting' | 'started' | Error;
+}
+
+/** One replica over its lives: the folder stays, processes come and go. */
+export class SimulatedReplica {
+  disk = new Disk();
+  /** Which platform this replica is told to use; usually all the same. */
+  platform: SimulatedPlatform;
+  settings: Partial<BotSettings> = {};
+  /** What stands in its way of owning (PROTOCOL O1). */
+  obstacle: string | undefined;
+  wallErrorMs = 0;
+  #life: Life | undefined;
+  #lives = 0;
+
+  constructor(
+    readonly id: string,
+    private readonly world: World,
+  ) {
+    this.platform = world.platform;
+  }
+
+  get up(): boolean {
+    return this.#life !== undefined;
+  }
+
+  get running(): boolean {
+    return this.#life?.process.running ?? false;
+  }
+
+  get life(): Life {
+    if (!this.#life) throw new Error(`${this.id} is not up`);
+    return this.#life;
+  }
+
+  get bot(): Bot {
+    return this.life.bot;
+  }
+
+  /** The name under which the homeserver sees the requests of its present process. */
+  get clientName(): string {
+    return this.life.client.name;
+  }
+
+  start(): void {
+    if (this.#life) throw new Error(`${this.id} is up already`);
+    const { world } = this;
+    this.#lives += 1;
+    const process = new SimulatedProcess(world.clock, this.wallErrorMs);
+    const client = world.server.connect('bot', 'DELIVERY', {
+      clock: process.clock,
+      name: `${this.id}/${this.#lives}`,
+    });
+    const state = new SimulatedState(this.disk, process);
+    const journal = new SimulatedJournal(this.disk, process);
+    state.onWritten = (record) => world.written(this, record);
+    const channel = world.hub.join({ replica: this.id, incarnation: `${this.id}-${this.#lives}` }, process);
+    const homeserver: Homeserver = client;
+    const bot = new Bot(
+      {
+        homeserver,
+        channel,
+        state,
+        platform: this.platform.client(process),
+        journal,
+        clock: process.clock,
+        log: this.#log(),
+        happened: (event, outcome) => world.happened.push({ replica: this.id, event, outcome }),
+      },
+      { ...world.settings, obstacle: () => this.obstacle, ...this.settings },
+    );
+    const life: Life = { process, client, state, journal, bot, started: 'starting' };
+    this.#life = life;
+    world.exchangeAll();
+    bot.start(new AbortController().signal).then(
+      () => (life.started = 'started'),
+      (error: Error) => (life.started = error),
+    );
+  }
+
+  /** SIGKILL. What it has on the wire arrives, unless a test holds it. */
+  kill(): void {
+    const { process, client } = this.life;
+    process.kill();
+    client.freeze();
+    this.#life = undefined;
+    this.world.hub.leave(this.id);
+  }
+
+  /** Its data folder is lost; it must be down. */
+  wipe(): void {
+    if (this.#life) throw new Error(`${this.id} is up`);
+    this.disk = new Disk();
+  }
+
+  /** SIGSTOP: its connections stay open. */
+  freeze(): void {
+    const { process, client } = this.life;
+    process.freeze();
+    client.freeze();
+  }
+
+  thaw(): void {
+    const { process, client } = this.life;
+    process.thaw();
+    client.thaw();
+    this.world.exchangeAll();
+  }
+
+  #log(): Log {
+    const line = (level: LogLine['level']) => (fields: Fields, message: string) =>
+      void this.world.lines.push({ replica: this.id, level, message, fields });
+    const log: Log = {
+      debug() {},
+      info: line('info'),
+      warn: line('warn'),
+      error: line('error'),
+      child: () => log,
+    };
+    return log;
+  }
+}

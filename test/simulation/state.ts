@@ -1,0 +1,115 @@
+import type { Cause, Plain, RecordWrite, State } from '../../src/bot/records.js';
+import { canonicalJson } from '../../src/documents/json.js';
+import { joinRecords } from '../../src/documents/merge/join.js';
+import { shardIndex } from '../../src/documents/placement.js';
+import { toPlain } from '../../src/documents/plain.js';
+import { encodeRecord, type FieldMap } from '../../src/documents/record.js';
+import { ruleOf, type Kind } from '../../src/documents/schemas/kinds.js';
+import { applyWrite } from '../../src/documents/write.js';
+import type { Disk, StoredRecord } from './disk.js';
+import type { SimulatedProcess } from './process.js';
+
+type ReadKind = Parameters<State['read']>[0];
+const SHARDS = 16;
+
+const uncounted = () => {};
+const at = (kind: string, key: string) => canonicalJson([kind, key]);
+
+/** One process's copy of the records, over its disk; joins, writes and placement are the product's own. */
+export class SimulatedState implements State {
+  readonly #records: Map<string, StoredRecord>;
+  readonly #watchers = new Set<(changed: { kind: string; key: string }) => void>();
+  /** Told of every record that changed here by a write of its own. */
+  onWritten: (record: StoredRecord) => void = () => {};
+
+  constructor(
+    private readonly disk: Disk,
+    private readonly process: SimulatedProcess,
+  ) {
+    this.#records = new Map(disk.records);
+  }
+
+  read(kind: ReadKind, key: string): Plain | undefined {
+    const record = this.#records.get(at(kind, key));
+    return record && (toPlain(record.kind, record.fields, uncounted) as Plain);
+  }
+
+  *entries(kind: ReadKind): Iterable<[string, Plain]> {
+    for (const record of [...this.#records.values()]) {
+      if (record.kind === kind)
+        yield [record.key, toPlain(record.kind, record.fields, uncounted) as Plain];
+    }
+  }
+
+  async change(writes: RecordWrite[], cause: Cause): Promise<void> {
+    if (!this.process.alive) return new Promise(() => {});
+    const written = writes.flatMap((write) => {
+      const current = this.#records.get(at(write.kind, write.key))?.fields;
+      const fields = applyWrite(write, current, cause, this.process.clock.now());
+      return fields ? [this.#put({ kind: write.kind, key: write.key, fields })] : [];
+    });
+    for (const record of written) this.#tell(record);
+    for (const record of written) this.onWritten(record);
+    await this.process.outside(this.disk.writeMs);
+    if (!this.process.alive) return new Promise(() => {});
+    for (const record of written) this.#toDisk(record);
+    await this.process.gate();
+  }
+
+  /** Takes records of another replica in, as a sync message does. */
+  merge(records: Iterable<StoredRecord>): void {
+    if (!this.process.alive) return;
+    const changed: StoredRecord[] = [];
+    for (const { kind, key, fields } of records) {
+      const own = this.#records.get(at(kind, key))?.fields;
+      const joined = own === undefined ? fields : joinRecords(own, fields, ruleOf(kind));
+      if (own !== undefined && encodeRecord(own) === encodeRecord(joined)) continue;
+      changed.push(this.#put({ kind, key, fields: joined }));
+    }
+    for (const record of changed) this.#toDisk(record);
+    for (const record of changed) this.#tell(record);
+  }
+
+  all(): StoredRecord[] {
+    return [...this.#records.values()];
+  }
+
+  shardOf(room: string, sender: string): number {
+    const record = this.read('room', `matrix_room:${room}`);
+    const person = record?.['matrix_user_id'];
+    if (typeof person === 'string') return shardIndex(person, SHARDS);
+    return shardIndex(record === undefined ? sender : room, SHARDS);
+  }
+
+  onChange(handle: (changed: { kind: string; key: string }) => void): () => void {
+    this.#watchers.add(handle);
+    return () => void this.#watchers.delete(handle);
+  }
+
+  #put(record: StoredRecord): StoredRecord {
+    this.#records.set(at(record.kind, record.key), record);
+    return record;
+  }
+
+  #tell({ kind, key }: StoredRecord): void {
+    for (const watcher of [...this.#watchers]) watcher({ kind, key });
+  }
+
+  /** What is on the disk only grows, whatever order writes come in. */
+  #toDisk({ kind, key, fields }: StoredRecord): void {
+    const before = this.disk.records.get(at(kind, key))?.fields;
+    const joined = before === undefined ? fields : joinRecords(before, fields, ruleOf(kind));
+    this.disk.records.set(at(kind, key), { kind, key, fields: joined });
+  }
+}
+
+/** A record written straight to a disk, before any process uses it. */
+export function seed(
+  disk: Disk,
+  write: { kind: Kind; key: string; fields: Record<string, string | number | boolean> },
+  now: number,
+): void {
+  const current: FieldMap | undefined = disk.records.get(at(write.kind, write.key))?.fields;
+  const fields = applyWrite(write, current, { id: 'seed', ts: now }, now);
+  if (fields) disk.records.set(at(write.kind, write.key), { kind: write.kind, key: write.key, fields });
+}

@@ -1,0 +1,288 @@
+import type { BotSettings } from '../../src/bot/bot.js';
+import { MADE_FOR_KEY } from '../../src/bot/intake.js';
+import { readLedger } from '../../src/bot/surface/ledger.js';
+import { rendezvousOrder } from '../../src/routing/rendezvous.js';
+import { judge, tell, type ExpectedAnswer, type ExpectedMessage } from '../world/judge.js';
+import type { TimelineEvent } from '../world/matrix-http.js';
+import { seenMessages, type SeenMessage } from '../world/seen.js';
+import { ChannelHub } from './channel.js';
+import { SimulatedClock } from './clock.js';
+import type { StoredRecord } from './disk.js';
+import type { Match, SimulatedRequest } from './faults.js';
+import { SimulatedHomeserver } from './homeserver.js';
+import { SimulatedPerson } from './person.js';
+import { SimulatedPlatform } from './platform.js';
+import { type LogLine, SimulatedReplica } from './replica.js';
+import { seed } from './state.js';
+
+export const LEASE = 3000;
+export const PATIENCE = 5000;
+
+/**
+ * Replicas of the real bot on one simulated homeserver, relay and platform, and people who talk to it. Simulated time
+ * stands still but for {@link SimulatedClock.advance}, so that a schedule is the same at every run.
+ */
+export class World {
+  readonly clock = new SimulatedClock();
+  readonly server = new SimulatedHomeserver({ clock: this.clock });
+  readonly hub = new ChannelHub();
+  readonly platform = new SimulatedPlatform(this.clock);
+  readonly people = new Map<string, SimulatedPerson>();
+  readonly replicas: SimulatedReplica[] = [];
+  readonly lines: LogLine[] = [];
+  readonly happened: { replica: string; event: string; outcome: string }[] = [];
+  readonly bot = `@bot:${this.server.serverName}`;
+  readonly settings: BotSettings = {
+    self: this.bot,
+    clusterId: 'cluster-of-the-test',
+    version: '0.0.0',
+    leaseMs: LEASE,
+    heartbeatMs: 500,
+    patienceMs: PATIENCE,
+    prefix: '!',
+    allowed: () => true,
+    placeholderAfterMs: Infinity,
+    pollMs: 30_000,
+    obstacle: () => undefined,
+  };
+  /** Documents of replicas that reach the relay are exchanged at once; false: only by {@link exchange}. */
+  linked = true;
+  readonly answers: ExpectedAnswer[] = [];
+  readonly messages: ExpectedMessage[] = [];
+  #genesis: number | undefined;
+
+  /** Replicas that are not started yet, the cluster founded, everyone a member. */
+  constructor(replicas = 2) {
+    for (let i = 0; i < replicas; i++) this.replicas.push(new SimulatedReplica(`r${i}`, this));
+  }
+
+  /** A world in which alice has one plain room with the bot, and all replicas are up. */
+  static async withRoom(
+    replicas = 2,
+    prepare: (world: World) => void = () => {},
+  ): Promise<{ world: World; alice: SimulatedPerson; room: string }> {
+    const world = new World(replicas);
+    const alice = world.person('alice');
+    const room = await world.plainRoom(alice);
+    prepare(world);
+    await world.startAll();
+    return { world, alice, room };
+  }
+
+  replica(i: number): SimulatedReplica {
+    const replica = this.replicas[i];
+    if (!replica) throw new Error(`there is no replica ${i}`);
+    return replica;
+  }
+
+  person(name: string): SimulatedPerson {
+    const person = this.people.get(name) ?? new SimulatedPerson(this.server, name);
+    this.people.set(name, person);
+    return person;
+  }
+
+  /** A room from before genesis that the bot is in and has a record and a context for: no onboarding happens. */
+  async plainRoom(person: SimulatedPerson): Promise<string> {
+    const room = await person.client.createRoom({ preset: 'private_chat', invite: [this.bot] });
+    await this.server.connect('bot', 'SETUP').join(room);
+    for (const { disk } of this.replicas) {
+      const fields = {
+        room_type: 'invited',
+        matrix_user_id: person.mxid,
+        platform_chat_id: `chat-of-${room}`,
+        agent_id: 'agent-1',
+      };
+      seed(disk, { kind: 'room', key: `matrix_room:${room}`, fields }, this.clock.now());
+    }
+    return room;
+  }
+
+  /** The cluster record and the members, as far as this replica's folder lacks them. */
+  found(replica: SimulatedReplica): void {
+    this.#genesis ??= this.clock.now();
+    const now = this.clock.now();
+    seed(replica.disk, { kind: 'cluster', key: 'cluster', fields: { genesis_ts: this.#genesis } }, now);
+    for (const { id } of this.replicas) {
+      seed(replica.disk, { kind: 'member', key: `member:${id}`, fields: { joined_at: now } }, now);
+    }
+  }
+
+  async startAll(): Promise<void> {
+    await this.clock.advance(10);
+    for (const replica of this.replicas) this.found(replica);
+    await this.clock.advance(10);
+    for (const replica of this.replicas) replica.start();
+    await this.until(() => this.replicas.every(({ up, life }) => up && life.started === 'started'));
+    // One heartbeat, so that everyone has heard everyone.
+    await this.clock.advance(600);
+  }
+
+  /** Starts again what was killed; a wiped folder is founded by what the others, or the cluster before, hold. */
+  restart(replica: SimulatedReplica): void {
+    this.found(replica);
+    replica.start();
+  }
+
+  /** The replicas in the order of their ranks for a room of this person. */
+  ranks(room: string, person: SimulatedPerson): SimulatedReplica[] {
+    const state = this.replicas.find(({ up }) => up)?.life.state;
+    const shard = state?.shardOf(room, person.mxid) ?? 0;
+    const order = rendezvousOrder(
+      shard,
+      this.replicas.map(({ id }) => id),
+    );
+    return order.map((id) => this.replicas.find((replica) => replica.id === id) as SimulatedReplica);
+  }
+
+  /** A prompt, expected to be answered once; by default with the platform's echo. */
+  async asks(
+    person: SimulatedPerson,
+    room: string,
+    body: string,
+    expected: Omit<Partial<ExpectedAnswer>, 'room' | 'prompt'> = {},
+  ): Promise<string> {
+    const prompt = await person.says(room, body);
+    this.answers.push({ room, prompt, token: body, ...expected });
+    return prompt;
+  }
+
+  /** A replica wrote a record: those who reach it get it, two ms later. */
+  written(from: SimulatedReplica, record: StoredRecord): void {
+    if (!this.linked) return;
+    for (const to of this.replicas) {
+      if (to === from || !to.up || !this.hub.connects(from.id, to.id)) continue;
+      const { process, state } = to.life;
+      process.clock.after(2, () => state.merge([record]));
+    }
+  }
+
+  /** All that two replicas hold, both ways, now. */
+  exchange(a: SimulatedReplica, b: SimulatedReplica): void {
+    const ofA = a.life.state.all();
+    a.life.state.merge(b.life.state.all());
+    b.life.state.merge(ofA);
+  }
+
+  /** Everyone who is connected and runs, as after a reconnection. */
+  exchangeAll(): void {
+    if (!this.linked) return;
+    for (const a of this.replicas) {
+      for (const b of this.replicas) {
+        if (a !== b && a.running && b.running && this.hub.connects(a.id, b.id)) this.exchange(a, b);
+      }
+    }
+  }
+
+  /** The relay is back for everyone. */
+  healRelay(): void {
+    this.hub.up();
+    for (const { id } of this.replicas) this.hub.restore(id);
+    this.exchangeAll();
+  }
+
+  until(condition: () => boolean, limitMs = 60_000): Promise<void> {
+    return this.clock.advanceUntil(condition, limitMs);
+  }
+
+  /** Nothing is under way in any replica that is up. */
+  quiet(): boolean {
+    return this.whatIsLeft().length === 0;
+  }
+
+  whatIsLeft(): string[] {
+    const left: string[] = [];
+    for (const replica of this.replicas) {
+      if (!replica.running) continue;
+      const { bot, journal, started } = replica.life;
+      if (started !== 'started') left.push(`${replica.id} ${String(started)}`);
+      for (const source of bot.engine.all()) {
+        if (source.work) left.push(`${replica.id} is at work on ${source.id}`);
+        if (source.settled === undefined) left.push(`${replica.id} has ${source.id} unsettled`);
+      }
+      for (const id of journal.state.sources.keys()) left.push(`${replica.id} has ${id} in its journal`);
+      for (const room of journal.state.invites.keys()) left.push(`${replica.id} has an invite to ${room}`);
+    }
+    return left;
+  }
+
+  /** Advances until everything is quiet and stays so. */
+  async settleAll(limitMs = 180_000, staysMs = 3 * PATIENCE): Promise<void> {
+    const end = this.clock.monotonic() + limitMs;
+    let quietSince: number | undefined;
+    while (quietSince === undefined || this.clock.monotonic() - quietSince < staysMs) {
+      if (this.clock.monotonic() > end)
+        throw new Error(`not quiet after ${limitMs} simulated ms:\n${this.diagnosis()}`);
+      await this.clock.advance(100);
+      if (!this.quiet()) quietSince = undefined;
+      else quietSince ??= this.clock.monotonic();
+    }
+  }
+
+  /** What a person's client holds of a room; events of one instant in the order of the timeline. */
+  history(room: string): TimelineEvent[] {
+    return this.server
+      .history(room)
+      .map((event, place) => ({ ...event, origin_server_ts: place }) as unknown as TimelineEvent);
+  }
+
+  /** The bot's messages as a person sees them. */
+  seen(room: string): SeenMessage[] {
+    return seenMessages(this.history(room)).filter(({ sender }) => sender === this.bot);
+  }
+
+  /** Events of the bot in a room, as they stand. */
+  sent(room: string): TimelineEvent[] {
+    return this.history(room).filter(
+      ({ sender, type, state_key }) =>
+        sender === this.bot && type === 'm.room.message' && state_key === undefined,
+    );
+  }
+
+  /** What is wrong in the rooms that people see; an empty text when nothing is. */
+  verdict(rooms = [...new Set([...this.answers, ...this.messages].map(({ room }) => room))]): string {
+    const histories = new Map(rooms.map((room) => [room, this.history(room)]));
+    const problems = judge(histories, { bot: this.bot, answers: this.answers, messages: this.messages });
+    const orphans = this.orphanRooms();
+    return [problems.length === 0 ? '' : tell(problems), ...orphans].filter((line) => line !== '').join('\n');
+  }
+
+  /** Rooms that the bot made for a source and that are not the one room of that source, and not left. */
+  orphanRooms(): string[] {
+    const made = this.server.rooms.flatMap((room) => {
+      const create = this.server.room(room).stateEvent('m.room.create', '')?.event;
+      const of = create?.content[MADE_FOR_KEY] as { source: string; person: string } | undefined;
+      return create?.sender === this.bot && of ? [{ room, ...of }] : [];
+    });
+    const spaces = made.filter(({ source }) => source.endsWith('/space'));
+    const problems: string[] = [];
+    for (const { person } of spaces) {
+      const own = spaces.filter((space) => space.person === person);
+      if (own.length > 1) problems.push(`${person} has ${own.length} spaces`);
+    }
+    for (const { room, source, person } of made) {
+      if (source.endsWith('/space')) continue;
+      const space = spaces.find((one) => one.person === person)?.room;
+      const entry = space && readLedger(this.server.history(space), this.bot).entries.get(source);
+      const winner = entry && 'room' in entry ? entry.room : undefined;
+      if (room === winner) continue;
+      const { membership } = { membership: (user: string) => this.server.room(room).membership(user) };
+      if (membership(this.bot) === 'join') problems.push(`the bot sits in ${room}, made for ${source} in vain`);
+      if (membership(person) !== 'none') problems.push(`${person} was invited to ${room}, made in vain`);
+    }
+    return [...new Set(problems)];
+  }
+
+  /** For the message of a test that failed. */
+  diagnosis(): string {
+    const lines = this.lines
+      .filter(({ level }) => level !== 'info')
+      .slice(-12)
+      .map(({ replica, level, message, fields }) => `${replica} ${level} ${message} ${JSON.stringify(fields)}`);
+    return [...this.whatIsLeft(), ...lines].join('\n');
+  }
+
+  /** Requests that arrived at the homeserver. */
+  requests(match: Match): SimulatedRequest[] {
+    return this.server.requests.filter(match);
+  }
+}
