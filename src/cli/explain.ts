@@ -34,6 +34,9 @@ const known: Record<string, { exitCode: ExitCode; setting?: string }> = {
   'database-unusable': { exitCode: 2 },
   'database-unreachable': { exitCode: 3 },
   'schema-newer': { exitCode: 2 },
+  // matrix/homeserver.ts, platform/client.ts
+  unreachable: { exitCode: 3 },
+  'rate-limited': { exitCode: 3 },
   // dev/errors.ts
   'no-python': { exitCode: 2 },
   'no-network': { exitCode: 2 },
@@ -93,6 +96,9 @@ export function loginRefused(
 ): unknown {
   const { errcode } = (error as { detail?: { errcode?: unknown } }).detail ?? {};
   if (codeOf(error) !== 'refused' || typeof errcode !== 'string') return error;
+  // An errcode of our own: the homeserver let us in, and we refuse.
+  if (!errcode.startsWith('M_'))
+    return wrongSetting(`MATRIX_USER or MATRIX_ACCESS_TOKEN: ${messageOf(error)}`, error);
   const settings =
     'user' in config.credentials ? 'MATRIX_USER and MATRIX_PASSWORD are' : 'MATRIX_ACCESS_TOKEN is';
   return wrongSetting(`${settings} refused by ${config.homeserverUrl} (${errcode})`, error);

@@ -140,7 +140,7 @@ Examples:
 
   cli
     .command('cluster')
-    .description('Care of the cluster.')
+    .description('`cluster new` prints a fresh cluster id.')
     .command('new')
     .description('Print a fresh cluster id: a secret that every replica and relay of one cluster shares.')
     .addHelpText(

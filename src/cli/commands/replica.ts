@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { startReplica, type Replica } from '../../bot/replica.js';
+import type { Replica, ReplicaConfig } from '../../bot/replica.js';
 import { ensureFolder } from '../../storage/lock.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { systemClock } from '../../time/clock.js';
@@ -44,6 +44,8 @@ async function start(
   ];
   const pages = await openPages({ http: config.http, role: 'replica', checks, metrics, log });
   try {
+    // Loaded here, so that a wrong setting is told at once and not after all of the bot has been read.
+    const { startReplica } = await import('../../bot/replica.js');
     replica = await startReplica(replicaConfig(config, found), { log, clock: systemClock, metrics, signal });
   } catch (error) {
     await pages.close();
@@ -71,7 +73,7 @@ async function preflight({ config, log }: Prepared<ReplicaSettings>, signal: Abo
   ]);
 }
 
-function replicaConfig(config: ReplicaSettings, found: boolean): Parameters<typeof startReplica>[0] {
+function replicaConfig(config: ReplicaSettings, found: boolean): ReplicaConfig {
   const { homeserverUrl, credentials, deviceId, clusterId, replicaId, dataDir, relays, platformUrl } = config;
   return {
     homeserverUrl,

@@ -1,0 +1,60 @@
+import { readFileSync, statSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildOnce } from '../world/build.js';
+import { understudy } from '../world/command.js';
+import { program } from '../world/process.js';
+
+describe('the command line', () => {
+  beforeAll(buildOnce, 120_000);
+
+  const commands = ['up', 'replica', 'relay', 'platform', 'cluster new', 'chat', 'inspect'];
+
+  it.each(commands)('%s --help shows what it does, with examples', async (name) => {
+    const { code, stdout, stderr } = await understudy([...name.split(' '), '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: understudy ${name}`);
+    expect(stdout).toMatch(/Examples:\n {2}\$ .*understudy/);
+  });
+
+  it('--help lists the commands and the exit codes', async () => {
+    const { code, stdout } = await understudy(['--help']);
+    expect(code).toBe(0);
+    for (const name of commands) expect(stdout).toContain(name.split(' ')[0]);
+    expect(stdout).toContain(
+      '0 done, 1 failed, 2 a setting is wrong or missing, 3 something cannot be reached',
+    );
+  });
+
+  it('--version prints the version of the package', async () => {
+    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    const { version } = JSON.parse(text) as { version: string };
+    expect((await understudy(['--version'])).stdout).toBe(`${version}\n`);
+  });
+
+  it('cluster new prints a fresh id each time, one that a relay takes', async () => {
+    const [one, other] = [await understudy(['cluster', 'new']), await understudy(['cluster', 'new'])];
+    expect(one.stdout).toMatch(/^[\w-]{43}\n$/);
+    expect(other.stdout).not.toBe(one.stdout);
+  });
+
+  it.each([[[]], [['nonsense']], [['relay', '--nonsense']], [['relay', 'one', 'two']]])(
+    'a wrong command line ends with exit code 2 and no stack: %j',
+    async (args) => {
+      const { code, stdout, stderr } = await understudy(args);
+      expect(code).toBe(2);
+      expect(stderr).not.toBe('');
+      expect(stdout + stderr).not.toMatch(/^\s+at /m);
+    },
+  );
+
+  it('no option takes a secret', async () => {
+    for (const name of commands) {
+      const { stdout } = await understudy([...name.split(' '), '--help']);
+      expect(stdout).not.toMatch(/--[a-z-]*(token|password|secret|key|cluster-id)/);
+    }
+  });
+
+  it('the program has its run bit, so that npx finds it in a clone', () => {
+    expect(statSync(program).mode & 0o111).toBe(0o111);
+  });
+});
