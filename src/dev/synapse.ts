@@ -12,9 +12,8 @@ import { launcher } from './launch.js';
 import { freePort } from './port.js';
 import { keptSecrets, replacePrivately } from './secrets.js';
 
-export { DevError } from './errors.js';
-export { ensureSynapse, type EnsureSynapse } from './install.js';
-export { ensureUsers, type DevUser } from './users.js';
+export { ensureSynapse } from './install.js';
+export { ensureUsers } from './users.js';
 export { keptSecrets } from './secrets.js';
 
 const START_DEADLINE_MS = 60_000;
