@@ -1,0 +1,243 @@
+import * as A from '@automerge/automerge';
+import type { PeerId } from '@automerge/automerge-repo';
+import { describeDocument, type DocumentKind } from '../documents/ids.js';
+import type { Touched } from '../documents/document.js';
+import { kinds, type Kind, type RecordOf } from '../documents/schemas/kinds.js';
+import type { Cause, Write } from '../documents/write.js';
+import type { Channel, Sender } from '../sync/channel.js';
+import type { Relays } from '../sync/connect.js';
+import type { DurableStorage } from '../storage/durable.js';
+import type { Log } from '../telemetry/log.js';
+import type { Clock } from '../time/clock.js';
+import { ChangeEvents } from './change-events.js';
+import type { Cleanup } from './cleanup.js';
+import { NodeCounters } from './counters.js';
+import { NodeError } from './errors.js';
+import { FastPath } from './fast-path.js';
+import { ensureGenesis } from './founding.js';
+import { register } from './membership.js';
+import { OpenDocuments, type OpenDocument } from './open-documents.js';
+import { DEFAULT_SHARDS, type OpenNodeOptions } from './options.js';
+import { recordView, type Provenance, type RecordView } from './record-view.js';
+import { Records } from './records.js';
+import { RelayWord } from './relay-word.js';
+import type { ReplicaFile } from './replica-file.js';
+import { nameOf, openShards } from './shards.js';
+import type { DocumentHeads, StateNode } from './state-node.js';
+import type { NodeStatus } from './status.js';
+import { Writer } from './writer.js';
+
+export interface LiveNodeParts {
+  options: OpenNodeOptions;
+  clock: Clock;
+  log: Log;
+  self: Sender;
+  peerId: PeerId;
+  replica: ReplicaFile;
+  storage: DurableStorage;
+  relays: Relays;
+  /** Documents that have lost chunks on this disk; filled as they are read. */
+  incomplete: Set<string>;
+  cleanup: Cleanup;
+}
+
+/** {@link StateNode} over open documents, a folder and relays. */
+export class LiveNode implements StateNode {
+  readonly self: Sender;
+  readonly channel: Channel;
+  epoch = 0;
+  readonly #parts: LiveNodeParts;
+  readonly #counters = new NodeCounters();
+  readonly #documents: OpenDocuments;
+  readonly #records: Records;
+  readonly #view: RecordView;
+  readonly #events: ChangeEvents;
+  readonly #fastPath: FastPath;
+  readonly #writer: Writer;
+  readonly #word: RelayWord;
+  #status: NodeStatus = { state: 'opening' };
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: LiveNodeParts) {
+    const { clock, log, relays } = parts;
+    this.#parts = parts;
+    this.self = parts.self;
+    this.channel = relays.channel;
+    this.#events = new ChangeEvents(this.#counters, log);
+    this.#documents = new OpenDocuments({
+      clusterId: parts.options.clusterId,
+      peerId: parts.peerId,
+      storage: parts.storage,
+      clock,
+      log,
+      onTouched: (document, touched) => this.#touched(document, touched),
+      onIncomplete: (id) => parts.incomplete.add(id),
+    });
+    this.#records = new Records(
+      { document: (kind, index) => this.#documents.named(nameOf(kind, index))?.handle.doc() },
+      this.#counters.countMalformed,
+    );
+    this.#view = recordView(this.#records, this.#counters.countMalformed);
+    this.#fastPath = new FastPath(this.channel, this.#documents, this.#counters, log);
+    this.#writer = new Writer({
+      documents: this.#documents,
+      records: this.#records,
+      clock,
+      document: (kind, index) => this.#document(kind, index),
+      sent: (document, bytes) => this.#fastPath.send(document, bytes),
+      replica: this.self.replica,
+    });
+    this.#word = new RelayWord(relays, clock);
+  }
+
+  /** Called once, by `openNode`. */
+  async open(): Promise<void> {
+    const { clock, log, relays, cleanup, replica, options } = this.#parts;
+    const { signal, found = false } = options;
+    const cluster = await this.#documents.open(nameOf('cluster', 0));
+    this.#readShards();
+    for (const adapter of relays.networkAdapters) this.#documents.connect(adapter);
+    cleanup.add('fast path', () => this.#fastPath.stop());
+    await ensureGenesis({
+      cluster,
+      replica,
+      relays: this.#word,
+      found,
+      shards: options.shards ?? DEFAULT_SHARDS,
+      now: () => clock.now(),
+      genesis: () => this.read('cluster', kinds.cluster.only)?.genesis_ts,
+      change: (writes, cause) => this.change(writes, cause),
+      report: (status) => this.#report(status),
+      signal,
+      log,
+    });
+    this.#readShards();
+    await openShards(this.#documents, this.#records);
+    if (!found) await this.#awaitWhatDiskLost();
+    signal?.throwIfAborted();
+    const stop = await register({
+      self: this.self,
+      clock,
+      log,
+      read: (key) => this.read('member', key),
+      change: (writes, cause) => this.change(writes, cause),
+    });
+    cleanup.add('membership', stop);
+    this.#report({ state: 'ready', since: clock.now() });
+  }
+
+  read<K extends Kind>(kind: K, key: string): RecordOf<K> | undefined {
+    return this.#view.read(kind, key);
+  }
+
+  provenance(kind: Kind, key: string): Record<string, Provenance> | undefined {
+    return this.#view.provenance(kind, key);
+  }
+
+  entries<K extends Kind>(kind: K): Iterable<[string, RecordOf<K>]> {
+    return this.#view.entries(kind);
+  }
+
+  // Async so that every failure is a rejection; all of it up to the flush runs before this returns.
+  async change(writes: readonly Write[], cause: Cause): Promise<void> {
+    if (this.#closing !== undefined) throw new NodeError('closed', 'the node is closed');
+    await this.#writer.write(writes, cause, this.epoch);
+  }
+
+  flush(): Promise<void> {
+    return this.#documents.saver.flushAll();
+  }
+
+  onChange(handle: (changed: Touched) => void): () => void {
+    return this.#events.on(handle);
+  }
+
+  shardOf(room: string, sender: string): number {
+    return this.#records.shardOf(room, sender);
+  }
+
+  get shards(): number {
+    return this.#records.shards.placing;
+  }
+
+  heads(): DocumentHeads[] {
+    return [...this.#documents.all()].map(({ id, name, handle }) => ({
+      id,
+      name: describeDocument(name),
+      heads: A.getHeads(handle.doc()).sort(),
+    }));
+  }
+
+  synced(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
+    return this.#word.caughtUp([...this.#documents.all()], { deadlineMs, signal });
+  }
+
+  status(): NodeStatus {
+    return this.#status;
+  }
+
+  relays(): ReturnType<Relays['status']> {
+    return this.#parts.relays.status();
+  }
+
+  storage(): ReturnType<DurableStorage['status']> {
+    return this.#parts.storage.status();
+  }
+
+  counters(): NodeCounters {
+    return this.#counters;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // What cannot be written is said by the storage as it closes, which has the deadline.
+    this.flush().catch((error: unknown) => this.#parts.log.error({ err: error }, 'the last flush failed'));
+    await this.#parts.cleanup.run();
+    this.#report({ state: 'closed' });
+  }
+
+  /** A document that lost chunks is not written before a relay has shown that nothing is missing any more. */
+  async #awaitWhatDiskLost(): Promise<void> {
+    const { incomplete, clock, log } = this.#parts;
+    const documents = [...incomplete].map((id) => this.#documents.get(id)).filter((one) => one !== undefined);
+    if (documents.length === 0) return;
+    const names = documents.map(({ name }) => describeDocument(name));
+    this.#report({ state: 'waiting-for-peers', reason: 'recovering', since: clock.now(), documents: names });
+    log.warn({ documents: names }, 'documents lost changes on disk: waiting for a relay to fill them');
+    await this.#word.caughtUp(documents, { signal: this.#parts.options.signal });
+    incomplete.clear();
+  }
+
+  #touched(document: OpenDocument, touched: Touched[]): void {
+    for (const { kind, key } of touched) {
+      if (kind === 'room') this.#records.rooms.add(key, document.name.index);
+      if (kind === 'cluster') this.#readShards();
+    }
+    this.#events.touched(touched);
+  }
+
+  /** Two foundings apart may have had different numbers of shards: what the other placed is opened too. */
+  #readShards(): void {
+    const before = this.#records.shards.opened;
+    const { opened } = this.#records.readShards(this.#parts.options.shards ?? DEFAULT_SHARDS);
+    if (this.#status.state !== 'ready' || opened <= before) return;
+    openShards(this.#documents, this.#records).catch((error: unknown) => {
+      this.#parts.log.error({ err: error, shards: opened }, 'shards of another founding could not be opened');
+    });
+  }
+
+  #document(kind: DocumentKind, index: number): OpenDocument {
+    const document = this.#documents.named(nameOf(kind, index));
+    if (document === undefined) throw new NodeError('closed', `document ${kind}/${index} is not open`);
+    return document;
+  }
+
+  #report(status: NodeStatus): void {
+    this.#status = status;
+    this.#parts.options.onStatus?.(status);
+  }
+}

@@ -1,0 +1,27 @@
+import type { Durability } from '../storage/atomic-write.js';
+import type { Log } from '../telemetry/log.js';
+import type { Clock } from '../time/clock.js';
+import type { NodeStatus } from './status.js';
+
+export interface OpenNodeOptions {
+  /** Secret: every document id is derived from it. */
+  clusterId: string;
+  /** This process's own folder, made with mode 0700; it holds `replica.json` and `documents/`. */
+  dataDir: string;
+  /** Made once and kept in the folder when absent. */
+  replicaId?: string;
+  /** All are used at once. With none the node is alone, and founds a cluster only with `found`. */
+  relays: readonly { url: string; token?: string }[];
+  /** Number of shards, 1–4096; read when a cluster is founded, and never again. Default 64. */
+  shards?: number;
+  /** The operator says go: found or serve without the word of a relay (PROTOCOL C5). */
+  found?: boolean;
+  durability?: Durability;
+  clock?: Clock;
+  log?: Log;
+  /** Ends the opening, also while it waits for peers. */
+  signal?: AbortSignal;
+  onStatus?: (status: NodeStatus) => void;
+}
+
+export const DEFAULT_SHARDS = 64;

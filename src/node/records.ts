@@ -1,0 +1,151 @@
+import { keysOf, readRecord, type Document } from '../documents/document.js';
+import type { CountMalformed } from '../documents/errors.js';
+import type { DocumentKind } from '../documents/ids.js';
+import { joinAll } from '../documents/merge/join.js';
+import { shardIndex } from '../documents/placement.js';
+import type { FieldMap } from '../documents/record.js';
+import { assertKey, kinds, ruleOf, tableOf, type Kind } from '../documents/schemas/kinds.js';
+import { RoomIndex } from './room-index.js';
+
+/** The documents that are open: all of the cluster’s, or those of a folder. */
+export interface DocumentSource {
+  document(kind: DocumentKind, index: number): Document | undefined;
+}
+
+const ROOM = kinds.room.prefix;
+const MAX_SHARDS = 4096;
+
+/**
+ * Records over all documents: which document a record is in, and its versions joined. A record may stand in
+ * several shards (a room that moved, or two foundings with different numbers of shards); reading joins them.
+ */
+export class Records {
+  readonly rooms = new RoomIndex();
+  #shards = { placing: 1, opened: 1 };
+
+  constructor(
+    private readonly source: DocumentSource,
+    private readonly count: CountMalformed,
+  ) {}
+
+  /** Shards by which records are placed, and shards that may hold some; read again when `cluster` changed. */
+  get shards(): { placing: number; opened: number } {
+    return this.#shards;
+  }
+
+  /** Takes the numbers of shards from the cluster’s record, or `otherwise` while it has none. */
+  readShards(otherwise: number): { placing: number; opened: number } {
+    const record = this.joined('cluster', kinds.cluster.only);
+    const number = (field: string): number | undefined => {
+      const value = record?.get(field)?.value;
+      const valid = typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_SHARDS;
+      return valid ? value : undefined;
+    };
+    const placing = number('shards') ?? otherwise;
+    this.#shards = { placing, opened: Math.max(placing, number('shards_opened') ?? placing) };
+    return this.#shards;
+  }
+
+  /** Takes up the rooms of a shard that was just opened. */
+  indexRooms(shard: number): void {
+    const document = this.source.document('routing', shard);
+    if (document === undefined) return;
+    for (const key of keysOf(document, 'room', this.count)) this.rooms.add(key, shard);
+  }
+
+  /** @throws {DocumentError} `bad-key`. */
+  joined(kind: Kind, key: string): FieldMap | undefined {
+    assertKey(kind, key);
+    const versions: FieldMap[] = [];
+    for (const shard of this.#placesOf(kind, key)) {
+      const document = this.source.document(tableOf(kind).document, shard);
+      const version = document && readRecord(document, kind, key, this.count);
+      if (version !== undefined) versions.push(version);
+    }
+    return joinAll(versions, ruleOf(kind));
+  }
+
+  /** The keys of all records of a kind, each once. */
+  *keys(kind: Kind): Iterable<string> {
+    const table = tableOf(kind);
+    if (kind === 'room') {
+      yield* this.rooms.rooms();
+      return;
+    }
+    const seen = new Set<string>();
+    for (const shard of this.#allOf(table.document)) {
+      const document = this.source.document(table.document, shard);
+      for (const key of document === undefined ? [] : keysOf(document, kind, this.count)) {
+        if (seen.has(key)) continue;
+        seen.add(key);
+        yield key;
+      }
+    }
+  }
+
+  /** The one shard index that a record is written at; `room` gives the record of a room, as it will be. */
+  homeOf(kind: Kind, key: string, room: (roomKey: string) => FieldMap | undefined): number {
+    const name = key.slice(tableOf(kind).prefix.length);
+    switch (tableOf(kind).placement) {
+      case 'cluster':
+        return 0;
+      case 'person':
+        return this.#shardOf(personIn(name));
+      case 'room':
+        return this.#homeOfRoom(name, room);
+      case 'with-room':
+        return this.#homeOfRoom(roomIn(name), room);
+    }
+  }
+
+  /** Shard of a room’s records: of its person, else of the room itself, and with no record yet of `sender`. */
+  shardOf(room: string, sender: string): number {
+    const known = this.joined('room', ROOM + room);
+    return known === undefined ? this.#shardOf(sender) : this.#homeOfRoom(room, () => known);
+  }
+
+  #homeOfRoom(room: string, record: (roomKey: string) => FieldMap | undefined): number {
+    const person = record(ROOM + room)?.get('matrix_user_id')?.value;
+    return this.#shardOf(typeof person === 'string' ? person : room);
+  }
+
+  #shardOf(key: string): number {
+    return shardIndex(key, this.#shards.placing);
+  }
+
+  /** Everywhere a record may stand. */
+  #placesOf(kind: Kind, key: string): Iterable<number> {
+    const name = key.slice(tableOf(kind).prefix.length);
+    const { placement, document } = tableOf(kind);
+    if (placement === 'cluster') return [0];
+    if (placement === 'room') return this.rooms.shardsOf(key);
+    // Two foundings apart with different numbers: what was placed by the other number stays in sight.
+    if (this.#shards.opened !== this.#shards.placing) return this.#allOf(document);
+    if (placement === 'person') return [this.#shardOf(personIn(name))];
+    const room = roomIn(name);
+    const known = this.rooms.shardsOf(ROOM + room);
+    const home = this.#homeOfRoom(room, (roomKey) =>
+      known.length > 0 ? this.joined('room', roomKey) : undefined,
+    );
+    return new Set([...known, home, this.#shardOf(room)]);
+  }
+
+  #allOf(document: DocumentKind): Iterable<number> {
+    return document === 'cluster' ? [0] : Array.from({ length: this.#shards.opened }, (_, index) => index);
+  }
+}
+
+/**
+ * The mxid that begins a key: all of it, or up to the first slash after its first colon, because a localpart may
+ * hold slashes and a server name may not (Matrix specification, appendices, user identifiers).
+ */
+function personIn(name: string): string {
+  const slash = name.indexOf('/', Math.max(name.indexOf(':'), 0));
+  return slash < 0 ? name : name.slice(0, slash);
+}
+
+/** The room id that begins a key: all of it, or up to the space before an event id. */
+function roomIn(name: string): string {
+  const space = name.indexOf(' ');
+  return space < 0 ? name : name.slice(0, space);
+}

@@ -1,0 +1,60 @@
+import type { Kind } from '../documents/schemas/kinds.js';
+import type { Cause, Write } from '../documents/write.js';
+import type { Channel, Sender } from '../sync/channel.js';
+import type { LinkStatus } from '../sync/link.js';
+import type { StorageStatus } from '../storage/durable.js';
+import type { NodeCounters } from './counters.js';
+import type { RecordView } from './record-view.js';
+import type { NodeStatus } from './status.js';
+
+/** One document as this node holds it. */
+export interface DocumentHeads {
+  id: string;
+  /** `cluster`, `routing/3`, `actors/3`. */
+  name: string;
+  /** Hex, sorted: equal on two nodes exactly when they hold the same changes. */
+  heads: string[];
+}
+
+/** A replica's copy of the cluster's state. */
+export interface StateNode extends RecordView {
+  /** Replica id, and an incarnation that is new at every start. */
+  readonly self: Sender;
+  /** Ephemeral messages to the other replicas, and who of them is connected. */
+  readonly channel: Channel;
+  /** Travels in the message of every change made from now on (PROTOCOL O4). */
+  epoch: number;
+
+  /**
+   * Makes all writes, or none when it rejects with a `DocumentError`: `bad-key`, `invalid-write`, `newer-schema`,
+   * `damaged`. Visible to reads at once; resolves when durable on this replica's disk, and hangs while that disk
+   * fails (`storage()` says so). One Automerge change per document, concurrent values joined first, none where
+   * nothing changes; of writes that span documents, routing is on disk before actors.
+   *
+   * @throws {NodeError} `closed`.
+   */
+  change(writes: readonly Write[], cause: Cause): Promise<void>;
+  /** Resolves when everything that stands in the documents now is on disk. */
+  flush(): Promise<void>;
+  /** Called after records were touched, by this node or by others, once per touched record. Returns the unsubscriber. */
+  onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
+
+  /** Shard of a room's records: of its person, else of the room, and with no record yet of `sender`. */
+  shardOf(room: string, sender: string): number;
+  /** Number of shards by which records are placed. */
+  readonly shards: number;
+
+  heads(): DocumentHeads[];
+  /**
+   * True once some relay has said what it has of every document and all of it stands here; false when
+   * `deadlineMs` pass first, also because no relay is in reach.
+   */
+  synced(deadlineMs: number, signal?: AbortSignal): Promise<boolean>;
+
+  status(): NodeStatus;
+  relays(): LinkStatus[];
+  storage(): StorageStatus;
+  counters(): NodeCounters;
+  /** Writes what is pending, with a deadline, and lets go of relays and folder. Idempotent. */
+  close(): Promise<void>;
+}

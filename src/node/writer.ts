@@ -1,0 +1,57 @@
+import { encodeChangeMessage } from '../documents/change-message.js';
+import { assertWritable, putRecord } from '../documents/document.js';
+import type { DocumentKind } from '../documents/ids.js';
+import { describeDocument } from '../documents/ids.js';
+import type { Cause, Write } from '../documents/write.js';
+import type { Clock } from '../time/clock.js';
+import type { OpenDocument, OpenDocuments } from './open-documents.js';
+import { planWrites, type PlannedDocument } from './plan.js';
+import type { Records } from './records.js';
+
+export interface WriterContext {
+  documents: OpenDocuments;
+  records: Records;
+  clock: Clock;
+  document(kind: DocumentKind, index: number): OpenDocument;
+  /** Sends a change of ours to the other replicas. */
+  sent(document: OpenDocument, bytes: Uint8Array): void;
+  replica: string;
+}
+
+/** Carries writes out: all planned and checked first, then one change per document, then flushed in order. */
+export class Writer {
+  constructor(private readonly context: WriterContext) {}
+
+  /** Everything up to the flush happens before this returns; the promise is about the disk. */
+  async write(writes: readonly Write[], cause: Cause, epoch: number): Promise<void> {
+    const { documents, records, clock, replica } = this.context;
+    const message = encodeChangeMessage({ cause: cause.id, replica, epoch });
+    const planned = planWrites(writes, records, cause, clock.now()).map((plan) => ({
+      plan,
+      document: this.#writable(plan),
+    }));
+    const flushes: { kind: DocumentKind; done: Promise<void> }[] = [];
+    for (const { plan, document } of planned) {
+      const earlier = flushes.filter(({ kind }) => kind !== plan.kind).map(({ done }) => done);
+      if (earlier.length > 0) documents.saver.hold(document.id, Promise.all(earlier));
+      this.#change(document, plan, message);
+      flushes.push({ kind: plan.kind, done: documents.saver.flush(document.id) });
+    }
+    await Promise.all(flushes.map(({ done }) => done));
+  }
+
+  #writable(plan: PlannedDocument): OpenDocument {
+    const document = this.context.document(plan.kind, plan.index);
+    for (const { kind } of plan.records) {
+      assertWritable(document.handle.doc(), kind, describeDocument(document.name));
+    }
+    return document;
+  }
+
+  #change(document: OpenDocument, plan: PlannedDocument, message: string): void {
+    const bytes = this.context.documents.change(document, message, plan.records, (draft) => {
+      for (const { kind, key, record } of plan.records) putRecord(draft, kind, key, record);
+    });
+    this.context.sent(document, bytes);
+  }
+}

@@ -1,0 +1,124 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Chunk, StorageAdapterInterface, StorageKey } from '@automerge/automerge-repo';
+import { afterEach, expect } from 'vitest';
+import { openNode, silentLog, startRelay, systemClock } from '../../src/index.js';
+import type { NodeStatus, OpenNodeOptions, Relay, StateNode } from '../../src/index.js';
+import { clusterCheck } from '../../src/sync/credentials.js';
+
+const undo: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+});
+
+export const CLUSTER = 'test-cluster-secret';
+
+export async function folder(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'understudy-node-'));
+  undo.push(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Relay storage that outlives the relay, as a disk would. */
+export class MemoryStorage implements StorageAdapterInterface {
+  readonly #values = new Map<string, Uint8Array>();
+  load(key: StorageKey): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.#values.get(JSON.stringify(key)));
+  }
+  save(key: StorageKey, data: Uint8Array): Promise<void> {
+    this.#values.set(JSON.stringify(key), data);
+    return Promise.resolve();
+  }
+  remove(key: StorageKey): Promise<void> {
+    this.#values.delete(JSON.stringify(key));
+    return Promise.resolve();
+  }
+  loadRange(prefix: StorageKey): Promise<Chunk[]> {
+    const all = [...this.#values].map(([key, data]) => ({ key: JSON.parse(key) as StorageKey, data }));
+    return Promise.resolve(all.filter(({ key }) => prefix.every((part, index) => key[index] === part)));
+  }
+  async removeRange(prefix: StorageKey): Promise<void> {
+    for (const { key } of await this.loadRange(prefix)) await this.remove(key);
+  }
+}
+
+export async function relay(
+  options: { port?: number; storage?: StorageAdapterInterface } = {},
+): Promise<Relay> {
+  const started = await startRelay({
+    port: options.port ?? 0,
+    tokens: undefined,
+    storage: options.storage ?? new MemoryStorage(),
+    clusterCheck: clusterCheck(CLUSTER),
+    clock: systemClock,
+    log: silentLog,
+  });
+  undo.push(() => started.close());
+  return started;
+}
+
+/** Opens a node with 2 shards; `os` durability unless told otherwise, because these tests do not cut the power. */
+export async function node(
+  relays: readonly { url: string }[],
+  options: Partial<OpenNodeOptions> = {},
+): Promise<StateNode> {
+  const opened = await openNode({
+    clusterId: CLUSTER,
+    dataDir: options.dataDir ?? (await folder()),
+    relays: relays.map(({ url }) => ({ url })),
+    shards: 2,
+    durability: 'os',
+    ...options,
+  });
+  undo.push(() => opened.close());
+  return opened;
+}
+
+/** Begins to open a node that is not expected to become ready; what it reports, and how to end it. */
+export function opening(
+  relays: readonly { url: string }[],
+  dataDir: string,
+  options: Partial<OpenNodeOptions> = {},
+) {
+  const statuses: NodeStatus[] = [];
+  const abort = new AbortController();
+  const promise = openNode({
+    clusterId: CLUSTER,
+    dataDir,
+    relays: relays.map(({ url }) => ({ url })),
+    shards: 2,
+    durability: 'os',
+    ...options,
+    signal: abort.signal,
+    onStatus: (status) => void statuses.push(status),
+  });
+  let opened: StateNode | undefined;
+  const settled = promise.then(
+    (ready) => void (opened = ready),
+    (error: unknown) => error,
+  );
+  undo.push(async () => {
+    abort.abort();
+    await settled;
+    await opened?.close();
+  });
+  return { statuses, abort, promise, settled };
+}
+
+export async function eventually(what: () => unknown, deadlineMs = 10_000): Promise<void> {
+  await expect.poll(what, { timeout: deadlineMs, interval: 20 }).toBe(true);
+}
+
+/** Both hold the same changes in every document. */
+export function sameHeads(...nodes: StateNode[]): boolean {
+  const texts = nodes.map((one) =>
+    JSON.stringify(
+      one
+        .heads()
+        .map(({ id, heads }) => [id, heads])
+        .sort(),
+    ),
+  );
+  return new Set(texts).size === 1;
+}
