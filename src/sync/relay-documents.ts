@@ -11,6 +11,7 @@ import {
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { Counters } from './counters.js';
+import { doneWithin } from './deadline.js';
 import { SyncError } from './errors.js';
 import { RelayAdapter } from './relay-adapter.js';
 import type { RelayCount } from './relay-stats.js';
@@ -20,6 +21,9 @@ import { RetryingStorage } from './retrying-storage.js';
 
 const startMs = 10_000;
 const loadMs = 10_000;
+// A storage whose disk fails may keep a save waiting for as long as that lasts.
+const flushMs = 1_000;
+const closeMs = 5_000;
 
 /** One connection as its documents see it. */
 export interface DocumentPeer {
@@ -151,9 +155,15 @@ export class RelayDocuments {
   async close(): Promise<void> {
     this.#closed = true;
     this.adapter.disconnect();
-    await this.#repo.flush(this.#ready());
-    const unsaved = await this.storage.close();
-    if (unsaved > 0) this.options.log.error({ chunks: unsaved }, 'Chunks are lost: the storage refused them');
+    const { clock, log } = this.options;
+    const flushed = await doneWithin(clock, closeMs, this.#repo.flush(this.#ready()));
+    const saved = flushed && (await doneWithin(clock, closeMs, this.storage.close()));
+    if (!saved || this.storage.waiting > 0) {
+      log.error(
+        { chunks: this.storage.waiting },
+        'The storage did not take everything; replicas still have it',
+      );
+    }
   }
 
   async #lookUp(documentId: DocumentId): Promise<void> {
@@ -240,8 +250,8 @@ export class RelayDocuments {
     const handle = this.#handle(documentId) ?? (await this.#load(documentId));
     if (!handle) return [];
     const heads = A.getHeads(handle.doc());
-    await this.#repo.flush([documentId]);
-    return this.storage.unsaved(documentId) ? undefined : heads;
+    const stored = await doneWithin(this.options.clock, flushMs, this.#repo.flush([documentId]));
+    return stored && !this.storage.unsaved(documentId) ? heads : undefined;
   }
 
   async #load(documentId: DocumentId): Promise<DocHandle<unknown> | undefined> {

@@ -65,12 +65,16 @@ export class RetryingStorage implements StorageAdapterInterface {
     return false;
   }
 
-  /** Tries what is waiting once more; resolves to the number of chunks that stay unsaved. */
-  async close(): Promise<number> {
+  /** Chunks that are in memory only. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Tries what is waiting once more, and never after that. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#retry?.();
     await this.#saveAgain();
-    return this.#waiting.size;
   }
 
   #schedule(): void {

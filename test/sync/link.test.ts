@@ -1,4 +1,3 @@
-import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocketServer } from 'ws';
@@ -9,7 +8,7 @@ import { silentLog } from '../../src/telemetry/log.js';
 import { systemClock } from '../../src/time/clock.js';
 import { allOpen, cluster, connect, newId, rawMember, relay, repo, TestStorage, until } from './world.js';
 
-async function listening(server: Server | ReturnType<typeof createHttpServer>): Promise<string> {
+async function listening(server: Server): Promise<string> {
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
   return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -163,3 +163,26 @@ test('a save that fails neither ends the relay nor counts as stored, and is made
     return (await stored())?.get(handle.documentId)?.join() === headsOf(handle).join();
   });
 });
+
+test('a save that hangs does not hold back the answer about other documents', async () => {
+  const storage = new TestStorage();
+  const between = await relay({ storage });
+  const alpha = connect('alpha', [between]);
+  const mine = repo(alpha);
+  const [kept, stuck] = [found(mine, newId()), found(mine, newId())];
+  const ids = [kept.documentId, stuck.documentId];
+  const answer = async () => (await alpha.relayHeads(ids, 3_000)).get(between.url);
+  await until('both stored', async () => [...((await answer())?.values() ?? [])].flat().length === 2);
+  let release = () => {};
+  storage.hanging = new Promise((resolve) => (release = resolve));
+  const before = between.stats().repoIn;
+  stuck.change((doc) => void (doc['more'] = 1));
+  await until('it reached the relay', () => between.stats().repoIn > before);
+  await until('left out', async () => !(await answer())?.has(stuck.documentId));
+  expect((await answer())?.get(kept.documentId)).toEqual(headsOf(kept));
+  release();
+  storage.hanging = undefined;
+  await until('stored after all', async () => {
+    return (await answer())?.get(stuck.documentId)?.join() === headsOf(stuck).join();
+  });
+});

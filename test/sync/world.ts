@@ -29,12 +29,14 @@ export const cluster = 'check-of-the-test-cluster';
 export class TestStorage implements StorageAdapterInterface {
   readonly chunks = new Map<string, Uint8Array>();
   failing = false;
+  /** Saves neither resolve nor reject while this is set. */
+  hanging: Promise<void> | undefined;
 
   load(key: StorageKey) {
     return this.#or(() => this.chunks.get(key.join('/')));
   }
   save(key: StorageKey, data: Uint8Array) {
-    return this.#or(() => void this.chunks.set(key.join('/'), Uint8Array.from(data)));
+    return this.#or(() => void this.chunks.set(key.join('/'), Uint8Array.from(data)), this.hanging);
   }
   remove(key: StorageKey) {
     return this.#or(() => void this.chunks.delete(key.join('/')));
@@ -50,10 +52,10 @@ export class TestStorage implements StorageAdapterInterface {
   #under(prefix: StorageKey) {
     return [...this.chunks.keys()].filter((name) => `${name}/`.startsWith(`${prefix.join('/')}/`));
   }
-  #or<T>(run: () => T): Promise<T> {
-    return this.failing
-      ? Promise.reject(new Error('ENOSPC: no space left on device'))
-      : Promise.resolve(run());
+  async #or<T>(run: () => T, after?: Promise<void>): Promise<T> {
+    await after;
+    if (this.failing) throw new Error('ENOSPC: no space left on device');
+    return run();
   }
 }
 
