@@ -107,6 +107,7 @@ export class Bot {
       leaseMs,
       patienceMs,
       onSettled: (source) => this.dropFromJournal(source),
+      onEpoch: (epoch) => (state.epoch = epoch),
     });
     this.presence = new Presence(channel, clock, {
       heartbeatMs,

@@ -22,6 +22,8 @@ export interface EngineDeps {
   patienceMs: number;
   /** Settled without our doing: the journal entry may go. */
   onSettled: (source: Source) => void;
+  /** Ownership changed hands to this replica (PROTOCOL O4). */
+  onEpoch?: (epoch: number) => void;
 }
 
 /** A settled source stays in memory so long, so that a late edit is judged without reading the room again. */
@@ -174,6 +176,7 @@ export class Engine {
     if (source.takenOver) {
       source.stale = true;
       this.epoch = Math.max(this.epoch, this.deps.presence().highestEpoch()) + 1;
+      this.deps.onEpoch?.(this.epoch);
     }
     this.deps.presence().speak();
     const attending = this.deps

@@ -1,5 +1,5 @@
 import { kindNames } from '../documents/schemas/kinds.js';
-import type { StateNode } from '../node/node.js';
+import type { StateNode } from '../node/state-node.js';
 import type { Handler } from '../telemetry/control.js';
 import type { LookedAt, LookedAtRecord } from '../telemetry/look.js';
 import type { Bot } from './bot.js';
@@ -17,7 +17,8 @@ function look(node: StateNode, wanted: string | undefined): LookedAtRecord[] {
   for (const kind of kindNames) {
     for (const [key] of node.entries(kind)) {
       if (wanted !== undefined && kind !== wanted && !key.startsWith(wanted)) continue;
-      records.push({ kind, key, fields: node.provenance(kind, key) ?? {} });
+      // Plain JSON on both sides; only the library's type of it is not readonly.
+      records.push({ kind, key, fields: (node.provenance(kind, key) ?? {}) as LookedAtRecord['fields'] });
     }
   }
   return records;

@@ -20,6 +20,8 @@ export interface Cause {
 export interface State {
   read(kind: RecordWrite['kind'] | 'member', key: string): Plain | undefined;
   entries(kind: RecordWrite['kind'] | 'member'): Iterable<[string, Plain]>;
+  /** Travels in the message of every change. */
+  epoch?: number;
   /** Visible to reads at once; resolves when it is durable on this replica's disk. */
   change(writes: RecordWrite[], cause: Cause): Promise<void>;
   /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet) of `sender`. */

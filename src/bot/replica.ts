@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { openHomeserver } from '../matrix/client.js';
 import { HomeserverError } from '../matrix/homeserver.js';
-import { openNode, type StateNode } from '../node/node.js';
+import { openNode } from '../node/open-node.js';
+import type { StateNode } from '../node/state-node.js';
 import { httpPlatform } from '../platform/http-client.js';
 import { openJournal } from '../storage/journal.js';
 import { controlPath, startControl } from '../telemetry/control.js';
@@ -86,7 +87,13 @@ async function open(
     clock,
     log,
   });
-  const node = await openNode({ ...nodeOptions(config), clock, log, signal });
+  const node = await openNode({
+    ...nodeOptions(config),
+    clock,
+    log,
+    signal,
+    onStatus: (status) => log.info({ ...status }, 'documents'),
+  });
   opened.push(node);
   const device = await deliveryDevice(node, session);
   if (device !== undefined) log.error({ device: session.deviceId }, device);
@@ -178,14 +185,21 @@ async function deliveryDevice(
 ): Promise<string | undefined> {
   const known = node.read('cluster', 'cluster');
   if (known?.account !== undefined && known.account !== userId) {
-    throw new HomeserverError('refused', `this cluster serves ${known.account}, the credentials are of ${userId}`, {
-      errcode: 'ACCOUNT_MISMATCH',
-    });
+    throw new HomeserverError(
+      'refused',
+      `this cluster serves ${known.account}, the credentials are of ${userId}`,
+      {
+        errcode: 'ACCOUNT_MISMATCH',
+      },
+    );
   }
   if (known?.device_id === undefined) {
-    await node.change([{ kind: 'cluster', key: 'cluster', fields: { account: userId, device_id: deviceId } }], {
-      id: 'genesis',
-    });
+    await node.change(
+      [{ kind: 'cluster', key: 'cluster', fields: { account: userId, device_id: deviceId } }],
+      {
+        id: 'genesis',
+      },
+    );
     return undefined;
   }
   if (known.device_id === deviceId) return undefined;
@@ -198,11 +212,21 @@ function documentsObstacle(node: StateNode): string | undefined {
 }
 
 function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
-  metrics.gauge('pending_sources', 'Prompts and commands that are not settled yet.', () => bot.engine.unsettled());
-  metrics.gauge('begun_sources', 'Prompts and commands this replica is at work on.', () => bot.engine.begun().length);
+  metrics.gauge('pending_sources', 'Prompts and commands that are not settled yet.', () =>
+    bot.engine.unsettled(),
+  );
+  metrics.gauge(
+    'begun_sources',
+    'Prompts and commands this replica is at work on.',
+    () => bot.engine.begun().length,
+  );
   metrics.gauge('peers_alive', 'Other replicas that beat within the lease.', () => bot.status().alive.length);
-  metrics.gauge('relay_connected', 'Whether some relay is connected: 1 or 0.', () => (node.channel.connected() ? 1 : 0));
-  metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () => bot.encryptedRooms());
+  metrics.gauge('relay_connected', 'Whether some relay is connected: 1 or 0.', () =>
+    node.channel.connected() ? 1 : 0,
+  );
+  metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () =>
+    bot.encryptedRooms(),
+  );
   metrics.gauge(
     'homeserver_lag_seconds',
     'Since the last answer of the homeserver.',
