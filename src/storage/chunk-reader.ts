@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { StorageKey } from '@automerge/automerge-repo';
 import { readIfThere } from './atomic-write.js';
 import { chunkFault } from './chunk-check.js';
-import { decodeSidecar } from './checksum.js';
+import { decodeSidecar, nameIsSum } from './checksum.js';
 import type { Sidecar } from './checksum.js';
 import { ASIDE, flatName, keyOfPlace, placeOfKey } from './chunk-key.js';
 import { errnoOf } from './file-layer.js';
@@ -42,7 +42,8 @@ export class ChunkReader {
       try {
         const bytes = await readIfThere(this.#files, join(this.#dir, ...placeOfKey(key)));
         if (bytes === undefined) return { state: 'absent' };
-        const reason = chunkFault(key, bytes, await this.#sidecar(placeOfKey(key)));
+        const sidecar = nameIsSum(key) ? undefined : await this.#sidecar(placeOfKey(key));
+        const reason = chunkFault(key, bytes, sidecar);
         return reason === undefined ? { state: 'good', bytes } : { state: 'bad', reason, size: bytes.length };
       } catch (error) {
         if (PASSING.has(errnoOf(error) ?? '')) throw error;

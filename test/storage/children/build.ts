@@ -1,0 +1,109 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const compiler = join(
+  dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
+  'bin',
+  'tsc',
+);
+
+/**
+ * Compiles what the children of this file run, from the sources as they are now, for the file's tests.
+ * Returns where the compiled programs are.
+ */
+export function compiledChildren(): { path: (name: string) => string } {
+  let out = '';
+  beforeAll(async () => {
+    // Inside the project, so that the compiled files find its packages.
+    const cache = join(root, 'node_modules', '.cache');
+    await mkdir(cache, { recursive: true });
+    out = await mkdtemp(join(cache, 'storage-children-'));
+    await writeFile(join(out, 'package.json'), '{"type":"module"}');
+    const config = {
+      extends: join(root, 'tsconfig.json'),
+      compilerOptions: {
+        noEmit: false,
+        outDir: join(out, 'js'),
+        rootDir: root,
+        typeRoots: [join(root, 'node_modules/@types')],
+      },
+      files: ['storage-child', 'journal-child', 'lock-child'].map((name) =>
+        join(root, 'test/storage/children', `${name}.ts`),
+      ),
+      include: [],
+    };
+    await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
+    await promisify(execFile)(process.execPath, [compiler, '-p', out]);
+  });
+  afterAll(() => rm(out, { recursive: true, force: true }));
+  afterEach(async () => {
+    // A test that failed or ran out of time leaves none behind.
+    await Promise.all([...running].map((child) => child.kill()));
+  });
+  return { path: (name) => join(out, 'js', 'test/storage/children', `${name}.js`) };
+}
+
+export interface Child {
+  process: ChildProcess;
+  /** Lines it has printed so far. */
+  lines: string[];
+  /** Resolves with the exit code, or the signal's name. */
+  ended: Promise<number | string>;
+  /** Resolves when a line for which `test` holds has been printed; rejects when the child ends before. */
+  line(test: (line: string) => boolean): Promise<string>;
+  /** Ends it as a loss of power does to a process, and waits until it is gone. */
+  kill(): Promise<void>;
+}
+
+const running = new Set<Child>();
+
+export function startChild(program: string, args: string[]): Child {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines: string[] = [];
+  const watchers = new Set<() => void>();
+  const reader = createInterface({ input: child.stdout });
+  reader.on('line', (line) => {
+    lines.push(line);
+    for (const watcher of watchers) watcher();
+  });
+  const drained = once(reader, 'close');
+  const ended = once(child, 'exit').then(async ([code, signal]) => {
+    await drained;
+    return (code ?? signal) as number | string;
+  });
+  const started: Child = {
+    process: child,
+    lines,
+    ended,
+    line: (test) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = lines.find(test);
+          if (found === undefined) return;
+          watchers.delete(look);
+          resolve(found);
+        };
+        watchers.add(look);
+        look();
+        void ended.then((code) =>
+          reject(new Error(`child ended (${code}) after: ${lines.slice(-3).join(' | ')}`)),
+        );
+      }),
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+  running.add(started);
+  void ended.then(() => running.delete(started));
+  return started;
+}

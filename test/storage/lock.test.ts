@@ -1,0 +1,176 @@
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FolderError } from '../../src/storage/folder.js';
+import { ensureFolder, FolderLocked, lockFolder } from '../../src/storage/lock.js';
+import { compiledChildren, startChild } from './children/build.js';
+import { faultyFiles } from './faulty-files.js';
+import { scratchFolder } from './scratch.js';
+
+const children = compiledChildren();
+const lockChild = (dir: string, what = 'stay') => startChild(children.path('lock-child'), [dir, what]);
+const spoken = (line: string) => /^(locked|refused)/.test(line);
+
+/** The claim in the lock file, with some of it changed. */
+async function changeClaim(dir: string, change: Record<string, unknown>): Promise<void> {
+  const path = join(dir, 'lock');
+  const claim = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  await writeFile(path, JSON.stringify({ ...claim, ...change }));
+}
+
+describe('the lock of a data folder', () => {
+  it('is refused to a second process, naming the holder and the folder, and free after release', async () => {
+    const dir = await scratchFolder();
+    const child = lockChild(dir);
+    expect(await child.line(spoken)).toBe(`locked ${child.process.pid}`);
+    const refusal = await lockFolder(dir).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(FolderLocked);
+    expect(refusal).toMatchObject({ code: 'locked', pid: child.process.pid, folder: dir });
+    expect((refusal as Error).message).toContain(dir);
+    await child.kill();
+    const lock = await lockFolder(dir);
+    await expect(lockFolder(dir)).rejects.toMatchObject({ code: 'locked', pid: process.pid });
+    expect((await stat(join(dir, 'lock'))).mode & 0o777).toBe(0o600);
+    await lock.release();
+    await lock.release();
+    expect(await readdir(dir)).toEqual([]);
+    await (await lockFolder(dir)).release();
+  });
+
+  it('is taken over from a process that ended without release', async () => {
+    const dir = await scratchFolder();
+    const child = lockChild(dir, 'leave');
+    expect(await child.ended).toBe(0);
+    expect(await readdir(dir)).toEqual(['lock']);
+    await (await lockFolder(dir)).release();
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('is taken over when the holder’s pid now belongs to another process', async () => {
+    for (const change of [{ started: '1' }, { boot: 'an earlier run of this machine' }]) {
+      const dir = await scratchFolder();
+      await lockFolder(dir);
+      await changeClaim(dir, change);
+      await (await lockFolder(dir)).release();
+    }
+  });
+
+  it('is taken over when the same container was started again', async () => {
+    const dir = await scratchFolder();
+    await lockFolder(dir);
+    await changeClaim(dir, { namespace: 'pid:[1]' });
+    await (await lockFolder(dir)).release();
+  });
+
+  it('is refused when nobody can tell whether the holder lives, with the remedy', async () => {
+    const dir = await scratchFolder();
+    await lockFolder(dir);
+    await changeClaim(dir, { host: 'another-machine', boot: 'its-boot', namespace: 'pid:[1]' });
+    await expect(lockFolder(dir)).rejects.toThrow(/another-machine.*if it is gone, remove .*lock/);
+  });
+
+  it('goes to exactly one of many starters, also when all find a dead holder', async () => {
+    const dir = await scratchFolder();
+    for (let round = 0; round < 3; round += 1) {
+      const dead = lockChild(dir, 'leave');
+      await dead.ended;
+      const starters = Array.from({ length: 6 }, () => lockChild(dir));
+      const said = await Promise.all(starters.map((starter) => starter.line(spoken)));
+      const winners = said.filter((line) => line.startsWith('locked'));
+      expect(winners).toHaveLength(1);
+      const winner = winners[0]?.split(' ')[1];
+      expect(said.filter((line) => line === `refused ${winner}`)).toHaveLength(5);
+      await Promise.all(starters.map((starter) => starter.kill()));
+      expect(await readdir(dir)).toEqual(['lock']);
+    }
+  }, 60_000);
+
+  it('goes to one starter of many in one process, over and over, from a dead holder each time', async () => {
+    const dir = await scratchFolder();
+    for (let round = 0; round < 30; round += 1) {
+      await writeFile(join(dir, 'lock'), JSON.stringify({ pid: 2 ** 22 + 1, nonce: `dead-${round}` }));
+      await changeClaim(dir, { host: (await import('node:os')).hostname() });
+      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(dir)));
+      const held = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+      expect(held).toHaveLength(1);
+      await held[0]?.value.release();
+      expect(await readdir(dir)).toEqual([]);
+    }
+  });
+
+  it('is taken over also after starters died while taking it over', async () => {
+    const dir = await scratchFolder();
+    const host = (await import('node:os')).hostname();
+    const dead = (nonce: string) => JSON.stringify({ pid: 2 ** 22 + 1, host, nonce });
+    await writeFile(join(dir, 'lock'), dead('one'));
+    await writeFile(join(dir, 'lock.over-one'), dead('two'));
+    await writeFile(join(dir, 'lock.over-two'), dead('three'));
+    const lock = await lockFolder(dir);
+    await lock.release();
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('is not removed by a release after somebody else has come to hold it', async () => {
+    const dir = await scratchFolder();
+    const lock = await lockFolder(dir);
+    await changeClaim(dir, { nonce: 'someone-else' });
+    await lock.release();
+    expect(await readdir(dir)).toEqual(['lock']);
+  });
+
+  it('that cannot be read stops the start and says so', async () => {
+    const dir = await scratchFolder();
+    await writeFile(join(dir, 'lock'), '\0\0\0');
+    await expect(lockFolder(dir)).rejects.toMatchObject({ code: 'bad-lock' });
+  });
+});
+
+describe('a data folder', () => {
+  it('is made, with what is above it, for its owner only', async () => {
+    const dir = join(await scratchFolder(), 'a', 'b');
+    await ensureFolder(dir);
+    for (const made of [dir, join(dir, '..')]) expect((await stat(made)).mode & 0o777).toBe(0o700);
+    await ensureFolder(dir);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('that others may read is made private', async () => {
+    const dir = join(await scratchFolder(), 'open');
+    await mkdir(dir, { mode: 0o755 });
+    await ensureFolder(dir);
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
+  });
+
+  it('that cannot be written is refused with its path and what to do', async () => {
+    const dir = await scratchFolder();
+    for (const [code, words] of [
+      ['EROFS', 'read-only'],
+      ['EACCES', 'permission denied'],
+      ['ENOSPC', 'full'],
+    ] as const) {
+      const files = faultyFiles((call) => (call === 'create' ? code : undefined));
+      const refusal = await ensureFolder(dir, files).catch((error: unknown) => error);
+      expect(refusal).toBeInstanceOf(FolderError);
+      expect(refusal).toMatchObject({ code: 'unwritable', folder: dir });
+      expect((refusal as Error).message).toContain(words);
+      expect((refusal as Error).message).toContain(dir);
+      expect((refusal as Error).message).toContain('name another folder');
+      await expect(lockFolder(dir, files)).rejects.toMatchObject({ code: 'unwritable' });
+    }
+  });
+
+  it('whose place a file takes is refused', async () => {
+    const file = join(await scratchFolder(), 'file');
+    await writeFile(file, '');
+    await expect(ensureFolder(file)).rejects.toMatchObject({ code: 'not-a-folder' });
+    await expect(ensureFolder(join(file, 'below'))).rejects.toMatchObject({ code: 'not-a-folder' });
+  });
+
+  it('that belongs to another user but can be written is taken as it is', async () => {
+    const dir = await scratchFolder();
+    await ensureFolder(
+      dir,
+      faultyFiles((call) => (call === 'makePrivate' ? 'EPERM' : undefined)),
+    );
+  });
+});
