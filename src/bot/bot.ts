@@ -155,7 +155,7 @@ export class Bot {
       journal,
       allowed,
       mayBegin: () => this.mayBegin(),
-      delay: (inviter) => this.rankFor(inviter) * patienceMs,
+      delay: (room, inviter) => this.rankFor(room, inviter) * patienceMs,
       everyMs: heartbeatMs,
     });
     this.receiver = new Receiver({
@@ -290,7 +290,7 @@ export class Bot {
     return this.deps.clock.monotonic() - this.inbox.lastSuccess() <= this.settings.leaseMs;
   }
 
-  private rankFor(mxid: string): number {
+  private rankFor(room: string, mxid: string): number {
     const { channel, clock, state } = this.deps;
     const { leaseMs, patienceMs } = this.settings;
     const self = channel.self.replica;
@@ -303,7 +303,7 @@ export class Bot {
       leaseMs,
       patienceMs,
     };
-    const waiting = { source: '', shard: state.shardOf('', mxid), seenAt: 0, lastProgress: undefined };
+    const waiting = { source: '', shard: state.shardOf(room, mxid), seenAt: 0, lastProgress: undefined };
     return turn(situation, waiting).rank;
   }
 

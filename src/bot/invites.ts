@@ -26,7 +26,7 @@ export class Invites {
       allowed: (mxid: string) => boolean;
       mayBegin: () => boolean;
       /** How long this replica waits for others before it joins, ms. */
-      delay: (inviter: string) => number;
+      delay: (room: string, inviter: string) => number;
       everyMs: number;
     },
   ) {
@@ -50,7 +50,7 @@ export class Invites {
   look(): void {
     if (!this.deps.mayBegin()) return;
     for (const [room, invite] of this.pending) {
-      const due = invite.seenAt + this.deps.delay(invite.inviter);
+      const due = invite.seenAt + this.deps.delay(room, invite.inviter);
       if (invite.joining || due > this.deps.clock.monotonic()) continue;
       invite.joining = true;
       void this.join(room, invite);
