@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import {
   agentsFile,
   dataDir,
@@ -189,6 +189,13 @@ Examples:
       ),
     )
     .action(action({ data: ['--data', dataDir] }, () => import('./commands/inspect.js')));
+
+  cli
+    .command('prepare', { hidden: true })
+    .description('What docker-compose.yml runs once before the rest.')
+    .addArgument(new Argument('<what>', 'what to make').choices(['secrets', 'accounts']))
+    .requiredOption('--dir <dir>', 'the folder of the secrets')
+    .action(action({}, () => import('./commands/prepare.js')));
 
   for (const command of [cli, ...cli.commands, ...cli.commands.flatMap((child) => child.commands)]) {
     command.exitOverride().helpCommand(false);

@@ -9,7 +9,7 @@ import * as setting from '../config/settings.js';
 import { explain } from '../explain.js';
 import type { Invocation } from '../process.js';
 import type { Child } from '../up/child.js';
-import { farewell, howToGoOn } from '../up/words.js';
+import { howToGoOn } from '../up/words.js';
 import { openHomeserver, type Homeserver } from '../up/homeserver.js';
 import { planProcesses, type Processes } from '../up/processes.js';
 import { Progress } from '../up/progress.js';
@@ -105,7 +105,7 @@ class Everything {
       }
     }
     this.undo.length = 0;
-    this.progress.say(farewell);
+    this.progress.say('Everything has stopped.');
   }
 
   private startAll(title: string, children: Child[], result: () => string): Promise<unknown> {

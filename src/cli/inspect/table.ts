@@ -17,16 +17,24 @@ function table(header: string[], rows: string[][], width: number): string[] {
   );
 }
 
+/** Records with open-ended field names (attempts) would need a column for each. */
+const mostColumns = 9;
+
 /** One table per kind of record: a row each, a column for every field that any of them has. */
 export function overview(records: readonly LookedAtRecord[], width: number): string[] {
   const kinds = new Map<string, LookedAtRecord[]>();
   for (const record of records) kinds.set(record.kind, [...(kinds.get(record.kind) ?? []), record]);
   return [...kinds].flatMap(([kind, list]) => {
     const fields = [...new Set(list.flatMap((record) => Object.keys(record.fields)))];
+    const isOpen = fields.length > mostColumns;
+    const columns = isOpen ? ['fields'] : fields;
     const rows = list
       .sort((a, b) => (a.key < b.key ? -1 : 1))
-      .map((record) => [record.key, ...fields.map((field) => shown(record.fields[field]?.value))]);
-    return [`${kind} (${list.length})`, ...table(['key', ...fields], rows, width), ''];
+      .map((record) => [
+        record.key,
+        ...(isOpen ? [allFields(record)] : fields.map((field) => shown(record.fields[field]?.value))),
+      ]);
+    return [`${kind} (${list.length})`, ...table(['key', ...columns], rows, width), ''];
   });
 }
 
@@ -42,6 +50,11 @@ export function detail(record: LookedAtRecord, width: number): string[] {
     '',
   ];
 }
+
+const allFields = ({ fields }: LookedAtRecord): string =>
+  Object.entries(fields)
+    .map(([name, { value }]) => `${name}=${shown(value)}`)
+    .join(' ');
 
 function shown(value: unknown): string {
   if (value === undefined || value === null) return '-';

@@ -54,7 +54,7 @@ export class Conversation {
     const start = this.clock.monotonic();
     const prompt = await this.person.say(room, text, signal);
     for (let left = waitMs; left > 0; left = waitMs - (this.clock.monotonic() - start)) {
-      await this.next(Math.min(left, 10_000), signal);
+      await this.next(Math.ceil(Math.min(left, 10_000)), signal);
       const whole = this.wholeAnswer(prompt);
       if (whole) return { ...whole, tookMs: Math.round(this.clock.monotonic() - start) };
     }

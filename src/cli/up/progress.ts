@@ -19,7 +19,13 @@ export class Progress {
   ): Promise<T> {
     const start = this.clock.monotonic();
     this.write(`… ${name}`);
-    const value = await work((text) => this.write(`    ${text}`));
+    let value: T;
+    try {
+      value = await work((text) => this.write(`    ${text}`));
+    } catch (error) {
+      this.write(`✗ ${name}`);
+      throw error;
+    }
     const seconds = ((this.clock.monotonic() - start) / 1000).toFixed(1);
     this.write(`✓ ${name}: ${result(value)} (${seconds} s)`);
     return value;

@@ -23,7 +23,7 @@ export function howToGoOn(homeserver: Homeserver, { platform, relay, replicas }:
       ({ options: { name, health, log } }) => `      ${name}: ${health}/metrics, log ${log}`,
     ),
     '',
-    'Ctrl-C stops all of it.',
+    'Ctrl-C stops all of it; the next start goes on where it was.',
   ];
 }
 
@@ -39,5 +39,3 @@ function element(homeserver: Homeserver, people: [string, { user: string }][]): 
     `      and write to ${homeserver.bot}, or invite it to an unencrypted room.`,
   ];
 }
-
-export const farewell = 'Everything has stopped; npm start goes on where it was.';
