@@ -37,6 +37,8 @@ export interface ClusterOptions {
   homeserver?: HomeserverAccess;
   /** More settings for every replica. */
   settings?: Environment;
+  /** For tests of crashes: a process that ends by itself is then no problem of its own. */
+  mayCrash?: boolean;
 }
 
 const standardAgents = {
@@ -101,6 +103,7 @@ export class Cluster extends Conversation {
   readonly #relayToken = randomBytes(24).toString('base64url');
   readonly #disposals: (() => Promise<void>)[] = [];
   #disposed: Promise<void> | undefined;
+  #mayCrash = false;
 
   private constructor(
     readonly homeserver: HomeserverAccess,
@@ -158,6 +161,26 @@ export class Cluster extends Conversation {
     return sum;
   }
 
+  /** Runs of processes that ended by themselves, in words. */
+  get crashes(): string[] {
+    return this.#mayCrash ? [] : this.processes.flatMap((process) => process.crashes);
+  }
+
+  /** As any conversation, and rejects as soon as a process ends by itself: what is awaited may never come then. */
+  override async answered(deadlineMs?: number): Promise<void> {
+    const crash = new Promise<never>((_, reject) => {
+      const tell = () =>
+        this.crashes.length > 0 && reject(new Error(`${this.crashes.join('\n')}\n${this.tails()}`));
+      for (const process of this.processes) process.onCrash = tell;
+      tell();
+    });
+    await Promise.race([super.answered(deadlineMs), crash]);
+  }
+
+  override async problems(): Promise<string> {
+    return [...this.crashes, await super.problems()].filter((problem) => problem !== '').join('\n');
+  }
+
   /** Ends every process, by SIGKILL, and removes every folder. */
   dispose(): Promise<void> {
     return (this.#disposed ??= (async () => {
@@ -173,6 +196,7 @@ export class Cluster extends Conversation {
   }
 
   async #build(options: ClusterOptions): Promise<void> {
+    this.#mayCrash = options.mayCrash ?? false;
     await this.writeAgents(options.agents ?? standardAgents);
     for (let n = 0; n < (options.relays ?? 1); n += 1) this.relays.push(await this.#relay(n, options));
     for (let n = 0; n < (options.platforms ?? 1); n += 1) this.platforms.push(await this.#platform(n));

@@ -56,6 +56,7 @@ test('one that ends while starting, or is never ready, is told with its last wor
   const fails = await made({}, ['fails']);
   await expect(fails.start()).rejects.toThrow(/it ended while starting:\n.*"msg":"up"/);
   expect(fails.ended).toEqual({ code: 2, signal: null });
+  expect(fails.crashes).toEqual(['it ended by itself (exit code 2)']);
   const late = await made({ READY_AFTER: '60000' });
   await expect(late.start(400)).rejects.toThrow(/not ready in 400 ms: no peer yet/);
 });
@@ -66,6 +67,7 @@ test('it is killed, started again, frozen, thawed, and ended also while frozen',
   const { pid } = it;
   await it.kill();
   expect(it.ended).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(it.crashes).toEqual([]);
   expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
   await it.start();
   expect(it.pid).not.toBe(pid);

@@ -39,6 +39,11 @@ process.once('disconnect', () => {
 /** A command of ours as a process that can be started again and again with the same settings. */
 export class Process {
   readonly lines: LogLine[] = [];
+  /** How its runs ended that ended by themselves, with something else than exit code 0. */
+  readonly crashes: string[] = [];
+  /** Called after each of those. */
+  onCrash: () => void = () => {};
+  #ending = false;
   #child: ChildProcess | undefined;
   #waiting = new Set<() => void>();
 
@@ -79,9 +84,14 @@ export class Process {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
+    this.#ending = false;
     running.add(child);
-    child.once('exit', () => {
+    child.once('exit', (code, signal) => {
       running.delete(child);
+      if (!this.#ending && code !== 0) {
+        this.crashes.push(`${this.name} ended by itself (${signal ?? `exit code ${code}`})`);
+        this.onCrash();
+      }
       this.#wake();
     });
     for (const stream of [child.stdout, child.stderr]) this.#collect(stream);
@@ -173,6 +183,7 @@ export class Process {
     const child = this.#child;
     if (!child || !this.isRunning) return;
     const gone = once(child, 'exit');
+    this.#ending = true;
     child.kill(signal);
     // A frozen process takes no other signal before it is thawed.
     if (signal !== 'SIGKILL') child.kill('SIGCONT');
