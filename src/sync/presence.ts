@@ -13,7 +13,9 @@ export class Presence<Relay> {
   }
 
   joined(relay: Relay, sender: Sender): void {
-    this.#byRelay.get(relay)?.set(sender.replica, sender);
+    const present = this.#byRelay.get(relay);
+    if (!present) return;
+    present.set(sender.replica, sender);
     this.#join(sender);
   }
 

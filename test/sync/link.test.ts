@@ -194,8 +194,8 @@ test('a replica that is blocked for longer than the keepalive does not take its 
   const started = await relay({ limits: { keepalive } });
   const alpha = connect('alpha', [started], { keepalive });
   await allOpen(alpha);
-  const until_ = performance.now() + 600;
-  while (performance.now() < until_);
+  const blockedTo = performance.now() + 600;
+  while (performance.now() < blockedTo);
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(alpha.stats().lost).toBe(0);
   expect(started.stats().closedDead).toBe(0);
