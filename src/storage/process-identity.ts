@@ -32,9 +32,13 @@ export async function ownIdentity(): Promise<ProcessIdentity> {
 
 export async function presenceOf(holder: ProcessIdentity): Promise<Presence> {
   const own = await ownIdentity();
-  // A container that is started again keeps its host name and gets a new namespace; its processes are gone.
-  if (holder.host !== own.host) return 'unknown';
-  if (differ(holder.boot, own.boot) || differ(holder.namespace, own.namespace)) return 'gone';
+  // One run of one machine, one namespace: its pids are ours to see, also after the machine was renamed.
+  const visible = holder.boot !== undefined && holder.boot === own.boot && holder.namespace === own.namespace;
+  if (!visible) {
+    if (holder.host !== own.host) return 'unknown';
+    // A container that is started again keeps its host name and gets a new namespace; its processes are gone.
+    if (differ(holder.boot, own.boot) || differ(holder.namespace, own.namespace)) return 'gone';
+  }
   if (!isRunning(holder.pid)) return 'gone';
   const stat = await processStat(holder.pid);
   if (!stat || holder.started === undefined) return own.started === undefined ? 'alive' : 'gone';

@@ -107,6 +107,19 @@ describe('a journal', () => {
     expect(Object.fromEntries(state)).toEqual({ a: 200, b: 200, c: 200, d: 200 });
   });
 
+  it('writes an entry once that comes while the file is being rewritten', async () => {
+    const file = await scratchFile();
+    const journal = await openCounts(file, { log, compactAfter: 300 });
+    let n = 1;
+    for (; (await stat(file)).size < 300; n += 1) await journal.append([{ name: 'a', n }]);
+    const rewriting = journal.append([{ name: 'a', n }]);
+    for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+    await Promise.all([rewriting, journal.append([{ name: 'a', n: n + 1 }])]);
+    expect((await stat(file)).size).toBeLessThan(150);
+    await journal.close();
+    expect([...(await stateOf(file))]).toEqual([['a', n + 1]]);
+  });
+
   it('cuts a torn end, whatever was lost of the last write, and goes on behind it', async () => {
     const file = await scratchFile();
     const journal = await openCounts(file, { log });

@@ -62,6 +62,13 @@ describe('the lock of a data folder', () => {
     await (await lockFolder(dir)).release();
   });
 
+  it('is refused also after the machine was renamed under the holder', async () => {
+    const dir = await scratchFolder();
+    await lockFolder(dir);
+    await changeClaim(dir, { host: 'its-earlier-name' });
+    await expect(lockFolder(dir)).rejects.toMatchObject({ code: 'locked', pid: process.pid });
+  });
+
   it('is refused when nobody can tell whether the holder lives, with the remedy', async () => {
     const dir = await scratchFolder();
     await lockFolder(dir);

@@ -16,6 +16,12 @@ const compiler = join(
   'tsc',
 );
 
+const programs = [
+  new URL('./storage-child.ts', import.meta.url),
+  new URL('./journal-child.ts', import.meta.url),
+  new URL('./lock-child.ts', import.meta.url),
+];
+
 /**
  * Compiles what the children of this file run, from the sources as they are now, for the file's tests.
  * Returns where the compiled programs are.
@@ -36,9 +42,7 @@ export function compiledChildren(): { path: (name: string) => string } {
         rootDir: root,
         typeRoots: [join(root, 'node_modules/@types')],
       },
-      files: ['storage-child', 'journal-child', 'lock-child'].map((name) =>
-        join(root, 'test/storage/children', `${name}.ts`),
-      ),
+      files: programs.map((program) => fileURLToPath(program)),
       include: [],
     };
     await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
