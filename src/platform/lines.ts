@@ -23,8 +23,9 @@ export async function* readLines(
       const { done, value } = await reader.read();
       if (done) return;
       onBytes();
-      rest += decoder.decode(value, { stream: true });
-      const lines = rest.split('\n');
+      const text = decoder.decode(value, { stream: true });
+      // A long line comes in many pieces; looking at the new one only keeps that linear.
+      const lines = text.includes('\n') ? (rest + text).split('\n') : [rest + text];
       rest = lines.pop() ?? '';
       if (rest.length > limit) throw new LineTooLong(limit);
       for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line;

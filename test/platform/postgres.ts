@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import pg from 'pg';
 
 const NOBODY = 65534;
+const SETPRIV = 'setpriv';
 const DEBIAN = '/usr/lib/postgresql';
 
 /** The folder of a PostgreSQL server on this machine, or why there is none that we could run. */
@@ -18,7 +19,7 @@ export function findServer(): { bin: string } | { missing: string } {
     (folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')),
   );
   if (!bin) return { missing: 'no initdb on this machine' };
-  if (process.getuid?.() === 0 && spawnSync('setpriv', ['--version']).error) {
+  if (process.getuid?.() === 0 && spawnSync(SETPRIV, ['--version']).error) {
     return { missing: 'root cannot run PostgreSQL and there is no setpriv' };
   }
   return { bin };
@@ -38,7 +39,7 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
   const command = (program: string, args: string[]): [string, string[]] => {
     const path = join(bin, program);
     if (!root) return [path, args];
-    return ['setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', path, ...args]];
+    return [SETPRIV, [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', path, ...args]];
   };
   const data = join(dir, 'data');
   const made = spawnSync(

@@ -144,16 +144,31 @@ onEveryDatabase((fresh) => {
   });
 
   it('leaves a run in progress out of a branch', async () => {
-    const { client } = await world(await fresh());
+    const { client, platform } = await world(await fresh());
     const chat = await newChat(client, 'drill');
     await answer(client, chat, 'a', '1');
-    const running = ask(client, chat, 'b', 'wait 0.5');
-    await eventually(async () => {
-      const branch = await client.branchChat(`branch`, chat, {});
-      expect(await answer(client, branch.platform_chat_id, 'c', 'x')).toBe('drill #2: x');
-      return true;
-    });
+    const running = ask(client, chat, 'b', 'wait 60');
+    await eventually(async () => ((await status(platform.url))['running'] === 1 ? true : undefined));
+    const branch = await client.branchChat('branch', chat, {});
+    expect(await answer(client, branch.platform_chat_id, 'c', 'x')).toBe('drill #2: x');
+    await client.cancel('b');
     await running;
+  });
+
+  it('branches a chat in which a run begins at the same instant, with or without it', async () => {
+    const { client } = await world(await fresh());
+    const chat = await newChat(client, 'drill');
+    for (let round = 1; round <= 8; round++) {
+      const run = ask(client, chat, `run ${round}`, 'x');
+      const branches = await Promise.all(
+        [1, 2, 3, 4].map((n) => client.branchChat(`branch ${round}/${n}`, chat, {})),
+      );
+      await run;
+      for (const { platform_chat_id } of branches) {
+        const text = await answer(client, platform_chat_id, `in ${platform_chat_id}`, 'y');
+        expect([`drill #${round}: y`, `drill #${round + 1}: y`]).toContain(text);
+      }
+    }
   });
 
   it('saves and loads contexts, each once per key', async () => {

@@ -32,7 +32,7 @@ export class Chats {
   /** The new chat's history ends before the run keyed `before`, or else before the first unfinished run. */
   branch(key: string, parent: string, before: string | undefined): Promise<Chat> {
     return once(this.db, 'branch', key, chatBody, this.now(), async (trx) => {
-      const { agent, title, runs, context: from } = await this.find(trx, parent);
+      const { agent, title, runs, context: from } = await this.lock(trx, parent);
       const context = randomUUID();
       if (before === undefined) await copyTurns(trx, from, context);
       else await copyTurnsBefore(trx, { chat: parent, context: from, run: before }, context);
@@ -43,7 +43,7 @@ export class Chats {
   /** Saving under a name that is taken replaces what was saved there. */
   async save(key: string, chat: string, name: string): Promise<void> {
     await once(this.db, 'save', key, nothing, this.now(), async (trx) => {
-      const { context: from } = await this.find(trx, chat);
+      const { context: from } = await this.lock(trx, chat);
       const context = randomUUID();
       await copyTurns(trx, from, context);
       await trx
@@ -58,7 +58,7 @@ export class Chats {
   /** The chat goes on from a copy of what was saved; a run in progress ends in the history that it began in. */
   async load(key: string, chat: string, name: string): Promise<void> {
     await once(this.db, 'load', key, nothing, this.now(), async (trx) => {
-      await this.find(trx, chat);
+      await this.lock(trx, chat);
       const saved = await trx
         .selectFrom('saved_contexts')
         .select('context')
@@ -75,7 +75,8 @@ export class Chats {
 
   /** What was saved in this chat, by name. */
   async saved(chat: string): Promise<{ name: string; saved_at: number }[]> {
-    await this.find(this.db, chat);
+    const known = await this.db.selectFrom('chats').select('id').where('id', '=', chat).executeTakeFirst();
+    if (!known) throw noSuchChat();
     return this.db
       .selectFrom('saved_contexts')
       .select(['name', 'saved_at'])
@@ -84,9 +85,15 @@ export class Chats {
       .execute();
   }
 
-  private async find(db: Database | Trx, id: string) {
-    const chat = await db.selectFrom('chats').selectAll().where('id', '=', id).executeTakeFirst();
-    if (!chat) throw new Refusal('no-such-chat', 'there is no such chat');
+  /** The chat, with no run beginning in it until the transaction ends: its turns and its counter go together. */
+  private async lock(trx: Trx, id: string) {
+    const chat = await trx
+      .updateTable('chats')
+      .set((row) => ({ runs: row.ref('runs') }))
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirst();
+    if (!chat) throw noSuchChat();
     return chat;
   }
 
@@ -108,6 +115,8 @@ export class Chats {
     return { platform_chat_id: chat.id, agent: chat.agent };
   }
 }
+
+const noSuchChat = () => new Refusal('no-such-chat', 'there is no such chat');
 
 /** Follows from the key, so that a platform that lost its database gives the same room the same id again. */
 function chatId(operation: 'create' | 'branch', key: string): string {

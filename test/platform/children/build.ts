@@ -9,6 +9,7 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import type { PlatformOptions } from '../../../src/platform/service/start.js';
 import { AGENTS, scratchFile } from '../world.js';
 
+const program = fileURLToPath(new URL('./platform-child.ts', import.meta.url));
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 export interface PlatformChild {
@@ -36,7 +37,7 @@ export function platformChildren(): StartChild {
         rootDir: root,
         typeRoots: [join(root, 'node_modules/@types')],
       },
-      files: [join(root, 'test/platform/children/platform-child.ts')],
+      files: [program],
       include: [],
     };
     await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
@@ -46,8 +47,8 @@ export function platformChildren(): StartChild {
 
   return async (options) => {
     const agentsFile = await scratchFile('agents.yaml', AGENTS);
-    const program = join(out, 'js/test/platform/children/platform-child.js');
-    const child = spawn(process.execPath, [program, JSON.stringify({ port: 0, agentsFile, ...options })], {
+    const compiled = join(out, 'js/test/platform/children/platform-child.js');
+    const child = spawn(process.execPath, [compiled, JSON.stringify({ port: 0, agentsFile, ...options })], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const ended = once(child, 'exit');
