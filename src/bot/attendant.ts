@@ -100,8 +100,8 @@ export class Attendant {
         return this.obtain(source, act.round, signal);
       default: {
         const event = await this.deps.outbox.act(source, act, signal);
-        if (act.act === 'redact') source.redact(act.event);
-        else await this.readWhatWon(source, event, signal);
+        if (act.act !== 'redact') return this.readWhatWon(source, event, signal);
+        source.redact(act.event);
         return false;
       }
     }
@@ -123,20 +123,19 @@ export class Attendant {
   }
 
   /** D2: what stands under the step is what the timeline shows, not what we sent. The echo in /sync tells, else a
-   * /sync asked for, else the room from the source on; an event found redacted settles the source. */
-  private async readWhatWon(source: Source, event: string, signal: AbortSignal): Promise<void> {
+   * /sync asked for, else the room from the source on; an event found redacted settles the source: then true. */
+  private async readWhatWon(source: Source, event: string, signal: AbortSignal): Promise<boolean> {
     const { timeline, clock } = this.deps;
     const echo = AbortSignal.any([signal, deadline(clock, ECHO_MS)]);
     while (!source.knows(event) && !echo.aborted) await source.changed(echo);
-    if (source.knows(event)) return;
-    await timeline.catchUp(signal);
-    if (source.knows(event)) return;
-    await timeline.readSource(source, signal);
-    if (source.knows(event)) return;
-    if (!(await timeline.redacted(source.ref.room, event))) {
+    if (!source.knows(event)) await timeline.catchUp(signal);
+    if (!source.knows(event)) await timeline.readSource(source, signal);
+    const won = source.find(event);
+    if (won?.redacted === false) return false;
+    if (won === undefined && !(await timeline.redacted(source.ref.room, event))) {
       throw new HomeserverError('unreachable', `event ${event} is not in the room's timeline yet`);
     }
-    await this.settle(source, 'redacted', event);
+    return this.end(source, 'redacted', event);
   }
 
   /** Gets a text from the peers, else from the surface; freezes it. True when there is nothing to say. */
@@ -150,8 +149,8 @@ export class Attendant {
     return false;
   }
 
-  private async end(source: Source, reason: SettleReason): Promise<boolean> {
-    await this.settle(source, reason, undefined);
+  private async end(source: Source, reason: SettleReason, event?: string): Promise<boolean> {
+    await this.settle(source, reason, event);
     return true;
   }
 
@@ -215,7 +214,9 @@ export class Attendant {
     this.deps.happened?.('settled', reason);
     source.settled ??= reason;
     source.settledAt ??= clock.monotonic();
-    if (!owed(source.view())) await journal.append([{ t: 'settled', source: source.id }]);
+    if (owed(source.view())) return;
+    source.released = true;
+    await journal.append([{ t: 'settled', source: source.id }]);
   }
 
   /** True: try again. An outage is waited out and counts as no attempt (C2). */

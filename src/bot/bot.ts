@@ -1,11 +1,11 @@
-import type { Homeserver } from '../matrix/homeserver.js';
+import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
 import { Inbox } from '../matrix/inbox.js';
 import type { PlatformClient } from '../platform/client.js';
 import { Fence } from '../routing/fence.js';
 import { turn } from '../routing/turn.js';
 import type { Channel } from '../sync/channel.js';
 import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
+import { type Clock, sleep } from '../time/clock.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
 import { Copies } from './copies.js';
@@ -216,7 +216,7 @@ export class Bot {
     for (const [room, inviter] of journal.state.invites) this.invites.note(room, inviter);
     this.inbox.start();
     await this.inbox.catchUp(signal);
-    await this.noteUnknownRooms();
+    await this.noteUnknownRooms(signal);
     this.live = true;
     this.presence.speak();
     this.engine.evaluate();
@@ -361,13 +361,30 @@ export class Bot {
   }
 
   /** Rooms of the account that no record names may have been made for a source (PROTOCOL P3, adopt). */
-  private async noteUnknownRooms(): Promise<void> {
+  private async noteUnknownRooms(signal: AbortSignal): Promise<void> {
     const { homeserver } = this.deps;
-    for (const room of await homeserver.joinedRooms()) {
+    for (const room of await this.throughOutages(() => homeserver.joinedRooms(signal), signal)) {
       if (this.records.room(room) !== undefined) continue;
-      for (const event of await homeserver.roomState(room)) {
+      for (const event of await this.throughOutages(() => homeserver.roomState(room, signal), signal)) {
         const meaning = meaningOf(room, event, this.settings.self);
         if (meaning.is === 'made') this.surface.rooms.noteMade(meaning);
+      }
+    }
+  }
+
+  private async throughOutages<T>(ask: () => Promise<T[]>, signal: AbortSignal): Promise<T[]> {
+    for (let pauseMs = 200; ; pauseMs = Math.min(2 * pauseMs, 5000)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof HomeserverError) || error.code === 'aborted') throw error;
+        // A room that is closed to us by now is no room of the account.
+        if (error.code === 'refused' && error.detail.status !== 401) return [];
+        this.deps.log.warn(
+          { error: error.message, againInMs: pauseMs },
+          'the start waits for the homeserver',
+        );
+        await sleep(this.deps.clock, error.detail.retryAfterMs ?? pauseMs, signal);
       }
     }
   }

@@ -140,7 +140,10 @@ export class Engine {
   private consider(source: Source): number {
     if (source.work !== undefined) return Infinity;
     this.noteSettled(source);
-    if (source.settled !== undefined && !this.duty(source)) return Infinity;
+    if (source.settled !== undefined && !this.duty(source)) {
+      this.release(source);
+      return Infinity;
+    }
     const { rank, waitMs } = this.turnOf(source);
     const late = source.settled !== undefined ? this.dutyDelay(source, rank) : 0;
     const wait = Math.max(waitMs, late, source.notBefore - this.deps.clock.monotonic());
@@ -207,11 +210,18 @@ export class Engine {
     }
     source.settled = view.anchorRedacted ? 'redacted' : 'answered';
     source.settledAt = this.deps.clock.monotonic();
-    if (!owed(view)) this.deps.onSettled(source);
+  }
+
+  /** A1, C3: the journal entry goes once the mark stands and nothing is owed, whoever brought that about. */
+  private release(source: Source): void {
+    if (source.released) return;
+    source.released = true;
+    this.deps.onSettled(source);
   }
 
   /** Still to be done although it is settled: a repair, a redaction (D3, D7, D10), or the mark. */
   private duty(source: Source): boolean {
+    if (source.settled === 'redacted') return !this.marked(source);
     return owed(source.view()) || !source.whole || !this.marked(source);
   }
 
@@ -223,7 +233,8 @@ export class Engine {
   /** Who settled it writes the mark; the others do when it has not come. */
   private dutyDelay(source: Source, rank: number): number {
     const due = (source.settledAt ?? 0) + (rank + 1) * this.deps.patienceMs;
-    return owed(source.view()) && rank === 0 ? 0 : due - this.deps.clock.monotonic();
+    const urgent = owed(source.view()) || !source.whole;
+    return urgent && rank === 0 ? 0 : due - this.deps.clock.monotonic();
   }
 
   private forget(room: string, list: Source[]): void {

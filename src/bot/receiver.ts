@@ -43,9 +43,12 @@ export class Receiver {
   constructor(private readonly deps: ReceiverDeps) {}
 
   async take(batch: Batch): Promise<void> {
+    const missed: RoomEvent[][] = [];
+    for (const room of batch.rooms) missed.push(await this.missedBefore(room));
+    // No wait from here to the append: the engine must not settle or freeze what the journal does not know yet.
     const entries: JournalEntry[] = [];
-    for (const room of batch.rooms) {
-      entries.push(...this.takeRoom(room, await this.missedBefore(room)), ...this.joined(room.room));
+    for (const [index, room] of batch.rooms.entries()) {
+      entries.push(...this.takeRoom(room, missed[index] ?? []), ...this.joined(room.room));
     }
     for (const { room, state } of batch.invited) {
       const invite = state.find(
@@ -151,8 +154,9 @@ export class Receiver {
   ): JournalEntry[] {
     const known = this.deps.engine.get(meaning.source);
     if (known !== undefined) {
-      if (known.append(meaning.event)) this.deps.engine.evaluate();
-      return [];
+      if (!known.append(meaning.event)) return [];
+      this.deps.engine.evaluate();
+      return this.reopened(known);
     }
     const ref: SourceRef = {
       id: meaning.source,
@@ -164,9 +168,19 @@ export class Receiver {
     const settled = this.deps.records.marked(ref);
     const source = this.deps.engine.add(ref, { whole: false, stale: true });
     source.ahead = true;
-    if (settled) source.settled = 'answered';
+    if (settled) {
+      source.settled = 'answered';
+      source.settledAt = source.seenAt;
+    }
     source.append(meaning.event);
-    return settled ? [] : [{ t: 'source', ref }];
+    return [{ t: 'source', ref }];
+  }
+
+  /** What a late event makes owed is unsettled again: the position must not pass it unjournaled (PROTOCOL C3). */
+  private reopened(source: Source): JournalEntry[] {
+    if (!source.released) return [];
+    source.released = false;
+    return [{ t: 'source', ref: source.ref }];
   }
 
   private redacted(source: Source, target: string): void {

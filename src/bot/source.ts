@@ -53,6 +53,8 @@ export class Source {
   dropped = false;
   /** Monotonic ms since when it is settled here. */
   settledAt: number | undefined;
+  /** Its journal entry has gone, because nothing was owed any more (PROTOCOL C3). */
+  released = false;
   /** Its settled mark was seen in the documents; marks only grow. */
   marked = false;
   /** Monotonic ms before which it is not begun again, after its work ended with an error. */
@@ -96,7 +98,11 @@ export class Source {
   }
 
   knows(event: string): boolean {
-    return this.events.some((sent) => sent.id === event);
+    return this.find(event) !== undefined;
+  }
+
+  find(event: string): SentEvent | undefined {
+    return this.events.find((sent) => sent.id === event);
   }
 
   /** Adds an event that was read after all others; false when it is known. */
@@ -135,7 +141,7 @@ export class Source {
   }
 
   redact(event: string): boolean {
-    const found = this.events.find((sent) => sent.id === event);
+    const found = this.find(event);
     if (found === undefined) return false;
     found.redacted = true;
     this.cached = undefined;
