@@ -23,10 +23,7 @@ describe.each([1, 2])('the plain paths with %i replicas', (replicas) => {
   test('an invite makes a space, a first chat with one greeting, and one line in the inviting room', async () => {
     const { world: made, alice } = await world(replicas);
     const { dm, chat, space } = await invited(made, alice);
-    made.messages.push(
-      { room: chat, text: /^Hello! This room/ },
-      { room: dm, text: /^Hello! Your chat/ },
-    );
+    made.messages.push({ room: chat, text: /^Hello! This room/ }, { room: dm, text: /^Hello! Your chat/ });
     expect(made.verdict([chat, dm, space])).toBe('');
     expect(made.seen(dm)[0]?.body).toContain(encodeURIComponent(chat));
     const children = made.server.room(space).stateEvent('m.space.child', chat)?.event.content;
@@ -37,10 +34,7 @@ describe.each([1, 2])('the plain paths with %i replicas', (replicas) => {
   test('prompts are answered once each, in order, in the room’s own context', async () => {
     const { world: made, alice } = await world(replicas);
     const { chat, dm } = await invited(made, alice);
-    made.messages.push(
-      { room: chat, text: /^Hello! This room/ },
-      { room: dm, text: /^Hello! Your chat/ },
-    );
+    made.messages.push({ room: chat, text: /^Hello! This room/ }, { room: dm, text: /^Hello! Your chat/ });
     await made.asks(alice, chat, 'one');
     await made.asks(alice, chat, 'two');
     await made.asks(alice, dm, 'three');
@@ -54,10 +48,7 @@ describe.each([1, 2])('the plain paths with %i replicas', (replicas) => {
   test('the commands answer once each', async () => {
     const { world: made, alice } = await world(replicas);
     const { chat, dm } = await invited(made, alice);
-    made.messages.push(
-      { room: chat, text: /^Hello! This room/ },
-      { room: dm, text: /^Hello! Your chat/ },
-    );
+    made.messages.push({ room: chat, text: /^Hello! This room/ }, { room: dm, text: /^Hello! Your chat/ });
     const one = async (body: string, text: RegExp, token: string) => {
       await made.asks(alice, chat, body, { token, text });
       await made.settleAll();

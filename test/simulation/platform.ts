@@ -100,7 +100,7 @@ export class SimulatedPlatform {
     await process.gate();
     this.#reach(signal);
     const run = this.#run(prompt);
-    for (let next = 0; ; ) {
+    for (let next = 0; ;) {
       this.#reach(signal);
       const event = run.events[next];
       if (event !== undefined) {
@@ -136,7 +136,9 @@ export class SimulatedPlatform {
         run.done = done;
         for (const wake of [...run.wake]) wake();
       });
-    deltas.forEach((text, i) => say((takesMs * (i + 1)) / (deltas.length + 1), { type: 'delta', text }, false));
+    deltas.forEach((text, i) =>
+      say((takesMs * (i + 1)) / (deltas.length + 1), { type: 'delta', text }, false),
+    );
     const end: RunEvent =
       error === undefined
         ? { type: 'final', text: reply.text }

@@ -34,6 +34,8 @@ export class SimulatedReplica {
   settings: Partial<BotSettings> = {};
   /** What stands in its way of owning (PROTOCOL O1). */
   obstacle: string | undefined;
+  /** Its folder knows the cluster; after a wipe a node opens, and a bot starts, only once it has met the relay. */
+  #knowsCluster = true;
   wallErrorMs = 0;
   #life: Life | undefined;
   #lives = 0;
@@ -96,8 +98,19 @@ export class SimulatedReplica {
     );
     const life: Life = { process, client, state, journal, bot, started: 'starting' };
     this.#life = life;
+    if (this.#knowsCluster) this.#begin(life);
     world.exchangeAll();
-    bot.start(new AbortController().signal).then(
+  }
+
+  /** Its documents are in sync with the relay's. */
+  met(): void {
+    if (this.#knowsCluster) return;
+    this.#knowsCluster = true;
+    this.#begin(this.life);
+  }
+
+  #begin(life: Life): void {
+    life.bot.start(new AbortController().signal).then(
       () => (life.started = 'started'),
       (error: Error) => (life.started = error),
     );
@@ -116,6 +129,7 @@ export class SimulatedReplica {
   wipe(): void {
     if (this.#life) throw new Error(`${this.id} is up`);
     this.disk = new Disk();
+    this.#knowsCluster = false;
   }
 
   /** SIGSTOP: its connections stay open. */

@@ -36,8 +36,7 @@ export class SimulatedState implements State {
 
   *entries(kind: ReadKind): Iterable<[string, Plain]> {
     for (const record of [...this.#records.values()]) {
-      if (record.kind === kind)
-        yield [record.key, toPlain(record.kind, record.fields, uncounted) as Plain];
+      if (record.kind === kind) yield [record.key, toPlain(record.kind, record.fields, uncounted) as Plain];
     }
   }
 
@@ -95,11 +94,17 @@ export class SimulatedState implements State {
     for (const watcher of [...this.#watchers]) watcher({ kind, key });
   }
 
-  /** What is on the disk only grows, whatever order writes come in. */
-  #toDisk({ kind, key, fields }: StoredRecord): void {
-    const before = this.disk.records.get(at(kind, key))?.fields;
+  #toDisk(record: StoredRecord): void {
+    joinInto(this.disk, [record]);
+  }
+}
+
+/** What is on a disk only grows, whatever order writes come in. */
+export function joinInto(disk: Disk, records: Iterable<StoredRecord>): void {
+  for (const { kind, key, fields } of records) {
+    const before = disk.records.get(at(kind, key))?.fields;
     const joined = before === undefined ? fields : joinRecords(before, fields, ruleOf(kind));
-    this.disk.records.set(at(kind, key), { kind, key, fields: joined });
+    disk.records.set(at(kind, key), { kind, key, fields: joined });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { BotSettings } from '../../src/bot/bot.js';
 import { MADE_FOR_KEY } from '../../src/bot/intake.js';
+import type { Source } from '../../src/bot/source.js';
 import { readLedger } from '../../src/bot/surface/ledger.js';
 import { rendezvousOrder } from '../../src/routing/rendezvous.js';
 import { judge, tell, type ExpectedAnswer, type ExpectedMessage } from '../world/judge.js';
@@ -7,16 +8,27 @@ import type { TimelineEvent } from '../world/matrix-http.js';
 import { seenMessages, type SeenMessage } from '../world/seen.js';
 import { ChannelHub } from './channel.js';
 import { SimulatedClock } from './clock.js';
-import type { StoredRecord } from './disk.js';
+import { Disk, type StoredRecord } from './disk.js';
 import type { Match, SimulatedRequest } from './faults.js';
 import { SimulatedHomeserver } from './homeserver.js';
 import { SimulatedPerson } from './person.js';
 import { SimulatedPlatform } from './platform.js';
 import { type LogLine, SimulatedReplica } from './replica.js';
-import { seed } from './state.js';
+import { joinInto, seed } from './state.js';
 
 export const LEASE = 3000;
 export const PATIENCE = 5000;
+
+const seenOf = (source: Source | undefined) =>
+  source && {
+    settled: source.settled,
+    whole: source.whole,
+    stale: source.stale,
+    marked: source.marked,
+    accepted: source.view().accepted?.hash,
+    orphans: source.view().orphans,
+    events: source.events.map(({ id, mark }) => `${id} ${mark.step}`),
+  };
 
 /**
  * Replicas of the real bot on one simulated homeserver, relay and platform, and people who talk to it. Simulated time
@@ -49,6 +61,8 @@ export class World {
   linked = true;
   readonly answers: ExpectedAnswer[] = [];
   readonly messages: ExpectedMessage[] = [];
+  /** What the relay holds of the documents; it outlives every replica's folder. */
+  readonly relayDisk = new Disk();
   #genesis: number | undefined;
 
   /** Replicas that are not started yet, the cluster founded, everyone a member. */
@@ -117,9 +131,8 @@ export class World {
     await this.clock.advance(600);
   }
 
-  /** Starts again what was killed; a wiped folder is founded by what the others, or the cluster before, hold. */
+  /** Starts again what was killed. A folder that was wiped is filled from the relay; until then it may not own. */
   restart(replica: SimulatedReplica): void {
-    this.found(replica);
     replica.start();
   }
 
@@ -146,9 +159,10 @@ export class World {
     return prompt;
   }
 
-  /** A replica wrote a record: those who reach it get it, two ms later. */
+  /** A replica wrote a record: the relay gets it at once, those who reach it two ms later. */
   written(from: SimulatedReplica, record: StoredRecord): void {
-    if (!this.linked) return;
+    if (!this.linked || !this.hub.reaches(from.id)) return;
+    joinInto(this.relayDisk, [record]);
     for (const to of this.replicas) {
       if (to === from || !to.up || !this.hub.connects(from.id, to.id)) continue;
       const { process, state } = to.life;
@@ -163,9 +177,15 @@ export class World {
     b.life.state.merge(ofA);
   }
 
-  /** Everyone who is connected and runs, as after a reconnection. */
+  /** Everyone who is connected and runs, with the relay and so with each other, as after a reconnection. */
   exchangeAll(): void {
     if (!this.linked) return;
+    for (const replica of this.replicas) {
+      if (!replica.running || !this.hub.reaches(replica.id)) continue;
+      joinInto(this.relayDisk, replica.life.state.all());
+      replica.life.state.merge(this.relayDisk.records.values());
+      replica.met();
+    }
     for (const a of this.replicas) {
       for (const b of this.replicas) {
         if (a !== b && a.running && b.running && this.hub.connects(a.id, b.id)) this.exchange(a, b);
@@ -199,7 +219,8 @@ export class World {
         if (source.work) left.push(`${replica.id} is at work on ${source.id}`);
         if (source.settled === undefined) left.push(`${replica.id} has ${source.id} unsettled`);
       }
-      for (const id of journal.state.sources.keys()) left.push(`${replica.id} has ${id} in its journal`);
+      for (const id of journal.state.sources.keys())
+        left.push(`${replica.id} has ${id} in its journal (${JSON.stringify(seenOf(bot.engine.get(id)))})`);
       for (const room of journal.state.invites.keys()) left.push(`${replica.id} has an invite to ${room}`);
     }
     return left;
@@ -266,7 +287,8 @@ export class World {
       const winner = entry && 'room' in entry ? entry.room : undefined;
       if (room === winner) continue;
       const { membership } = { membership: (user: string) => this.server.room(room).membership(user) };
-      if (membership(this.bot) === 'join') problems.push(`the bot sits in ${room}, made for ${source} in vain`);
+      if (membership(this.bot) === 'join')
+        problems.push(`the bot sits in ${room}, made for ${source} in vain`);
       if (membership(person) !== 'none') problems.push(`${person} was invited to ${room}, made in vain`);
     }
     return [...new Set(problems)];
@@ -277,7 +299,10 @@ export class World {
     const lines = this.lines
       .filter(({ level }) => level !== 'info')
       .slice(-12)
-      .map(({ replica, level, message, fields }) => `${replica} ${level} ${message} ${JSON.stringify(fields)}`);
+      .map(
+        ({ replica, level, message, fields }) =>
+          `${replica} ${level} ${message} ${JSON.stringify(fields).slice(0, 300)}`,
+      );
     return [...this.whatIsLeft(), ...lines].join('\n');
   }
 
