@@ -99,6 +99,17 @@ describe('the processes that `up` starts', () => {
     expect(restarted).toHaveBeenCalledTimes(1);
   });
 
+  it('a relay that keeps everything in memory says loudly that it forgets', async () => {
+    const child = await relay({ UNDERSTUDY_RELAY_STORAGE: 'memory' });
+    await child.start(never);
+    await child.stop();
+    const lines = (await readFile(child.options.log, 'utf8')).trim().split('\n');
+    const warning = lines
+      .map((line) => JSON.parse(line) as { level: string; msg: string })
+      .find(({ level }) => level === 'warn');
+    expect(warning?.msg).toMatch(/KEEPS EVERYTHING IN MEMORY AND FORGETS IT/);
+  });
+
   it('a start that a setting prevents fails with its one line and exit code', async () => {
     const child = await relay({ UNDERSTUDY_CLUSTER_ID: '' });
     await expect(child.start(never)).rejects.toMatchObject({
