@@ -131,7 +131,6 @@ export class Rooms {
       preset: 'private_chat',
       visibility: 'private',
       creation_content: { [MADE_FOR_KEY]: { source, person, ...(name !== undefined && { name }) } },
-      power_level_content_override: { users: { [this.deps.self]: 100, [person]: 50 } },
     });
     this.noteMade({ source, person, room, ...(name !== undefined && { name }) });
     return room;
