@@ -1,0 +1,141 @@
+import { expect, test } from 'vitest';
+import { cluster, type Cluster, type Replica } from '../world/cluster.js';
+import { everyRoomIsJudged } from '../world/watch.js';
+
+const drill = {
+  default: 'drill',
+  agents: [{ id: 'drill', name: 'Drill', backend: 'drill', description: 'Does as it is told' }],
+};
+
+/** The replica that says it is at work on something. */
+async function atWork(world: Cluster): Promise<Replica> {
+  return world.alice.eventually('a replica is at work', async () => {
+    for (const replica of world.alive) {
+      if (((await replica.metric('understudy_begun_sources')) ?? 0) > 0) return replica;
+    }
+    return undefined;
+  });
+}
+
+/** Waits until a platform has a run under way that it was asked for. */
+async function invoked(world: Cluster, times: number): Promise<void> {
+  await world.alice.eventually('the agent is invoked', async () => (await world.invocations()) >= times);
+}
+
+test('SIGKILL of the owner in the middle of a run: one answer, one invocation', async () => {
+  const world = await cluster({ replicas: 2, agents: drill });
+  const room = await world.room();
+  await world.answered();
+  const before = await world.invocations();
+  await world.ask(room, (token) => `wait 3 ${token}`);
+  await invoked(world, before + 1);
+  await (await atWork(world)).kill();
+  await world.answered();
+  expect(await world.invocations()).toBe(before + 1);
+  await world.watch('owner killed in the middle of a run');
+});
+
+test('SIGSTOP of the owner for longer than its lease, takeover, SIGCONT: one answer, no older text over it', async () => {
+  const world = await cluster({ replicas: 2, agents: drill });
+  const room = await world.room();
+  await world.answered();
+  const before = await world.invocations();
+  // Frozen with a placeholder on show, so that it has an edit to make when it wakes.
+  await world.ask(room, (token) => `wait 3 stream 20 ${token}`, {
+    text: (token) => new RegExp(`^drill #\\d+: .*${token}$`),
+  });
+  await invoked(world, before + 1);
+  const owner = await atWork(world);
+  await world.alice.eventually('a placeholder', async () => {
+    const history = await world.alice.history(room);
+    return history.some(({ sender, content }) => sender === world.bot.userId && content['body'] === '…');
+  });
+  owner.freeze();
+  await world.answered();
+  owner.thaw();
+  // Awake again when it answers its pages; then it has had its chance to speak.
+  await owner.ready();
+  await world.ask(room);
+  await world.answered();
+  expect(await world.problems()).toBe('');
+  await world.watch('owner frozen for longer than its lease');
+});
+
+test(
+  'prompts of a time when nobody was there are answered once each, older ones not again',
+  { timeout: 240_000 },
+  async () => {
+    const world = await cluster({ replicas: 3 });
+    const [room, other] = [await world.room(), await world.room()];
+    await world.ask(room);
+    await world.ask(other);
+    await world.answered();
+    const [one, two, away] = [world.replica(0), world.replica(1), world.replica(2)];
+    await away.kill();
+    await world.ask(other);
+    await world.answered();
+    await Promise.all([one.kill(), two.kill()]);
+    // More than a /sync answer holds of one room, so that the timeline is limited.
+    for (let n = 0; n < 60; n += 1) await world.ask(room);
+    await world.ask(other);
+    await Promise.all([one.start(), two.start()]);
+    await world.answered(120_000);
+    // Behind by all of that, and alone with it for a moment: it answers nothing from its past (D5).
+    await one.kill();
+    await away.start();
+    await world.ask(other);
+    await world.answered();
+    expect(await world.problems()).toBe('');
+    await world.watch('prompts while nobody was there');
+  },
+);
+
+/** One text, whole: all its parts, in order, of one invocation. */
+const oneWholeText = (size: number) => (parts: string[]) => {
+  const text = parts.join('');
+  const seed = /\[([^\]]+)\]/.exec(text)?.[1];
+  return parts.length > 1 && text.length === size && seed !== undefined && text.split('drill #').length === 2;
+};
+
+test('two texts for one prompt, and everyone dies after part 1: the room shows one text, whole', async () => {
+  const world = await cluster({
+    replicas: 2,
+    platforms: 2,
+    gates: true,
+    proxies: true,
+    agents: drill,
+    patience: '300ms',
+  });
+  const room = await world.room();
+  await world.ask(room);
+  await world.answered();
+  for (const replica of world.replicas) replica.cutOff();
+  // Whoever gets part 1 of the answer stored dies before it hears of it, and the other one with it.
+  const died = new Promise<void>((resolve) => {
+    for (const replica of world.replicas) {
+      replica.proxy.onApplied(async (put) => {
+        if (!JSON.stringify(put.body).includes('"part":1')) return;
+        await Promise.all(world.replicas.map((each) => each.kill()));
+        resolve();
+      });
+    }
+  });
+  const size = 40_000;
+  await world.ask(room, (token) => `wait 1 vary size ${size} ${token}`, {
+    parts: 'several',
+    text: () => oneWholeText(size),
+  });
+  await died;
+  for (const replica of world.replicas) replica.proxy.onApplied(undefined);
+  // The one that is back first may hold no text of the chain, or another one; then the other comes back with its own.
+  await world.replica(1).start();
+  await world.answered(60_000);
+  await world.replica(0).start();
+  for (const replica of world.replicas) replica.rejoin();
+  await world.ask(room);
+  await world.answered();
+  expect(await world.problems()).toBe('');
+  await world.watch('two texts for one prompt');
+});
+
+everyRoomIsJudged();
