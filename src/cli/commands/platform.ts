@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { startPlatform, type Platform } from '../../platform/service/start.js';
-import { ensureFolder } from '../../storage/lock.js';
+import { ensureFolder } from '../../storage/folder.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { systemClock } from '../../time/clock.js';
 import { platformConfig, type PlatformConfig } from '../config/roles.js';

@@ -1,4 +1,5 @@
-import { ensureFolder, lockFolder } from '../../storage/lock.js';
+import { ensureFolder } from '../../storage/folder.js';
+import { lockFolder } from '../../storage/lock.js';
 import { DurableStorage } from '../../storage/durable.js';
 import { clusterCheck } from '../../sync/credentials.js';
 import { startRelay, type Relay } from '../../sync/relay.js';

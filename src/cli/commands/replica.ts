@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Replica, ReplicaConfig } from '../../bot/replica.js';
-import { ensureFolder } from '../../storage/lock.js';
+import { ensureFolder } from '../../storage/folder.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { systemClock } from '../../time/clock.js';
 import { replicaSettings, type ReplicaSettings } from '../config/roles.js';
