@@ -348,6 +348,9 @@ export class Bot {
     const source = this.engine.add(ref, { whole: false, stale: true });
     source.ahead = true;
     if (this.records.marked(ref)) source.settled = 'answered';
+    // It may have been known, and its entry gone: then the new entry goes the same way.
+    source.released = false;
+    this.engine.evaluate();
     return source;
   }
 
