@@ -294,6 +294,15 @@ export class World {
     return [...new Set(problems)];
   }
 
+  /** Rooms that the bot made for a source and is in. */
+  madeRooms(source: string): string[] {
+    return this.server.rooms.filter((id) => {
+      const room = this.server.room(id);
+      const made = room.stateEvent('m.room.create', '')?.event.content[MADE_FOR_KEY] as { source?: string };
+      return made?.source === source && room.membership(this.bot) === 'join';
+    });
+  }
+
   /** For the message of a test that failed. */
   diagnosis(): string {
     const lines = this.lines
