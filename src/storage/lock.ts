@@ -5,6 +5,8 @@ import { removeIfThere, readIfThere, writeWhole } from './atomic-write.js';
 import { ensureFolder, FolderError } from './folder.js';
 import { errnoOf, nodeFiles } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
+import { sleep, systemClock } from '../time/clock.js';
+import type { Clock } from '../time/clock.js';
 import { ownIdentity, presenceOf, ProcessIdentity } from './process-identity.js';
 
 export { ensureFolder, FolderError };
@@ -35,6 +37,19 @@ const Claim = ProcessIdentity.extend({
 type Claim = z.infer<typeof Claim>;
 
 const LOCK = 'lock';
+/** A takeover is a few calls to the disk; one that lasts longer is frozen, and its process is named. */
+const TAKEOVER_MS = 5_000;
+const LOOK_AGAIN_MS = 10;
+
+interface Attempt {
+  files: FileLayer;
+  dir: string;
+  clock: Clock;
+  /** The file with our claim, to be linked. */
+  claim: string;
+  /** Until when to wait for others' takeovers, monotonic milliseconds. */
+  until: number;
+}
 
 /**
  * One process per data folder: claims it for this process, or takes over from a holder that is gone.
@@ -42,14 +57,18 @@ const LOCK = 'lock';
  * @throws FolderLocked when another process holds it, or this one does already
  * @throws FolderError when the folder cannot be written
  */
-export async function lockFolder(dir: string, files: FileLayer = nodeFiles): Promise<FolderLock> {
+export async function lockFolder(
+  dir: string,
+  files: FileLayer = nodeFiles,
+  clock: Clock = systemClock,
+): Promise<FolderLock> {
   await ensureFolder(dir, files);
   const claim: Claim = { ...(await ownIdentity()), nonce: randomUUID() };
   const path = join(dir, LOCK);
   const written = `${path}.${claim.nonce}`;
   await writeWhole(files, written, Buffer.from(`${JSON.stringify(claim)}\n`), 'fsync');
   try {
-    await take(files, dir, path, written);
+    await take({ files, dir, clock, claim: written, until: clock.monotonic() + TAKEOVER_MS }, path);
   } finally {
     await removeIfThere(files, written);
   }
@@ -64,20 +83,36 @@ export async function lockFolder(dir: string, files: FileLayer = nodeFiles): Pro
  * such a lock named by the claim's nonce. Two starters that both saw the dead claim thus cannot remove each
  * other's new one; and a starter that dies with the right in hand leaves a claim that is taken over alike.
  */
-async function take(files: FileLayer, dir: string, path: string, claim: string): Promise<void> {
+async function take(attempt: Attempt, path: string): Promise<void> {
+  const { files, dir, claim } = attempt;
   for (;;) {
     if (await linked(files, claim, path)) return;
     const holder = await readClaim(files, dir, path);
     if (!holder) continue;
     await refuseUnlessGone(dir, holder);
     const right = join(dir, `${LOCK}.over-${holder.nonce}`);
-    await take(files, dir, right, claim);
+    if (!(await takeRight(attempt, right))) continue;
     try {
       // Another may have taken the claim over, and given its right back, since we looked.
       if ((await readClaim(files, dir, path))?.nonce === holder.nonce) await files.remove(path);
     } finally {
       await removeIfThere(files, right);
     }
+  }
+}
+
+/**
+ * False, after a moment, when another starter has the right: it may yet lose the folder to a third, so who
+ * holds the folder is known only afterwards.
+ */
+async function takeRight(attempt: Attempt, right: string): Promise<boolean> {
+  try {
+    await take(attempt, right);
+    return true;
+  } catch (error) {
+    if (!(error instanceof FolderLocked) || attempt.clock.monotonic() >= attempt.until) throw error;
+    await sleep(attempt.clock, LOOK_AGAIN_MS);
+    return false;
   }
 }
 

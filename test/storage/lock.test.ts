@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FolderError } from '../../src/storage/folder.js';
 import { ensureFolder, FolderLocked, lockFolder } from '../../src/storage/lock.js';
+import { systemClock } from '../../src/time/clock.js';
+import type { Clock } from '../../src/time/clock.js';
 import { compiledChildren, startChild } from './children/build.js';
 import { faultyFiles } from './faulty-files.js';
 import { scratchFolder } from './scratch.js';
@@ -100,6 +102,11 @@ describe('the lock of a data folder', () => {
       const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(dir)));
       const held = outcomes.filter((outcome) => outcome.status === 'fulfilled');
       expect(held).toHaveLength(1);
+      // Every other one names who holds it, not who was only trying.
+      const winner = { folder: dir, pid: process.pid, code: 'locked' };
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject(winner);
+      }
       await held[0]?.value.release();
       expect(await readdir(dir)).toEqual([]);
     }
@@ -115,6 +122,22 @@ describe('the lock of a data folder', () => {
     const lock = await lockFolder(dir);
     await lock.release();
     expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('names the process that is frozen in the middle of taking it over, after a deadline', async () => {
+    const dir = await scratchFolder();
+    const child = lockChild(dir);
+    await child.line(spoken);
+    const frozen = await readFile(join(dir, 'lock'), 'utf8');
+    const host = (await import('node:os')).hostname();
+    await writeFile(join(dir, 'lock'), JSON.stringify({ pid: 2 ** 22 + 1, host, nonce: 'dead' }));
+    await writeFile(join(dir, 'lock.over-dead'), frozen);
+    await expect(lockFolder(dir, undefined, hurriedClock())).rejects.toMatchObject({
+      code: 'locked',
+      pid: child.process.pid,
+    });
+    await child.kill();
+    await (await lockFolder(dir)).release();
   });
 
   it('is not removed by a release after somebody else has come to hold it', async () => {
@@ -181,3 +204,17 @@ describe('a data folder', () => {
     );
   });
 });
+
+/** A clock on which every wait is over at once, and took as long as it should. */
+function hurriedClock(): Clock {
+  let now = 0;
+  return {
+    ...systemClock,
+    monotonic: () => now,
+    after: (ms, run) => {
+      now += ms;
+      const timer = setImmediate(run);
+      return () => clearImmediate(timer);
+    },
+  };
+}
