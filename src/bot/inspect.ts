@@ -4,11 +4,12 @@ import type { Handler } from '../telemetry/control.js';
 import type { LookedAt, LookedAtRecord } from '../telemetry/look.js';
 import type { Bot } from './bot.js';
 
-/** What the control socket of a running replica answers: `inspect {key?}` and `status {}`. */
+/** What the control socket of a running replica answers: `inspect {key?}`, `status {}` and `heads {}`. */
 export function inspectHandlers(node: StateNode, bot: Bot): Record<string, Handler> {
   return {
     inspect: ({ key }): LookedAt => ({ records: look(node, typeof key === 'string' ? key : undefined) }),
     status: () => ({ ...bot.status(), documents: node.status().state, ready: bot.readiness().length === 0 }),
+    heads: () => ({ documents: node.heads() }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ExpectedAnswer, ExpectedMessage, Case } from './judge.js';
 import type { Person } from './person.js';
+import { seenMessages } from './seen.js';
 import { judgeNow, untilAnswered, watchInBackground } from './watch.js';
 
 /** What the bot says unasked, in its own words: in a room that it was invited to, and in the chat that it makes there. */
@@ -65,6 +66,22 @@ export abstract class Conversation {
     };
     this.answers.push(answer);
     return answer;
+  }
+
+  /** Says something, such as a command, that must be answered once by a text that holds `token`. */
+  async command(room: string, text: string, token: string): Promise<ExpectedAnswer> {
+    const answer = { room, prompt: await this.alice.say(room, text), token };
+    this.answers.push(answer);
+    return answer;
+  }
+
+  /** The text that a person sees as the answer to a prompt; empty when there is none. */
+  async answerTo({ room, prompt }: Pick<ExpectedAnswer, 'room' | 'prompt'>): Promise<string> {
+    const seen = seenMessages(await this.alice.history(room));
+    return seen
+      .filter(({ sender, inReplyTo }) => sender === this.bot.userId && inReplyTo === prompt)
+      .map(({ body }) => body)
+      .join('');
   }
 
   /** Waits until every answer and message that is owed so far stands. */

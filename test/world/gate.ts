@@ -7,6 +7,8 @@ export class Gate {
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((socket) => this.#enter(socket));
   #open = true;
+  /** How often somebody came while it was shut. */
+  turnedAway = 0;
 
   private constructor(
     readonly port: number,
@@ -38,7 +40,10 @@ export class Gate {
   }
 
   #enter(socket: Socket): void {
-    if (!this.#open) return void socket.destroy();
+    if (!this.#open) {
+      this.turnedAway += 1;
+      return void socket.destroy();
+    }
     const behind = connect(this.target, '127.0.0.1');
     for (const [one, other] of [
       [socket, behind],

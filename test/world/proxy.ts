@@ -14,6 +14,8 @@ import { PutLog, type Put } from './put-log.js';
 /** What a proxy does with a request. */
 export type Behaviour =
   | { kind: 'pass' }
+  /** Passes it on once the promise resolves; so two clients can be made to do something at the same moment. */
+  | { kind: 'hold'; until: Promise<unknown> }
   /** Answers itself: 429 with a wait in body and header, or an error page with another status. */
   | { kind: 'refuse'; status: number; retryAfterMs?: number }
   /** Never answers, and does not ask behind either. */
@@ -50,6 +52,7 @@ export class Proxy {
   /** Requests so far, by what became of them. */
   readonly counts: Record<Behaviour['kind'], number> = {
     pass: 0,
+    hold: 0,
     refuse: 0,
     hang: 0,
     'drop-answer': 0,
@@ -133,8 +136,10 @@ export class Proxy {
         incoming.resume();
         return refuse(answer, behaviour);
       case 'pass':
+      case 'hold':
       case 'drop-answer':
         try {
+          if (behaviour.kind === 'hold') await behaviour.until;
           await this.#forward(seen, incoming, answer, behaviour.kind === 'drop-answer');
         } catch {
           // Whichever side broke off, the other is told in the only way there is.
