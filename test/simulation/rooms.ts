@@ -79,7 +79,7 @@ export class SimulatedRooms {
         if (joined) answer.joined.push(joined);
       } else if (membership === 'invite' && isNew) {
         answer.invited.push({ room: room.id, state: strippedState(room, user) });
-      } else if (membership === 'leave' && isNew && since !== undefined) {
+      } else if (membership === 'leave' && isNew && since !== undefined && !room.forgotten.has(user)) {
         const isMember = room.timeline.some(
           ({ event }) => event.state_key === user && event.content['membership'] === 'join',
         );
