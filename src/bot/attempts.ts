@@ -36,6 +36,11 @@ export class Attempts {
     return attempt;
   }
 
+  /** Goes on with an attempt that ended in an outage; durable before the run goes on. */
+  resume(source: SourceRef, attempt: string): Promise<void> {
+    return this.records.attempt(source, attempt, 'begun');
+  }
+
   async end(source: SourceRef, attempt: string, outcome: 'outage' | 'failed'): Promise<void> {
     await this.records.attempt(source, attempt, outcome);
   }

@@ -19,6 +19,8 @@ export interface WorkContext {
   signal: AbortSignal;
   /** The text so far, for the placeholder's edits. */
   progress(text: string): void;
+  /** From now on the work waits for something out of reach, or no longer does. */
+  waits(is: boolean): Promise<void>;
 }
 
 /** The room, as the attendant reads it. */
@@ -179,14 +181,27 @@ export class Attendant {
     const watching = this.watch(source, superseded, running);
     const streamer = new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running);
     try {
-      return await work(source, { signal: running, progress: (text) => streamer.show(text) });
+      return await work(source, {
+        signal: running,
+        progress: (text) => streamer.show(text),
+        waits: (is) => this.waits(source, is),
+      });
     } catch (error) {
       if (superseded.signal.aborted && !signal.aborted) return undefined;
       throw error;
     } finally {
+      source.waiting = false;
       superseded.abort();
       await Promise.all([streamer.stop(), watching]);
     }
+  }
+
+  /** O3, C2: no beats and no attempt counted while it waits, so that another replica may reach further. */
+  private async waits(source: Source, is: boolean): Promise<void> {
+    source.waiting = is;
+    if (source.attempt === undefined) return;
+    if (is) await this.deps.attempts.end(source.ref, source.attempt, 'outage');
+    else await this.deps.attempts.resume(source.ref, source.attempt);
   }
 
   /** Ends a run as soon as the room or a peer's copy makes another act possible. */

@@ -168,6 +168,7 @@ export class Bot {
       live: () => this.live,
       allowed,
       ahead: (event) => this.surface.ahead(event),
+      personal: (event) => this.surface.personal(event),
       onMade: (made) => this.surface.rooms.noteMade(made),
       onInvite: (room, inviter) => this.invites.note(room, inviter),
       onJoined: (room) => this.invites.done(room),
@@ -217,6 +218,7 @@ export class Bot {
     this.inbox.start();
     await this.inbox.catchUp(signal);
     await this.noteUnknownRooms(signal);
+    await this.presence.heardAll(2 * this.settings.heartbeatMs);
     this.live = true;
     this.presence.speak();
     this.engine.evaluate();

@@ -68,10 +68,10 @@ export class Engine {
     return source;
   }
 
-  /** The sources this replica is at work on, for its heartbeats (PROTOCOL O2). */
+  /** The sources this replica is at work on and gets on with, for its heartbeats (PROTOCOL O2, O3). */
   begun(): string[] {
     return [...this.sources.values()]
-      .filter((source) => source.work !== undefined)
+      .filter((source) => source.work !== undefined && !source.waiting)
       .map((source) => source.id);
   }
 
@@ -167,7 +167,7 @@ export class Engine {
     };
     return turn(situation, {
       source: source.id,
-      shard: records.state.shardOf(source.ref.room, source.ref.sender),
+      shard: records.state.shardOf(source.personal ? '' : source.ref.room, source.ref.sender),
       seenAt: source.seenAt,
       lastProgress: source.lastProgress,
     });

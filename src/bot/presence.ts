@@ -30,6 +30,7 @@ interface Peer {
 export class Presence {
   private readonly peers = new Map<string, Peer>();
   private readonly stops: (() => void)[];
+  private readonly waiters = new Set<() => void>();
 
   constructor(
     private readonly channel: Channel,
@@ -64,6 +65,30 @@ export class Presence {
     return states;
   }
 
+  /** Resolves when every connected replica has said what it has begun, or after `ms` (PROTOCOL O2). */
+  heardAll(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel();
+        this.waiters.delete(look);
+        resolve();
+      };
+      const look = () => {
+        if (this.everyoneHeard()) done();
+      };
+      const cancel = this.clock.after(ms, done);
+      this.waiters.add(look);
+      look();
+    });
+  }
+
+  private everyoneHeard(): boolean {
+    for (const replica of this.channel.present().keys()) {
+      if (this.peers.get(replica)?.lastBeat === undefined) return false;
+    }
+    return true;
+  }
+
   /** Replicas that are connected and have beaten within `leaseMs`, with what they last said. */
   alive(leaseMs: number): { replica: string; candidate: boolean; epoch: number; version: string }[] {
     const present = this.channel.present();
@@ -96,6 +121,7 @@ export class Presence {
       version,
     });
     for (const source of begun) this.options.onProgress(source);
+    for (const look of [...this.waiters]) look();
     const changed =
       before === undefined ||
       before.incarnation !== incarnation ||

@@ -24,6 +24,7 @@ export interface ReceiverDeps {
   /** Who may talk to the bot; of others nothing is a source. */
   allowed: (mxid: string) => boolean;
   ahead: (event: RoomEvent) => boolean;
+  personal: (event: RoomEvent) => boolean;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: { source: string; person: string; room: string; name?: string }) => void;
   onInvite: (room: string, inviter: string) => void;
@@ -142,6 +143,7 @@ export class Receiver {
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
     source.event = event;
     source.ahead = ref.kind !== 'message' || this.deps.ahead(event);
+    source.personal = ref.kind === 'message' && this.deps.personal(event);
     source.dropped = redacted;
     return [{ t: 'source', ref }];
   }

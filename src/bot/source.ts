@@ -59,6 +59,10 @@ export class Source {
   marked = false;
   /** Monotonic ms before which it is not begun again, after its work ended with an error. */
   notBefore = 0;
+  /** Its work waits for the platform to come in reach: no sign of progress (PROTOCOL O3). */
+  waiting = false;
+  /** A command that writes the person's own records, wherever it is typed (PROTOCOL O5). */
+  personal = false;
   /** The id of this replica's attempt, while it is begun (PROTOCOL C2). */
   attempt: string | undefined;
 

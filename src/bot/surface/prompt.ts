@@ -14,8 +14,8 @@ const AGAIN_MS = { first: 200, most: 5000 };
  * joined and no second one begins (PROTOCOL C2, P1).
  */
 export async function throughOutages<T>(
-  deps: { clock: Clock; log: Log },
-  signal: AbortSignal,
+  deps: { clock: Clock; log: Log; platform: PlatformClient },
+  { signal, waits }: Pick<WorkContext, 'signal' | 'waits'>,
   call: () => Promise<T>,
 ): Promise<T> {
   let pause = AGAIN_MS.first;
@@ -23,11 +23,29 @@ export async function throughOutages<T>(
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof PlatformError) || error.code !== 'unreachable') throw error;
+      if (!isOutage(error)) throw error;
       deps.log.warn({ error: error.message, againInMs: pause }, 'the platform is out of reach');
-      await sleep(deps.clock, pause, signal);
-      pause = Math.min(pause * 2, AGAIN_MS.most);
+      await waits(true);
+      do {
+        await sleep(deps.clock, pause, signal);
+        pause = Math.min(pause * 2, AGAIN_MS.most);
+      } while (!(await answers(deps.platform, signal)));
+      await waits(false);
     }
+  }
+}
+
+const isOutage = (error: unknown): error is PlatformError =>
+  error instanceof PlatformError && error.code === 'unreachable';
+
+/** Asked before a call is tried again, because a begun attempt costs a durable write. */
+async function answers(platform: PlatformClient, signal: AbortSignal): Promise<boolean> {
+  try {
+    await platform.agents(signal);
+    return true;
+  } catch (error) {
+    if (isOutage(error)) return false;
+    throw error;
   }
 }
 

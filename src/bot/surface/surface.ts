@@ -77,8 +77,14 @@ export class Surface {
     return parsed !== undefined && this.commands.get(parsed.name)?.ahead === true;
   }
 
+  /** A command that writes the person's own records (PROTOCOL O5). */
+  personal(event: RoomEvent): boolean {
+    const parsed = parseCommand(this.deps.prefix, bodyOf(event));
+    return parsed !== undefined && this.commands.get(parsed.name)?.personal === true;
+  }
+
   async work(source: Source, context: WorkContext): Promise<Outcome> {
-    return throughOutages(this.deps, context.signal, () => this.once(source, context));
+    return throughOutages(this.deps, context, () => this.once(source, context));
   }
 
   private async once(source: Source, context: WorkContext): Promise<Outcome> {

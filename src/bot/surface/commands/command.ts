@@ -18,6 +18,8 @@ export interface Command {
   summary: string;
   /** Passes ahead of a run in the same room (PROTOCOL O6). */
   ahead?: boolean;
+  /** Writes the person's own records, so that their owner begins it, in whichever room (PROTOCOL O5). */
+  personal?: boolean;
   run(call: Call): Promise<Outcome>;
 }
 

@@ -14,6 +14,7 @@ export function newCommand(deps: {
     name: 'new',
     usage: 'new [NAME]',
     summary: 'make a new chat room with a fresh context',
+    personal: true,
     async run({ person, cause, args, signal }) {
       const welcome = await deps.onboarding.ensure(person, signal);
       if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, deps.prefix);
