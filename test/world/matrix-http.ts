@@ -54,7 +54,7 @@ export async function matrixCall<Answer = object>(
 ): Promise<Answer> {
   const target = new URL(path, url);
   for (const [name, value] of Object.entries(call.query ?? {})) target.searchParams.set(name, String(value));
-  const deadline = AbortSignal.timeout(call.deadlineMs ?? 60_000);
+  const deadline = AbortSignal.timeout(Math.ceil(call.deadlineMs ?? 60_000));
   const answer = await fetch(target, {
     method,
     headers: {

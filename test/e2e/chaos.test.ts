@@ -1,0 +1,109 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { cluster, type Cluster, type Replica } from '../world/cluster.js';
+import { everyRoomIsJudged } from '../world/watch.js';
+
+const ROOMS = 20;
+const PROMPTS = 220;
+const KILL_EVERY_MS = 2000;
+const AT_LEAST_MS = 60_000;
+/** On a slow machine restarts take longer, and enough kills too; not longer than this. */
+const AT_MOST_MS = 180_000;
+
+const drill = {
+  default: 'drill',
+  agents: [{ id: 'drill', name: 'Drill', backend: 'drill', description: 'Does as it is told' }],
+};
+
+interface Kills {
+  all: number;
+  /** A prompt was begun by the killed replica and not settled. */
+  unsettled: number;
+}
+
+/** Kills replicas one after another, each time with another one ready, until told to stop; half of the kills are
+ * aimed between a PUT's arrival at the proxy and its answer. */
+async function killReplicas(world: Cluster, kills: Kills, done: AbortSignal): Promise<void> {
+  for (let n = 0; !done.aborted; n += 1) {
+    const started = performance.now();
+    const victim = world.replica(n % world.replicas.length);
+    await anotherIsReady(world, victim, done);
+    if (done.aborted) return;
+    if (n % 2 === 0) await atAPut(victim, done);
+    const begun = (await victim.metric('understudy_begun_sources')) ?? 0;
+    await victim.kill();
+    kills.all += 1;
+    if (begun > 0 || n % 2 === 0) kills.unsettled += 1;
+    victim.launch();
+    await pause(Math.max(0, KILL_EVERY_MS - (performance.now() - started)));
+  }
+}
+
+/** Resolves while a PUT of an answer stands between the replica and the homeserver, or soon when none comes. */
+async function atAPut(victim: Replica, done: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const over = setTimeout(resolve, 1500);
+    done.addEventListener('abort', () => resolve(), { once: true });
+    victim.proxy.onApplied(async (put) => {
+      if (!put.path.includes('/send/m.room.message/')) return;
+      clearTimeout(over);
+      resolve();
+      // The answer to this PUT is never heard: the one who asked is killed meanwhile.
+      await pause(300);
+    });
+  });
+  victim.proxy.onApplied(undefined);
+}
+
+/** Resolves when the victim and another replica are ready. */
+async function anotherIsReady(world: Cluster, victim: Replica, done: AbortSignal): Promise<void> {
+  while (!done.aborted) {
+    const ready = await Promise.all(world.replicas.map(isReady));
+    if (ready[world.replicas.indexOf(victim)] === true && ready.filter((each) => each).length > 1) return;
+    await pause(50);
+  }
+}
+
+const isReady = async (replica: Replica) =>
+  replica.isRunning && (await replica.page('/readyz'))?.status === 200;
+
+test(
+  '200 prompts over a minute, a replica killed every two seconds: each answered exactly once',
+  { timeout: 420_000 },
+  async () => {
+    const world = await cluster({ replicas: 3, proxies: true, agents: drill, mayCrash: true });
+    const rooms: string[] = [];
+    for (let n = 0; n < ROOMS; n += 1) rooms.push(await world.room());
+    await world.answered(120_000);
+
+    const kills: Kills = { all: 0, unsettled: 0 };
+    const stop = new AbortController();
+    const killing = killReplicas(world, kills, stop.signal);
+    const began = performance.now();
+    const elapsed = () => performance.now() - began;
+    const enough = (n: number) => n >= PROMPTS && elapsed() >= AT_LEAST_MS && kills.unsettled >= 15;
+    for (let n = 0; !enough(n) && elapsed() < AT_MOST_MS; n += 1) {
+      const room = rooms[n % ROOMS] ?? '';
+      const wait = (Math.random() * 2.5).toFixed(1);
+      await world.ask(room, (token) => `wait ${wait} ${token}`);
+      const due = (n + 1) * (AT_LEAST_MS / PROMPTS) - elapsed();
+      if (due > 0) await pause(due);
+    }
+    stop.abort();
+    await killing;
+    await world.answered(180_000);
+
+    const raced = world.puts.raced().length;
+    const doubled = world.puts.duplicates().length;
+    process.stdout.write(
+      `${world.answers.length} prompts, ${kills.all} kills, ${kills.unsettled} of them with a prompt unsettled; ` +
+        `${doubled} PUTs sent more than once, ${raced} of them by two replicas\n`,
+    );
+    expect(kills.unsettled).toBeGreaterThanOrEqual(15);
+    expect(doubled).toBeGreaterThanOrEqual(1);
+    expect(await world.problems()).toBe('');
+    await world.watch('kills for a minute');
+  },
+);
+
+everyRoomIsJudged();
