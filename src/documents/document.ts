@@ -75,12 +75,6 @@ export function assertWritable(document: Document, kind: Kind, name: string): vo
   }
 }
 
-/** True when this version may write the document. */
-export function isKnownSchema(document: Document): boolean {
-  const { schema } = document;
-  return typeof schema === 'number' && schema <= SCHEMA;
-}
-
 /**
  * The records that changes touched, read from their operations. Automerge's patches do not say it: a third
  * concurrent value that does not win gives no patch at all, and yet changes what the join yields.

@@ -1,4 +1,3 @@
-import * as A from '@automerge/automerge';
 import type { Cause, Write } from '../documents/write.js';
 import type { Log } from '../telemetry/log.js';
 import type { OpenDocument } from './open-documents.js';
@@ -65,5 +64,5 @@ async function writeGenesis({ change, now, shards, log }: FoundingContext): Prom
 async function awaitAcknowledgement(context: FoundingContext): Promise<void> {
   const { cluster, relays, report, now, signal } = context;
   report({ state: 'waiting-for-peers', reason: 'not-acknowledged', since: now() });
-  await relays.acknowledged(cluster, A.getHeads(cluster.handle.doc()), { signal });
+  await relays.acknowledged([cluster], { signal });
 }

@@ -172,6 +172,10 @@ export class LiveNode implements StateNode {
     return this.#word.caughtUp([...this.#documents.all()], { deadlineMs, signal });
   }
 
+  replicated(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
+    return this.#word.acknowledged([...this.#documents.all()], { deadlineMs, signal });
+  }
+
   status(): NodeStatus {
     return this.#status;
   }

@@ -36,18 +36,13 @@ export class RelayWord {
     return until(check, { clock: this.clock, everyMs: LOOK_AGAIN_MS, ...asking });
   }
 
-  /** True once some relay has stored what these heads of a document stand for; false at the deadline. */
-  async acknowledged({ id, handle }: OpenDocument, heads: A.Heads, asking: Asking): Promise<boolean> {
-    const check = async (): Promise<boolean> => {
-      const answers = await this.relays.relayHeads([id], Math.min(ANSWER_MS, asking.deadlineMs ?? Infinity));
-      const document = handle.doc();
-      return [...answers.values()].some((answer) => {
-        const theirs = answer.get(id) ?? [];
-        if (theirs.length === 0 || !A.hasHeads(document, theirs)) return false;
-        const missing = new Set(A.getChangesMetaSince(document, theirs).map(({ hash }) => hash));
-        return heads.every((head) => !missing.has(head));
-      });
-    };
+  /** True once some relay has stored all that stands in these documents now; false at the deadline. */
+  async acknowledged(documents: readonly OpenDocument[], asking: Asking): Promise<boolean> {
+    const ours = documents.map((document) => ({ document, heads: A.getHeads(document.handle.doc()) }));
+    const check = async (): Promise<boolean> =>
+      (await this.#ask(documents, asking.deadlineMs)).some((said) =>
+        ours.every(({ document, heads }) => covers(document, said.get(document.id) ?? [], heads)),
+      );
     return until(check, { clock: this.clock, everyMs: ASK_AGAIN_MS, ...asking });
   }
 
@@ -57,4 +52,12 @@ export class RelayWord {
     const answers = await this.relays.relayHeads(ids, Math.min(ANSWER_MS, deadlineMs));
     return [...answers.values()].filter((answer) => ids.every((id) => answer.has(id)));
   }
+}
+
+/** Whether who has `theirs` has all that `heads` stand for. Of heads we have never seen nothing can be said yet. */
+function covers({ handle }: OpenDocument, theirs: A.Heads, heads: A.Heads): boolean {
+  const document = handle.doc();
+  if (theirs.length === 0 || !A.hasHeads(document, theirs)) return false;
+  const missing = new Set(A.getChangesMetaSince(document, theirs).map(({ hash }) => hash));
+  return heads.every((head) => !missing.has(head));
 }

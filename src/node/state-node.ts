@@ -50,6 +50,8 @@ export interface StateNode extends RecordView {
    * `deadlineMs` pass first, also because no relay is in reach.
    */
   synced(deadlineMs: number, signal?: AbortSignal): Promise<boolean>;
+  /** True once some relay has stored all that stands here now; false when `deadlineMs` pass first. */
+  replicated(deadlineMs: number, signal?: AbortSignal): Promise<boolean>;
 
   status(): NodeStatus;
   relays(): LinkStatus[];

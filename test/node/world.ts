@@ -113,12 +113,14 @@ export async function eventually(what: () => unknown, deadlineMs = 10_000): Prom
 /** Both hold the same changes in every document. */
 export function sameHeads(...nodes: StateNode[]): boolean {
   const texts = nodes.map((one) =>
-    JSON.stringify(
-      one
-        .heads()
-        .map(({ id, heads }) => [id, heads])
-        .sort(),
-    ),
+    JSON.stringify(Object.fromEntries(one.heads().map(({ id, heads }) => [id, heads])), idsInOrder(one)),
   );
   return new Set(texts).size === 1;
+}
+
+function idsInOrder(one: StateNode): string[] {
+  return one
+    .heads()
+    .map(({ id }) => id)
+    .sort();
 }
