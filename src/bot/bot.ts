@@ -298,7 +298,7 @@ export class Bot {
     const self = channel.self.replica;
     const situation = {
       self,
-      members: [...new Set(this.records.members()).add(self)],
+      members: [...new Set(this.records.members(clock.now())).add(self)],
       peers: this.presence.states(),
       relay: channel.connected(),
       now: clock.monotonic(),

@@ -155,7 +155,7 @@ export class Engine {
 
   private turnOf(source: Source): { rank: number; waitMs: number } {
     const { clock, self, records, leaseMs, patienceMs } = this.deps;
-    const members = new Set(records.members()).add(self);
+    const members = new Set(records.members(clock.now())).add(self);
     const situation: Situation = {
       self,
       members: [...members],
@@ -180,6 +180,8 @@ export class Engine {
       source.stale = true;
       this.epoch = Math.max(this.epoch, this.deps.presence().highestEpoch()) + 1;
       this.deps.onEpoch?.(this.epoch);
+      const { id, ref } = source;
+      this.deps.log.info({ source: id, room: ref.room, epoch: this.epoch }, 'taking a source over');
     }
     this.deps.presence().speak();
     const attending = this.deps

@@ -35,6 +35,9 @@ export const chatKey = (mxid: string, source: string) => `chat:${mxid}/${source}
 const markKey = (source: SourceRef) => `mark:${source.room} ${source.id}`;
 const attemptKey = (source: SourceRef) => `attempt:${source.room} ${source.id}`;
 
+/** A member refreshes its record once a day; one away for so long is retired until it is back. */
+const RETIRED_AFTER_MS = 7 * 24 * 3_600_000;
+
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
 
@@ -158,10 +161,13 @@ export class Records {
     return typeof found === 'number' ? found : undefined;
   }
 
-  members(): string[] {
+  /** Registered replicas that are not retired, by the operator or by seven days away (PROTOCOL, Words). */
+  members(now: number): string[] {
     const members: string[] = [];
     for (const [key, member] of this.state.entries('member')) {
-      if (member['retired'] !== true) members.push(key.replace(/^member:/, ''));
+      const seen = member['last_seen_at'];
+      const away = typeof seen === 'number' && now - seen > RETIRED_AFTER_MS;
+      if (member['retired'] !== true && !away) members.push(key.replace(/^member:/, ''));
     }
     return members;
   }
