@@ -107,6 +107,7 @@ export class Bot {
       leaseMs,
       patienceMs,
       onSettled: (source) => this.dropFromJournal(source),
+      offered: (source) => this.copies.take(source),
       onEpoch: (epoch) => (state.epoch = epoch),
     });
     this.presence = new Presence(channel, clock, {
@@ -142,7 +143,11 @@ export class Bot {
       greet: (ref) => this.greet(ref),
     });
     this.copies = new Copies(channel, clock, PEER_DEADLINE_MS, {
-      keep: (id, answer) => this.engine.get(id)?.hold(answer),
+      keep: (id, answer) => {
+        const source = this.engine.get(id);
+        source?.hold(answer);
+        return source !== undefined;
+      },
       tell: (id) => {
         const source = this.engine.get(id);
         return { answers: source?.held ?? [], settled: source?.settled !== undefined };

@@ -22,6 +22,9 @@ const told = z.object({
   settled: z.boolean(),
 });
 
+/** Offers for unknown sources are copies of what their beginner has in its journal; the oldest go first. */
+const MOST_EARLY = 200;
+
 /** What the peers said about a source. */
 export interface Told {
   answers: Answer[];
@@ -33,6 +36,8 @@ export interface Told {
  * in the peers' memory, and asked for by whoever takes over (D3). Nothing depends on a message arriving.
  */
 export class Copies {
+  /** Offers for sources that are not known here yet: the peer's /sync was quicker. */
+  private readonly early = new Map<string, Answer[]>();
   private readonly acks = new Map<string, () => void>();
   private readonly asks = new Map<number, { got: (from: Told) => void }>();
   private readonly stops: (() => void)[];
@@ -43,14 +48,14 @@ export class Copies {
     private readonly clock: Clock,
     private readonly deadlineMs: number,
     own: {
-      /** A peer's text to hold; it is acknowledged after this returns. */
-      keep(source: string, answer: Answer): void;
+      /** A peer's text to hold; false when the source is not known yet. */
+      keep(source: string, answer: Answer): boolean;
       tell(source: string): Told;
     },
   ) {
     this.stops = [
       channel.on('frozen', offer, (body, from) => {
-        own.keep(body.source, body.answer);
+        if (!own.keep(body.source, body.answer)) this.keepEarly(body.source, body.answer);
         channel.send(from.replica, 'frozen-ack', { source: body.source, hash: body.answer.hash });
       }),
       channel.on('frozen-ack', ack, (body) => this.acks.get(`${body.source} ${body.hash}`)?.()),
@@ -80,6 +85,19 @@ export class Copies {
       this.acks.delete(key);
     }
     return held;
+  }
+
+  /** What was offered before the source was known; the caller holds it from now on. */
+  take(source: string): Answer[] {
+    const answers = this.early.get(source) ?? [];
+    this.early.delete(source);
+    return answers;
+  }
+
+  private keepEarly(source: string, answer: Answer): void {
+    this.early.set(source, [...(this.early.get(source) ?? []), answer]);
+    const oldest = this.early.keys().next();
+    if (this.early.size > MOST_EARLY && oldest.done !== true) this.early.delete(oldest.value);
   }
 
   /** Asks every peer for the texts it holds of a source, until all have answered or the deadline is over. */

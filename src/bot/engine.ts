@@ -1,3 +1,4 @@
+import type { Answer } from '../delivery/answer.js';
 import { owed } from '../delivery/decide.js';
 import { type Situation, turn } from '../routing/turn.js';
 import type { Log } from '../telemetry/log.js';
@@ -22,6 +23,8 @@ export interface EngineDeps {
   patienceMs: number;
   /** Settled without our doing: the journal entry may go. */
   onSettled: (source: Source) => void;
+  /** Texts that peers offered before this replica knew of the source. */
+  offered: (source: string) => Answer[];
   /** Ownership changed hands to this replica (PROTOCOL O4). */
   onEpoch?: (epoch: number) => void;
 }
@@ -64,6 +67,7 @@ export class Engine {
     const room = this.rooms.get(ref.room) ?? [];
     this.rooms.set(ref.room, room);
     room.push(source);
+    for (const answer of this.deps.offered(ref.id)) source.hold(answer);
     this.evaluate();
     return source;
   }
@@ -148,7 +152,8 @@ export class Engine {
     const late = source.settled !== undefined ? this.dutyDelay(source, rank) : 0;
     const wait = Math.max(waitMs, late, source.notBefore - this.deps.clock.monotonic());
     if (wait > 0) return wait;
-    if (!this.deps.mayBegin()) return Infinity;
+    // What stands in the way, such as documents out of sync, may go without any word.
+    if (!this.deps.mayBegin()) return this.deps.leaseMs / 3;
     this.begin(source);
     return Infinity;
   }

@@ -208,7 +208,8 @@ async function deliveryDevice(
 
 function documentsObstacle(node: StateNode): string | undefined {
   const status = node.status();
-  return status.state === 'ready' ? undefined : `documents: ${status.state}`;
+  if (status.state !== 'ready') return `documents: ${status.state}`;
+  return node.storage().state === 'failing' ? 'the data folder cannot be written' : undefined;
 }
 
 function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
