@@ -39,18 +39,17 @@ test('P1: whoever takes a prompt over joins the run in progress', async () => {
 });
 
 test('P1-rooms: a room gets one context, whoever asks for it', async () => {
-  const { world, alice, dm } = await newcomer();
+  const { world, alice, dm, first } = await newcomer();
+  const before = world.platform.chats.length;
   world.hub.down();
   world.linked = false;
+  const send = world.server.hold(of(first, 'send'), 'before');
   await world.asks(alice, dm, 'hello');
-  await world.settleAll();
-  await world.asks(alice, dm, 'again');
-  await world.settleAll();
-  world.linked = true;
-  world.healRelay();
+  await world.until(() => world.seen(dm).length === 2);
+  send.release();
   await world.settleAll();
   expect(world.verdict()).toBe('');
-  expect(new Set(world.platform.invocations.map(({ chat }) => chat)).size).toBe(1);
+  expect(world.platform.chats).toHaveLength(before + 1);
 });
 
 test('P3-ledger: of two rooms made for one command the ledger picks one, and the other is left', async () => {
@@ -82,23 +81,21 @@ test('P3-adopt: a room that was made in vain by a replica that died is left', as
   expect(world.verdict()).toBe('');
 });
 
-test('P3-finish: a room that won and whose maker died before the record is finished', async () => {
+test('P3-finish: a room that won is finished by its source’s own steps, by whoever first needs it', async () => {
   const { world, alice, dm, first } = await newcomer();
   world.linked = false;
-  const entry = world.server.hold(
-    (request) => of(first, 'send')(request) && request.type === 'dev.understudy.ledger',
-    'after',
-  );
   await world.asks(alice, dm, '!new Plans', { token: 'Made C2' });
-  await world.until(() => entry.used);
+  await world.until(() => world.seen(dm).length === 2);
   first.kill();
-  world.linked = true;
+  first.wipe();
+  const contexts = world.platform.chats.length;
+  const [room = ''] = await alice.acceptsAll();
+  await world.asks(alice, room, 'hello');
   await world.settleAll();
   expect(world.verdict()).toBe('');
-  const [room] = alice.invites();
-  expect(world.server.room(room ?? '').stateEvent('m.room.name', '')?.event.content).toEqual({
-    name: 'Plans',
-  });
+  expect(world.platform.chats).toHaveLength(contexts);
+  const [second] = world.replicas.filter(({ up }) => up);
+  expect(second?.bot.records.room(room)).toMatchObject({ chat_id: 'C2', display_name: 'Plans' });
 });
 
 test('P3-numbers: two !new at once, apart, have two numbers', async () => {

@@ -183,6 +183,8 @@ test('C4-behind: the floor does not pass what is unsettled before it', async () 
   expect(world.seen(room)).toHaveLength(1);
   only.kill();
   only.wipe();
+  for (let n = 0; n < 30; n++) await alice.sends(room, { msgtype: 'm.notice', body: `notice ${n}` });
+  world.server.timelineLimit = 5;
   world.restart(only);
   await world.settleAll();
   expect(world.verdict()).toBe('');

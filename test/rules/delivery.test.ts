@@ -83,7 +83,9 @@ test('D3-order: a part is sent only after the part before it stands in the room'
 
 test('D3-first: the first text whose parts are all there stays, and a later round is repaired', async () => {
   const { world, alice, room, first, second } = await setting((made) => {
-    inParts(2)(made);
+    const later = made.platform.answer;
+    made.platform.answer = (prompt, n) =>
+      n === 1 ? { text: longText(`${prompt.text} by run 1`, 2) } : later(prompt, n);
     made.hub.delay = ({ topic }) => (topic === 'frozen' ? undefined : 1);
   });
   const part = world.server.hold(of(first, 'send', /\/2$/), 'before');
@@ -310,10 +312,11 @@ test('D10: a second event under one step is redacted', async () => {
 });
 
 test('D2-redacted: a step whose event was redacted meanwhile settles its source', async () => {
-  const { world, alice, room, first } = await setting(inParts(2));
-  const after = world.server.hold(of(first, 'send', /\/2$/), 'after');
-  const prompt = await world.asks(alice, room, 'hello', whole(longText('hello by run 1', 2)));
-  await world.until(() => after.used);
+  const { world, alice, room, first } = await setting(inParts(3));
+  const third = world.server.hold(of(first, 'send', /\/3$/), 'before');
+  const prompt = await world.asks(alice, room, 'hello', whole(longText('hello by run 1', 3)));
+  await world.until(() => third.used);
+  third.drop();
   const part = world.sent(room)[1]?.event_id ?? '';
   await alice.redacts(room, part);
   first.kill();

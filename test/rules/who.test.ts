@@ -27,13 +27,26 @@ test('O1-idle: an idle replica with an open long poll stays a candidate', async 
   expect(second.bot.status().alive).toEqual([expect.objectContaining({ candidate: true })]);
 });
 
-test('O2: what is begun stays with its beginner when one of higher rank comes', async () => {
+test('O2-joins: one that starts hears what the others have begun before it begins anything', async () => {
   const { world, alice, room, first } = await setting(slow(20_000));
   first.kill();
   await world.clock.advance(1000);
   await world.asks(alice, room, 'hello', { text: 'hello by run 1' });
   await world.until(() => world.platform.invocations.length === 1);
   first.start();
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+  expect(world.platform.invocations).toHaveLength(1);
+});
+
+test('O2: what is begun stays with its beginner when one of higher rank becomes a candidate', async () => {
+  const { world, alice, room, first } = await setting(slow(20_000));
+  first.obstacle = 'not in sync';
+  await world.clock.advance(1000);
+  await world.asks(alice, room, 'hello', { text: 'hello by run 1' });
+  await world.until(() => world.platform.invocations.length === 1);
+  await world.clock.advance(1000);
+  first.obstacle = undefined;
   await world.settleAll();
   expect(world.verdict()).toBe('');
   expect(world.platform.invocations).toHaveLength(1);

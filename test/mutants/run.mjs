@@ -1,0 +1,97 @@
+// Takes each rule of the protocol out, one patch at a time, and expects the tests that are named after it to go red.
+//   npm run mutants              all of them
+//   npm run mutants -- D3 C2     those whose name begins so
+// A patch is named after what it takes out; `D3-parts.patch` is held by the tests named `D3-parts: …`.
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const patches = dirname(fileURLToPath(import.meta.url));
+const tree = join(patches, '..', '..');
+const copied = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+const deadlineMs = 120_000;
+
+const wanted = process.argv.slice(2);
+const names = (await readdir(patches))
+  .filter((file) => file.endsWith('.patch'))
+  .map((file) => file.slice(0, -'.patch'.length))
+  .filter((name) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)))
+  .sort();
+
+/** Runs a command to its end, or to the deadline: a mutant may well loop for ever. */
+function run(command, args, cwd) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      detached: true,
+      env: { ...process.env, CI: '1', NO_COLOR: '1' },
+    });
+    let output = '';
+    let late = false;
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    const timer = setTimeout(() => {
+      late = true;
+      process.kill(-child.pid, 'SIGKILL');
+    }, deadlineMs);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, output, late });
+    });
+  });
+}
+
+const plain = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** What became of one mutant: `red` is what is wanted. */
+async function judge(name) {
+  const copy = await mkdtemp(join(tmpdir(), `understudy-mutant-${name}-`));
+  try {
+    for (const path of copied) await cp(join(tree, path), join(copy, path), { recursive: true });
+    await symlink(join(tree, 'node_modules'), join(copy, 'node_modules'));
+    const applied = await run('patch', ['-p1', '--fuzz=1', '-i', join(patches, `${name}.patch`)], copy);
+    if (applied.code !== 0) return { verdict: 'no longer applies', output: applied.output };
+    const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--reporter=json'];
+    const filter = ['test/rules', '-t', `(^| )${plain(name)}: `, '--testTimeout=20000'];
+    const tested = await run(process.execPath, [...args, ...filter], copy);
+    if (tested.late) return { verdict: 'red', output: 'did not end' };
+    const found = /\{"numTotalTestSuites".*\}/s.exec(tested.output);
+    if (!found) return { verdict: 'no tests ran', output: tested.output };
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(found[0]);
+    // A file that cannot even be loaded fails too, and proves nothing.
+    const broken = testResults.filter(
+      ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+    );
+    if (broken.length > 0)
+      return { verdict: 'does not load', output: broken.map(({ message }) => message).join('\n') };
+    if (numFailedTests > 0)
+      return { verdict: 'red', output: `${numFailedTests} of ${numFailedTests + numPassedTests}` };
+    return {
+      verdict: numPassedTests === 0 ? 'no tests ran' : 'SURVIVED',
+      output: `${numPassedTests} passed`,
+    };
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+}
+
+const results = new Map();
+const queue = names.values();
+async function work() {
+  for (const name of queue) {
+    const result = await judge(name);
+    results.set(name, result);
+    process.stdout.write(`${name.padEnd(16)} ${result.verdict.padEnd(18)} ${result.output.split('\n')[0]}\n`);
+    if (!['red', 'SURVIVED'].includes(result.verdict)) process.stdout.write(`${result.output}\n`);
+  }
+}
+await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
+const wrong = [...results].filter(([, { verdict }]) => verdict !== 'red').map(([name]) => name);
+process.stdout.write(
+  `\n${results.size - wrong.length} of ${results.size} rules taken out were noticed` +
+    (wrong.length > 0 ? `; not: ${wrong.sort().join(', ')}\n` : '\n'),
+);
+process.exitCode = wrong.length > 0 || results.size === 0 ? 1 : 0;
