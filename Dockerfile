@@ -11,8 +11,9 @@ COPY src ./src
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM ${NODE_IMAGE}
-# Automerge Repo's throttle now and then asks for a delay below zero; Node's word on it is not a JSON line.
-ENV NODE_ENV=production NODE_OPTIONS=--disable-warning=TimeoutNegativeWarning
+# Two words of Node on code that is not ours, which would stand between the JSON lines: a throttle of Automerge Repo that
+# asks for a delay below zero, and `util._extend` in the package `request`.
+ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=TimeoutNegativeWarning --disable-warning=DEP0060"
 WORKDIR /app
 # A new named volume takes the owner and the mode of the folder that it is mounted on.
 RUN mkdir -p /var/lib/understudy /run/understudy \

@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that talk to a real homeserver or start processes: one file at a time, with one Synapse for all of them. */
-const wholeSystem = ['test/e2e/**/*.test.ts', 'test/world/**/*.test.ts', 'test/dev/**/*.test.ts'];
+const wholeSystem = [
+  'test/e2e/**/*.test.ts',
+  'test/world/**/*.test.ts',
+  'test/dev/**/*.test.ts',
+  'test/compose/services.test.ts',
+];
 
 export default defineConfig({
   test: {
