@@ -3,6 +3,8 @@ import * as A from '@automerge/automerge';
 import type { PeerId, StorageKey } from '@automerge/automerge-repo';
 import { describe, expect, it } from 'vitest';
 import { decodeChangeMessage } from '../../src/documents/change-message.js';
+import { putRecord } from '../../src/documents/document.js';
+import { genesisBytes } from '../../src/documents/genesis.js';
 import { kinds } from '../../src/documents/schemas/kinds.js';
 import type { Write } from '../../src/documents/write.js';
 import { OpenDocuments } from '../../src/node/open-documents.js';
@@ -236,6 +238,32 @@ describe('what is on disk', () => {
     documents.apply(documents.named(name)!, bytes);
     await eventually(() => storage.saved.includes(documents.named(name)!.id));
   });
+});
+
+it('a change that Automerge gives no patch for is announced to the Repo’s sync all the same', async () => {
+  const { documents } = await open();
+  const name = nameOf('routing', 0);
+  const document = documents.named(name)!;
+  let announced = 0;
+  document.handle.on('change', () => (announced += 1));
+  // The last one does not win, and the key is in conflict already.
+  for (const actor of ['ff', 'ee', '01']) {
+    const other = A.loadIncremental(
+      A.init<Record<string, unknown>>({ actor: actor.repeat(16) }),
+      genesisBytes(name),
+    );
+    const edited = A.change(other, (draft) =>
+      putRecord(
+        draft,
+        'room',
+        'matrix_room:!r',
+        new Map([['chat_id', { value: actor, stamp: 1, cause: actor }]]),
+      ),
+    );
+    documents.apply(document, A.getLastLocalChange(edited)!);
+  }
+  await Promise.resolve();
+  expect(announced).toBe(3);
 });
 
 it('every kind has a place', async () => {
