@@ -172,7 +172,7 @@ export class Engine {
     };
     return turn(situation, {
       source: source.id,
-      shard: records.state.shardOf(source.personal ? '' : source.ref.room, source.ref.sender),
+      shard: records.state.shardOf(source.personal ? undefined : source.ref.room, source.ref.sender),
       seenAt: source.seenAt,
       lastProgress: source.lastProgress,
     });

@@ -24,8 +24,8 @@ export interface State {
   epoch?: number;
   /** Visible to reads at once; resolves when it is durable on this replica's disk. */
   change(writes: RecordWrite[], cause: Cause): Promise<void>;
-  /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet) of `sender`. */
-  shardOf(room: string, sender: string): number;
+  /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet, or no room) of `sender`. */
+  shardOf(room: string | undefined, sender: string): number;
   onChange(handle: (changed: { kind: string; key: string }) => void): () => void;
 }
 

@@ -152,7 +152,7 @@ export class LiveNode implements StateNode {
     return this.#events.on(handle);
   }
 
-  shardOf(room: string, sender: string): number {
+  shardOf(room: string | undefined, sender: string): number {
     return this.#records.shardOf(room, sender);
   }
 

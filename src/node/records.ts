@@ -98,8 +98,9 @@ export class Records {
     }
   }
 
-  /** Shard of a room’s records: of its person, else of the room itself, and with no record yet of `sender`. */
-  shardOf(room: string, sender: string): number {
+  /** Shard of a room’s records: of its person, else of the room itself, and with no record yet, or no room, of `sender`. */
+  shardOf(room: string | undefined, sender: string): number {
+    if (room === undefined) return this.#shardOf(sender);
     const known = this.joined('room', ROOM + room);
     return known === undefined ? this.#shardOf(sender) : this.#homeOfRoom(room, () => known);
   }

@@ -39,8 +39,8 @@ export interface StateNode extends RecordView {
   /** Called after records were touched, by this node or by others, once per touched record. Returns the unsubscriber. */
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
 
-  /** Shard of a room's records: of its person, else of the room, and with no record yet of `sender`. */
-  shardOf(room: string, sender: string): number;
+  /** Shard of a room's records: of its person, else of the room, and with no record yet, or no room, of `sender`. */
+  shardOf(room: string | undefined, sender: string): number;
   /** Number of shards by which records are placed. */
   readonly shards: number;
 

@@ -189,13 +189,14 @@ describe('placement (O5)', () => {
     expect(records.homeOf('member', 'member:one', room)).toBe(0);
   });
 
-  it('gives a room’s shard: its person’s, else its own, and the sender’s while it has no record', async () => {
+  it('gives a room’s shard: its person’s, else its own, and the sender’s while it has no record, or for no room', async () => {
     const { records, write } = await open();
     expect(records.shardOf('!r:x', ANN)).toBe(shardOf(ANN));
     await write([room({ chat_id: 'C1' })]);
     expect(records.shardOf('!r:x', ANN)).toBe(shardOf('!r:x'));
     await write([room({ matrix_user_id: BOB })], '$2');
     expect(records.shardOf('!r:x', ANN)).toBe(shardOf(BOB));
+    expect(records.shardOf(undefined, ANN)).toBe(shardOf(ANN));
   });
 });
 

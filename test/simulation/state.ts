@@ -73,7 +73,8 @@ export class SimulatedState implements State {
     return [...this.#records.values()];
   }
 
-  shardOf(room: string, sender: string): number {
+  shardOf(room: string | undefined, sender: string): number {
+    if (room === undefined) return shardIndex(sender, SHARDS);
     const record = this.read('room', `matrix_room:${room}`);
     const person = record?.['matrix_user_id'];
     if (typeof person === 'string') return shardIndex(person, SHARDS);
