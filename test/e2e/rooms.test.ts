@@ -103,7 +103,7 @@ test('!new in two rooms of one person at once: two rooms with two numbers, also 
   numbers.push(...(await twice()));
   rejoin(world);
   await sameHeads(world);
-  expect(numbers.toSorted()).toEqual([2, 3, 4, 5]);
+  expect(numbers.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5]);
   await world.alice.eventually('four rooms more', async () => {
     return (await world.bot.joinedRooms()).length === before.length + 4;
   });

@@ -225,7 +225,8 @@ export class Person {
       const left = until - performance.now();
       if (left <= 0)
         throw new Error(`Not seen within ${deadlineMs} ms in ${room}: ${what}\n${lastOf(history)}`);
-      since = (await this.sync({ since, rooms: [room], timeoutMs: Math.min(left, 5000) })).next_batch;
+      since = (await this.sync({ since, rooms: [room], timeoutMs: Math.ceil(Math.min(left, 5000)) }))
+        .next_batch;
     }
   }
 
@@ -242,7 +243,7 @@ export class Person {
       if (found !== undefined && found !== false) return found;
       const left = until - performance.now();
       if (left <= 0) throw new Error(`Not so within ${deadlineMs} ms: ${what}`);
-      since = (await this.sync({ since, timeoutMs: Math.min(left, 1000) })).next_batch;
+      since = (await this.sync({ since, timeoutMs: Math.ceil(Math.min(left, 1000)) })).next_batch;
     }
   }
 }
