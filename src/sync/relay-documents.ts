@@ -13,6 +13,7 @@ import type { Clock } from '../time/clock.js';
 import type { Counters } from './counters.js';
 import { doneWithin } from './deadline.js';
 import { SyncError } from './errors.js';
+import { passOnEveryChange } from './announce-changes.js';
 import { RelayAdapter } from './relay-adapter.js';
 import type { RelayCount } from './relay-stats.js';
 import { onRefusedMessage } from './repo-guard.js';
@@ -69,6 +70,7 @@ export class RelayDocuments {
       network: [adapter],
       sharePolicy: () => Promise.resolve(true),
     });
+    passOnEveryChange(this.#repo);
     onRefusedMessage(this.#repo, (sender, error) => {
       options.counters.add('refusedChanges');
       options.log.warn({ peer: sender, error: describe(error) }, 'A sync message could not be applied');

@@ -186,3 +186,28 @@ test('a save that hangs does not hold back the answer about other documents', as
     return (await answer())?.get(stuck.documentId)?.join() === headsOf(stuck).join();
   });
 });
+
+test('a third concurrent value that does not win, for which Automerge gives no patch, is passed on at once', async () => {
+  const between = await relay();
+  const first = A.change(
+    A.init<Record<string, string>>({ actor: 'aa'.repeat(16) }),
+    { time: 0 },
+    (doc) => void (doc['made'] = 'yes'),
+  );
+  const id = newId();
+  const holding = (name: string, actor: string) => {
+    const relays = connect(name, [between]);
+    const mine = A.change(
+      A.load<Record<string, string>>(A.save(first), { actor: actor.repeat(16) }),
+      (doc) => void (doc['key'] = name),
+    );
+    return { relays, handle: () => repo(relays).import<Record<string, string>>(A.save(mine), { docId: id }) };
+  };
+  const one = holding('one', 'ff').handle();
+  const two = holding('two', 'ee').handle();
+  await until('two values are in conflict', () => headsOf(one).length === 2 && headsOf(two).length === 2);
+  const three = holding('three', '01').handle();
+  await until('everyone holds all three', () =>
+    [one, two, three].every((handle) => headsOf(handle).length === 3),
+  );
+});
