@@ -101,6 +101,9 @@ export class Attendant {
         if (source.settled !== undefined) return true;
         return this.obtain(source, act.round, signal);
       default: {
+        // Whatever makes it the next step again, it must not become a flood.
+        if (source.lastStep === act.step) await sleep(this.deps.clock, BACKOFF_MS.first, signal);
+        source.lastStep = act.step;
         const event = await this.deps.outbox.act(source, act, signal);
         if (act.act !== 'redact') return this.readWhatWon(source, event, signal);
         source.redact(act.event);

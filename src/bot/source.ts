@@ -59,6 +59,8 @@ export class Source {
   marked = false;
   /** Monotonic ms before which it is not begun again, after its work ended with an error. */
   notBefore = 0;
+  /** The step sent last: who sends it again at once gets nowhere. */
+  lastStep: string | undefined;
   /** Its work waits for the platform to come in reach: no sign of progress (PROTOCOL O3). */
   waiting = false;
   /** A command that writes the person's own records, wherever it is typed (PROTOCOL O5). */
