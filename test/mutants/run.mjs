@@ -60,7 +60,9 @@ async function judge(name) {
     if (tested.late) return { verdict: 'red', output: 'did not end' };
     const found = /\{"numTotalTestSuites".*\}/s.exec(tested.output);
     if (!found) return { verdict: 'no tests ran', output: tested.output };
-    const { numPassedTests, numFailedTests, testResults } = JSON.parse(found[0]);
+    const { numTotalTests, numPendingTests, numPassedTests, numFailedTests, testResults } = JSON.parse(
+      found[0],
+    );
     // A file that cannot even be loaded fails too, and proves nothing.
     const broken = testResults.filter(
       ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
@@ -69,6 +71,7 @@ async function judge(name) {
       return { verdict: 'does not load', output: broken.map(({ message }) => message).join('\n') };
     if (numFailedTests > 0)
       return { verdict: 'red', output: `${numFailedTests} of ${numFailedTests + numPassedTests}` };
+    if (numTotalTests - numPendingTests > numPassedTests) return { verdict: 'red', output: 'crashed' };
     return {
       verdict: numPassedTests === 0 ? 'no tests ran' : 'SURVIVED',
       output: `${numPassedTests} passed`,
@@ -92,6 +95,6 @@ await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, wo
 const wrong = [...results].filter(([, { verdict }]) => verdict !== 'red').map(([name]) => name);
 process.stdout.write(
   `\n${results.size - wrong.length} of ${results.size} rules taken out were noticed` +
-    (wrong.length > 0 ? `; not: ${wrong.sort().join(', ')}\n` : '\n'),
+    (wrong.length > 0 ? `; not: ${wrong.join(', ')}\n` : '\n'),
 );
 process.exitCode = wrong.length > 0 || results.size === 0 ? 1 : 0;

@@ -241,9 +241,7 @@ export class World {
 
   /** What a person's client holds of a room; events of one instant in the order of the timeline. */
   history(room: string): TimelineEvent[] {
-    return this.server
-      .history(room)
-      .map((event, place) => ({ ...event, origin_server_ts: place }) as unknown as TimelineEvent);
+    return this.server.history(room).map((event, place) => ({ ...event, origin_server_ts: place }));
   }
 
   /** The bot's messages as a person sees them. */
