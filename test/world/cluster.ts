@@ -80,6 +80,11 @@ export class Replica extends Process {
     for (const gate of this.between.gates) gate.open();
   }
 
+  /** How often it came to a relay while it was cut off. */
+  get turnedAway(): number {
+    return this.between.gates.reduce((sum, gate) => sum + gate.turnedAway, 0);
+  }
+
   /** Deletes its data folder; it must not run. */
   async wipe(): Promise<void> {
     if (this.isRunning) throw new Error(`${this.name} still runs`);
