@@ -191,6 +191,8 @@ export class Attendant {
       });
     } catch (error) {
       if (superseded.signal.aborted && !signal.aborted) return undefined;
+      // What another room refuses (a space, a chat) says nothing about the source's own: it failed, and is told so.
+      if (isRefused(error)) throw new Error(`refused elsewhere: ${error.message}`, { cause: error });
       throw error;
     } finally {
       source.waiting = false;
@@ -286,6 +288,8 @@ function gaveUp(source: Source): Answer {
   ]);
 }
 
+const isRefused = (error: unknown): error is HomeserverError =>
+  error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;
 const isForbidden = (error: HomeserverError) => error.detail.status === 403 || error.detail.status === 404;
 
 function deadline(clock: Clock, ms: number): AbortSignal {
