@@ -44,6 +44,31 @@ test('C1-dropped: what was redacted before it was begun gets no answer', async (
   expect(world.platform.invocations.map(({ text }) => text)).toEqual(['hello']);
 });
 
+test('C1-forbidden: a room in which the bot may not speak settles its sources, and speaks again later', async () => {
+  const { world, alice, room } = await setting();
+  const levels = (events_default: number) => ({ users: { [alice.mxid]: 100 }, events_default });
+  await alice.client.setState(room, 'm.room.power_levels', '', levels(50));
+  await alice.says(room, 'you may not answer');
+  await world.settleAll(40_000);
+  expect(world.happened.map(({ outcome }) => outcome)).toContain('forbidden');
+  await alice.client.setState(room, 'm.room.power_levels', '', levels(0));
+  await world.asks(alice, room, 'hello');
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+});
+
+test('C1-limited: a 429 holds every replica’s sends back for as long as was asked, and nothing is dropped', async () => {
+  const { world, alice, room } = await setting();
+  world.server.refuse(({ user, call }) => user === world.bot && call === 'send', 429, 1, 4000);
+  await world.asks(alice, room, 'hello');
+  await world.clock.advance(3900);
+  expect(world.sent(room)).toHaveLength(0);
+  expect(world.requests(({ user, call }) => user === world.bot && call === 'send')).toHaveLength(1);
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+  expect(world.platform.invocations).toHaveLength(1);
+});
+
 test('C2: a prompt whose runs die three times with their process gets a short error notice', async () => {
   const { world, alice, room, only } = await alone(slow(5000));
   await world.asks(alice, room, 'poison', { token: 'it failed 3 times' });

@@ -4,7 +4,7 @@ import { Schedule } from '../simulation/schedule.js';
 
 /** One seed replays one schedule: SCHEDULE_SEED=123 npx vitest run test/rules/random.test.ts */
 const replayed = process.env['SCHEDULE_SEED'];
-const schedules = Number(process.env['SCHEDULES'] ?? 300);
+const schedules = Number(process.env['SCHEDULES'] ?? 200);
 const first = replayed === undefined ? Date.now() % 1_000_000_000 : Number(replayed);
 
 afterEach(() => vi.restoreAllMocks());

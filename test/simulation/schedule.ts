@@ -29,6 +29,10 @@ export class Schedule {
   constructor(private readonly random: Random) {
     this.world = new World(2 + random.below(2));
     this.world.settings.placeholderAfterMs = random.chance(0.5) ? 1500 : Infinity;
+    for (const replica of this.world.replicas) {
+      replica.disk.writeMs = random.pick([1, 1, 20, 200]);
+      replica.wallErrorMs = random.pick([0, 0, -2000, 90_000]);
+    }
     const { platform } = this.world;
     platform.forgetful = random.chance(0.5);
     const most = random.pick([20, 20_000, 40_000]);
@@ -112,6 +116,8 @@ export class Schedule {
       { weight: 2, run: () => (up ? this.#freeze(replica, frozen) : undefined) },
       { weight: 2, run: () => (up ? this.#cut(replica, cut) : undefined) },
       { weight: 2, run: () => this.#partition() },
+      { weight: 1, run: () => this.#exchange() },
+      { weight: 1, run: () => this.#suspend() },
       { weight: 4, run: () => this.#hold() },
       { weight: 3, run: () => this.#decide() },
     ];
@@ -192,6 +198,19 @@ export class Schedule {
     return `${id} is cut off from the relay`;
   }
 
+  #exchange(): string {
+    const { world } = this;
+    world.linked = !world.linked;
+    world.exchangeAll();
+    return world.linked ? 'documents are exchanged again' : 'documents are not exchanged any more';
+  }
+
+  #suspend(): string {
+    this.#disturbed += 1;
+    this.world.clock.suspend(20_000);
+    return 'every wall clock jumps by 20 s';
+  }
+
   /** The next request of that kind is stopped on its way. */
   #hold(): string {
     const stage = this.random.pick(['before', 'after'] as const);
@@ -223,6 +242,7 @@ export class Schedule {
   async #heal(): Promise<void> {
     const { world } = this;
     for (const { hold } of this.#holds.splice(0)) hold.release();
+    world.linked = true;
     world.healRelay();
     for (const replica of this.#frozen) replica.thaw();
     for (const replica of this.#cutOff) replica.life.client.restore();
