@@ -259,6 +259,8 @@ export class Cluster extends Conversation {
       UNDERSTUDY_LEASE: options.lease ?? '600ms',
       UNDERSTUDY_HEARTBEAT: options.heartbeat ?? '100ms',
       UNDERSTUDY_PATIENCE: options.patience ?? '1s',
+      // A new cluster makes every document durable before it begins; most tests would do nothing but wait for that.
+      UNDERSTUDY_SHARDS: '8',
       UNDERSTUDY_HTTP_PORT: String(await testPort()),
       ...options.settings,
     };

@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { startSynapse, type Synapse } from '../../src/dev/synapse.js';
+import { silentLog } from '../../src/telemetry/log.js';
+import { cluster, type Cluster } from '../world/cluster.js';
+import { answeredBy, atWork, drill, invoked } from '../world/inside.js';
+import { isEventPut, type Behaviour, type Seen } from '../world/proxy.js';
+import { synapseVenv } from '../world/synapse-venv.js';
+import { everyRoomIsJudged } from '../world/watch.js';
+
+/** One that a test may kill; it is there until its rooms have been judged. */
+let synapse: Synapse | undefined;
+let synapseDir: string | undefined;
+afterAll(async () => {
+  await synapse?.stop();
+  if (synapseDir !== undefined) await rm(synapseDir, { recursive: true, force: true });
+});
+
+/** Treats the next `count` requests of a kind so, whichever replica makes them. */
+function next(world: Cluster, count: number, behaviour: Behaviour, which: (seen: Seen) => boolean): void {
+  let left = count;
+  for (const { proxy } of world.replicas) {
+    proxy.rule((seen) => {
+      if (left === 0 || !which(seen)) return undefined;
+      left -= 1;
+      return behaviour;
+    });
+  }
+}
+
+const sum = (world: Cluster, kind: Behaviour['kind']) =>
+  world.replicas.reduce((total, { proxy }) => total + proxy.counts[kind], 0);
+
+test('a homeserver that answers 429 and 502, and whose answers to PUTs are lost: nothing lost, nothing doubled', async () => {
+  const world = await cluster({ replicas: 2, proxies: true });
+  const rooms = [await world.room(), await world.room()];
+  await world.answered();
+  const before = await world.invocations();
+  const askEverywhere = () => Promise.all(rooms.flatMap((room) => [world.ask(room), world.ask(room)]));
+
+  next(world, 5, { kind: 'refuse', status: 429, retryAfterMs: 300 }, isEventPut);
+  await askEverywhere();
+  await world.answered(60_000);
+  next(world, 12, { kind: 'refuse', status: 502 }, () => true);
+  await askEverywhere();
+  await world.answered(60_000);
+  // As many as there are answers to send: a lost answer may be found in the room without a second PUT.
+  next(world, 4, { kind: 'drop-answer' }, isEventPut);
+  await askEverywhere();
+  await world.answered(60_000);
+
+  expect(sum(world, 'refuse')).toBe(17);
+  expect(sum(world, 'drop-answer')).toBe(4);
+  expect(await world.invocations()).toBe(before + world.answers.length);
+  await world.watch('429, 502 and lost answers');
+});
+
+const runsUnderWay = async (world: Cluster): Promise<number> => {
+  const url = `http://127.0.0.1:${world.platforms[0]!.settings['UNDERSTUDY_PLATFORM_PORT']}/v1/stats`;
+  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+  const { runs } = (await answer.json()) as { runs: Record<string, number> };
+  return (runs['running'] ?? 0) + (runs['queued'] ?? 0);
+};
+
+test('homeserver and platform are each killed in the middle of a run: one answer, one invocation', async () => {
+  synapseDir = await mkdtemp(join(tmpdir(), 'understudy-synapse-'));
+  synapse = await startSynapse({ venvDir: synapseVenv, dir: synapseDir, log: silentLog });
+  const world = await cluster({ replicas: 2, homeserver: synapse, agents: drill });
+  const room = await world.room();
+  await world.answered();
+  const before = await world.invocations();
+
+  await world.ask(room, (token) => `wait 2 ${token}`);
+  await invoked(world, before + 1);
+  await synapse.kill();
+  // The run ends while there is nobody to tell.
+  await expect.poll(() => runsUnderWay(world), { timeout: 30_000 }).toBe(0);
+  await synapse.restart();
+  await world.answered(60_000);
+
+  await world.ask(room, (token) => `wait 2 ${token}`);
+  await invoked(world, before + 2);
+  await world.platforms[0]!.kill();
+  await world.platforms[0]!.start();
+  await world.answered(60_000);
+  expect(await world.invocations()).toBe(before + 2);
+  await world.watch('homeserver and platform killed');
+});
+
+test('O7: SIGTERM in the middle of a run hands over; the answer is not later than the run and a lease', async () => {
+  const [runMs, leaseMs] = [3000, 3000];
+  const world = await cluster({
+    replicas: 2,
+    agents: drill,
+    lease: '3s',
+    heartbeat: '500ms',
+    // So that waiting for somebody's turn would show.
+    patience: '20s',
+  });
+  const room = await world.room();
+  await world.answered();
+  const before = await world.invocations();
+  const asked = await world.ask(room, (token) => `wait ${runMs / 1000} ${token}`);
+  await invoked(world, before + 1);
+  const owner = await atWork(world);
+  expect(await owner.stop()).toBe(0);
+  await world.answered();
+  expect(await world.invocations()).toBe(before + 1);
+  expect(await answeredBy(world, asked)).not.toBe(owner.name);
+  // By the homeserver's own clock.
+  const history = await world.alice.history(room);
+  const at = (look: (event: (typeof history)[number]) => boolean) =>
+    history.findLast(look)?.origin_server_ts ?? Infinity;
+  const delay =
+    at(({ sender }) => sender === world.bot.userId) - at(({ event_id }) => event_id === asked.prompt);
+  expect(delay).toBeLessThanOrEqual(runMs + leaseMs);
+  await world.watch('SIGTERM in the middle of a run');
+});
+
+everyRoomIsJudged();
