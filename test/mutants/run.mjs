@@ -34,7 +34,7 @@ function run(command, args, cwd) {
     child.stderr.on('data', (chunk) => (output += chunk));
     const timer = setTimeout(() => {
       late = true;
-      process.kill(-child.pid, 'SIGKILL');
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     }, deadlineMs);
     child.on('error', reject);
     child.on('close', (code) => {
