@@ -5,7 +5,7 @@ import { Fence } from '../routing/fence.js';
 import { turn } from '../routing/turn.js';
 import type { Channel } from '../sync/channel.js';
 import type { Log } from '../telemetry/log.js';
-import { type Clock, sleep } from '../time/clock.js';
+import { type Cancel, type Clock, sleep } from '../time/clock.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
 import { Copies } from './copies.js';
@@ -263,8 +263,14 @@ export class Bot {
   async drain(ms: number): Promise<void> {
     this.draining = true;
     this.presence.speak();
-    const over = new Promise<void>((resolve) => this.deps.clock.after(ms, resolve));
-    await Promise.race([this.engine.handOver(this.deps.channel.present().size > 0), over]);
+    let cancel: Cancel | undefined;
+    const over = new Promise<void>((resolve) => (cancel = this.deps.clock.after(ms, resolve)));
+    try {
+      await Promise.race([this.engine.handOver(this.deps.channel.present().size > 0), over]);
+    } finally {
+      // A timer left behind would keep the process from ending.
+      cancel?.();
+    }
   }
 
   async close(): Promise<void> {
