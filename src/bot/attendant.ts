@@ -6,6 +6,7 @@ import type { Log } from '../telemetry/log.js';
 import { type Clock, sleep } from '../time/clock.js';
 import { type Attempts, MOST_ATTEMPTS } from './attempts.js';
 import type { Copies } from './copies.js';
+import { deadline, describe, gaveUp, ignoreAbort, isForbidden, isRefused } from './failures.js';
 import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
@@ -280,30 +281,3 @@ export class Attendant {
     return true;
   }
 }
-
-function gaveUp(source: Source): Answer {
-  const reference = source.id.slice(1, 9);
-  return freeze('m.notice', [
-    `I could not answer this one: it failed ${MOST_ATTEMPTS} times (reference ${reference}).`,
-  ]);
-}
-
-const isRefused = (error: unknown): error is HomeserverError =>
-  error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;
-const isForbidden = (error: HomeserverError) => error.detail.status === 403 || error.detail.status === 404;
-
-function deadline(clock: Clock, ms: number): AbortSignal {
-  const controller = new AbortController();
-  clock.after(ms, () => controller.abort());
-  return controller.signal;
-}
-
-/** The loop that waits looks at the signal itself; any other rejection goes on. */
-function ignoreAbort(signal: AbortSignal): (error: unknown) => void {
-  return (error) => {
-    if (!signal.aborted) throw error;
-  };
-}
-
-const describe = (error: unknown) =>
-  error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,16 +1,16 @@
-import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
+import type { Homeserver } from '../matrix/homeserver.js';
 import { Inbox } from '../matrix/inbox.js';
 import type { PlatformClient } from '../platform/client.js';
 import { Fence } from '../routing/fence.js';
-import { turn } from '../routing/turn.js';
 import type { Channel } from '../sync/channel.js';
 import type { Log } from '../telemetry/log.js';
-import { type Cancel, type Clock, sleep } from '../time/clock.js';
+import type { Cancel, Clock } from '../time/clock.js';
+import { Adoption } from './adoption.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
 import { Copies } from './copies.js';
 import { Engine } from './engine.js';
-import { meaningOf } from './intake.js';
+import { GenesisWatch } from './genesis-watch.js';
 import { Invites } from './invites.js';
 import type { JournalEntry, JournalState } from './journal.js';
 import { Outbox } from './outbox.js';
@@ -72,14 +72,14 @@ export class Bot {
   readonly fence: Fence;
   private readonly receiver: Receiver;
   private readonly copies: Copies;
+  private readonly adoption: Adoption;
+  private readonly genesis: GenesisWatch;
   private readonly stops: (() => void)[] = [];
   private readonly ended = new AbortController();
   private readonly encrypted = new Set<string>();
-  private readonly sweptBefore = new Set<string>();
   private live = false;
   private draining = false;
   private aloneSince: number | undefined;
-  private genesis: number | undefined;
 
   constructor(
     private readonly deps: BotDeps,
@@ -160,7 +160,7 @@ export class Bot {
       journal,
       allowed,
       mayBegin: () => this.mayBegin(),
-      delay: (room, inviter) => this.rankFor(room, inviter) * patienceMs,
+      delay: (room, inviter) => this.engine.rank(room, inviter) * patienceMs,
       everyMs: heartbeatMs,
     });
     this.receiver = new Receiver({
@@ -204,6 +204,21 @@ export class Bot {
       placeholderAfterMs: settings.placeholderAfterMs,
       ...(deps.happened !== undefined && { happened: deps.happened }),
     });
+    this.adoption = new Adoption({
+      homeserver,
+      records: this.records,
+      surface: () => this.surface,
+      clock,
+      log,
+      self,
+    });
+    this.genesis = new GenesisWatch({
+      homeserver,
+      inbox: () => this.inbox,
+      receiver: () => this.receiver,
+      records: this.records,
+      log,
+    });
     this.stops.push(
       state.onChange(({ kind }) => this.recordsChanged(kind)),
       clock.every(patienceMs, () => void this.sweep()),
@@ -213,7 +228,7 @@ export class Bot {
   /** Resolves when every room was read up to now and this replica takes part. Rejects with the signal's reason. */
   async start(signal: AbortSignal): Promise<void> {
     const { journal } = this.deps;
-    this.genesis = this.records.genesis();
+    this.genesis.note();
     for (const { ref, frozen } of journal.state.sources.values()) {
       const source = this.engine.add(ref, { whole: false, stale: true });
       source.ahead = ref.kind !== 'message';
@@ -222,7 +237,7 @@ export class Bot {
     for (const [room, inviter] of journal.state.invites) this.invites.note(room, inviter);
     this.inbox.start();
     await this.inbox.catchUp(signal);
-    await this.noteUnknownRooms(signal);
+    await this.adoption.noteUnknownRooms(signal);
     await this.presence.heardAll(2 * this.settings.heartbeatMs);
     this.live = true;
     this.presence.speak();
@@ -303,23 +318,6 @@ export class Bot {
     return this.deps.clock.monotonic() - this.inbox.lastSuccess() <= this.settings.leaseMs;
   }
 
-  private rankFor(room: string, mxid: string): number {
-    const { channel, clock, state } = this.deps;
-    const { leaseMs, patienceMs } = this.settings;
-    const self = channel.self.replica;
-    const situation = {
-      self,
-      members: [...new Set(this.records.members(clock.now())).add(self)],
-      peers: this.presence.states(),
-      relay: channel.connected(),
-      now: clock.monotonic(),
-      leaseMs,
-      patienceMs,
-    };
-    const waiting = { source: '', shard: state.shardOf(room, mxid), seenAt: 0, lastProgress: undefined };
-    return turn(situation, waiting).rank;
-  }
-
   /** A relay lost for longer than a lease: others may own by now, so the timeline comes first (DESIGN §5). */
   private presenceChanged(): void {
     const now = this.deps.clock.monotonic();
@@ -332,27 +330,8 @@ export class Bot {
   }
 
   private recordsChanged(kind: string): void {
-    if (kind === 'cluster') void this.genesisMayHaveFallen();
+    if (kind === 'cluster') void this.genesis.look();
     if (kind === 'mark' || kind === 'member') this.engine.evaluate();
-  }
-
-  /** C5: genesis merges by minimum; when it falls, rooms are read again from the new one. */
-  private async genesisMayHaveFallen(): Promise<void> {
-    const before = this.genesis;
-    const now = this.records.genesis();
-    this.genesis = now;
-    const from = this.inbox.position();
-    if (now === undefined || before === undefined || now >= before || from === undefined) return;
-    try {
-      for (const room of await this.deps.homeserver.joinedRooms()) {
-        const until = (event: { origin_server_ts: number }) => event.origin_server_ts < now;
-        const read = await this.inbox.readBack(room, { from, until, limit: 100_000 });
-        await this.receiver.takeEarlier(room, read.events);
-      }
-    } catch (error) {
-      this.genesis = before;
-      this.deps.log.warn({ error: String(error) }, 'rooms could not be read from the earlier genesis yet');
-    }
   }
 
   /** The greeting of a person's first room, as a source of its own, journaled before anything is sent. */
@@ -376,50 +355,9 @@ export class Bot {
     });
   }
 
-  /** Rooms of the account that no record names may have been made for a source (PROTOCOL P3, adopt). */
-  private async noteUnknownRooms(signal: AbortSignal): Promise<void> {
-    const { homeserver } = this.deps;
-    for (const room of await this.throughOutages(() => homeserver.joinedRooms(signal), signal)) {
-      if (this.records.room(room) !== undefined) continue;
-      for (const event of await this.throughOutages(() => homeserver.roomState(room, signal), signal)) {
-        const meaning = meaningOf(room, event, this.settings.self);
-        if (meaning.is === 'made') this.surface.rooms.noteMade(meaning);
-      }
-    }
-  }
-
-  private async throughOutages<T>(ask: () => Promise<T[]>, signal: AbortSignal): Promise<T[]> {
-    for (let pauseMs = 200; ; pauseMs = Math.min(2 * pauseMs, 5000)) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (!(error instanceof HomeserverError) || error.code === 'aborted') throw error;
-        // A room that is closed to us by now is no room of the account.
-        if (error.code === 'refused' && error.detail.status !== 401) return [];
-        this.deps.log.warn(
-          { error: error.message, againInMs: pauseMs },
-          'the start waits for the homeserver',
-        );
-        await sleep(this.deps.clock, error.detail.retryAfterMs ?? pauseMs, signal);
-      }
-    }
-  }
-
-  /** Adopts what was made and not recorded for two sweeps; a failure is tried again at the next. */
   private async sweep(): Promise<void> {
     if (!this.mayBegin()) return;
-    try {
-      const unrecorded = this.surface.rooms
-        .allMade()
-        .filter(({ room }) => this.records.room(room) === undefined);
-      const due = unrecorded.filter(({ room }) => this.sweptBefore.has(room));
-      this.sweptBefore.clear();
-      for (const { room } of unrecorded) this.sweptBefore.add(room);
-      if (due.length > 0) await this.surface.adopt(due, this.ended.signal);
-      if (this.genesis !== this.records.genesis()) await this.genesisMayHaveFallen();
-    } catch (error) {
-      if (this.ended.signal.aborted) return;
-      this.deps.log.warn({ error: String(error) }, 'a room that was made could not be finished or left yet');
-    }
+    await this.adoption.sweep(this.ended.signal);
+    await this.genesis.look();
   }
 }

@@ -158,24 +158,33 @@ export class Engine {
     return Infinity;
   }
 
+  /** This replica's rank for what a person has in a room, 0 first (PROTOCOL O3). */
+  rank(room: string, person: string): number {
+    const shard = this.deps.records.state.shardOf(room, person);
+    return turn(this.situation(), { source: '', shard, seenAt: 0, lastProgress: undefined }).rank;
+  }
+
   private turnOf(source: Source): { rank: number; waitMs: number } {
-    const { clock, self, records, leaseMs, patienceMs } = this.deps;
-    const members = new Set(records.members(clock.now())).add(self);
-    const situation: Situation = {
-      self,
-      members: [...members],
-      peers: this.deps.presence().states(),
-      relay: this.deps.relay(),
-      now: clock.monotonic(),
-      leaseMs,
-      patienceMs,
-    };
-    return turn(situation, {
+    const { records } = this.deps;
+    return turn(this.situation(), {
       source: source.id,
       shard: records.state.shardOf(source.personal ? undefined : source.ref.room, source.ref.sender),
       seenAt: source.seenAt,
       lastProgress: source.lastProgress,
     });
+  }
+
+  private situation(): Situation {
+    const { clock, self, records, presence, relay, leaseMs, patienceMs } = this.deps;
+    return {
+      self,
+      members: [...new Set(records.members(clock.now())).add(self)],
+      peers: presence().states(),
+      relay: relay(),
+      now: clock.monotonic(),
+      leaseMs,
+      patienceMs,
+    };
   }
 
   private begin(source: Source): void {

@@ -1,0 +1,38 @@
+import { type Answer, freeze } from '../delivery/answer.js';
+import { HomeserverError } from '../matrix/homeserver.js';
+import type { Clock } from '../time/clock.js';
+import { MOST_ATTEMPTS } from './attempts.js';
+import type { Source } from './source.js';
+
+/** The answer of a source that failed too often (PROTOCOL C2): short, with a reference that the log has too. */
+export function gaveUp(source: Source): Answer {
+  const reference = source.id.slice(1, 9);
+  return freeze('m.notice', [
+    `I could not answer this one: it failed ${MOST_ATTEMPTS} times (reference ${reference}).`,
+  ]);
+}
+
+/** The homeserver said no, about something else than our token. */
+export const isRefused = (error: unknown): error is HomeserverError =>
+  error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;
+/** We may not write there, or the room is gone (PROTOCOL C1). */
+export const isForbidden = (error: HomeserverError) =>
+  error.detail.status === 403 || error.detail.status === 404;
+
+/** Fires after `ms`. */
+export function deadline(clock: Clock, ms: number): AbortSignal {
+  const controller = new AbortController();
+  clock.after(ms, () => controller.abort());
+  return controller.signal;
+}
+
+/** The loop that waits looks at the signal itself; any other rejection goes on. */
+export function ignoreAbort(signal: AbortSignal): (error: unknown) => void {
+  return (error) => {
+    if (!signal.aborted) throw error;
+  };
+}
+
+/** For the log, with the stack. */
+export const describe = (error: unknown) =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
