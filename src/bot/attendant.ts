@@ -268,7 +268,8 @@ export class Attendant {
     return true;
   }
 
-  private async failed(source: Source): Promise<void> {
+  /** Counts an attempt that failed (PROTOCOL C2). */
+  async failed(source: Source): Promise<void> {
     const attempt = source.attempt ?? (await this.deps.attempts.begin(source.ref));
     source.attempt = undefined;
     await this.deps.attempts.end(source.ref, attempt, 'failed');

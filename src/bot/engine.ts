@@ -129,15 +129,27 @@ export class Engine {
     for (const [room, list] of this.rooms) {
       this.forget(room, list);
       for (const source of list) {
-        next = Math.min(next, this.consider(source));
+        next = Math.min(next, this.considerSafely(source));
         if (source.settled === undefined && !source.ahead) break;
       }
-      for (const source of list) if (source.ahead) next = Math.min(next, this.consider(source));
+      for (const source of list) if (source.ahead) next = Math.min(next, this.considerSafely(source));
     }
     this.timer?.();
     this.timer = Number.isFinite(next)
       ? this.deps.clock.after(Math.max(1, next), () => this.look())
       : undefined;
+  }
+
+  /** C2: no source can end the process, or hold the others up, by what is wrong with it. */
+  private considerSafely(source: Source): number {
+    try {
+      return this.consider(source);
+    } catch (error) {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.deps.log.error({ source: source.id, error: detail }, 'a source could not be considered');
+      source.notBefore = this.deps.clock.monotonic() + ATTEND_AGAIN_MS;
+      return ATTEND_AGAIN_MS;
+    }
   }
 
   /** Begins it if it is due; else the ms until it will be. */
@@ -210,11 +222,20 @@ export class Engine {
     this.working.add(attending);
   }
 
-  private fail(source: Source, error: unknown): void {
+  /** What its own handling did not catch counts as an attempt too, so that it ends as a notice (C2). */
+  private async fail(source: Source, error: unknown): Promise<void> {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.deps.log.error({ source: source.id, error: detail }, 'work on a source ended with an error');
     source.stale = true;
     source.notBefore = this.deps.clock.monotonic() + ATTEND_AGAIN_MS;
+    try {
+      await this.deps.attendant().failed(source);
+    } catch (uncounted) {
+      this.deps.log.error(
+        { source: source.id, error: String(uncounted) },
+        'a failed attempt could not be counted',
+      );
+    }
   }
 
   /** What the room shows settles it here, whoever brought it there. */

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { cluster, type Cluster, type Replica } from '../world/cluster.js';
+import { drill } from '../world/inside.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 
 const ROOMS = 20;
@@ -9,11 +10,6 @@ const KILL_EVERY_MS = 2000;
 const AT_LEAST_MS = 60_000;
 /** On a slow machine restarts take longer, and enough kills too; not longer than this. */
 const AT_MOST_MS = 180_000;
-
-const drill = {
-  default: 'drill',
-  agents: [{ id: 'drill', name: 'Drill', backend: 'drill', description: 'Does as it is told' }],
-};
 
 interface Kills {
   all: number;

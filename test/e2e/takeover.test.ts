@@ -1,26 +1,7 @@
 import { expect, test } from 'vitest';
-import { cluster, type Cluster, type Replica } from '../world/cluster.js';
+import { cluster } from '../world/cluster.js';
+import { atWork, drill, invoked } from '../world/inside.js';
 import { everyRoomIsJudged } from '../world/watch.js';
-
-const drill = {
-  default: 'drill',
-  agents: [{ id: 'drill', name: 'Drill', backend: 'drill', description: 'Does as it is told' }],
-};
-
-/** The replica that says it is at work on something. */
-async function atWork(world: Cluster): Promise<Replica> {
-  return world.alice.eventually('a replica is at work', async () => {
-    for (const replica of world.alive) {
-      if (((await replica.metric('understudy_begun_sources')) ?? 0) > 0) return replica;
-    }
-    return undefined;
-  });
-}
-
-/** Waits until a platform has a run under way that it was asked for. */
-async function invoked(world: Cluster, times: number): Promise<void> {
-  await world.alice.eventually('the agent is invoked', async () => (await world.invocations()) >= times);
-}
 
 test('SIGKILL of the owner in the middle of a run: one answer, one invocation', async () => {
   const world = await cluster({ replicas: 2, agents: drill });

@@ -106,6 +106,28 @@ test('C2-outage: an outage of the platform is no attempt', async () => {
   expect(world.verdict()).toBe('');
 });
 
+test('C2-beside: a source that cannot even be considered holds up neither the process nor the others', async () => {
+  const { world, alice, room, only } = await alone();
+  const place = only.life.state.shardOf.bind(only.life.state);
+  let refused = 0;
+  only.life.state.shardOf = (where, sender) => {
+    if (!sender.startsWith('@mallory:') || where !== room) return place(where, sender);
+    refused += 1;
+    // The first look is the arrival's own; the engine's look comes after it.
+    if (refused > 1) throw new Error('no place for this one');
+    return 0;
+  };
+  const mallory = world.person('mallory');
+  await alice.client.invite(room, mallory.client.user);
+  await mallory.acceptsAll();
+  const other = await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
+  await world.settleAll();
+  await mallory.client.send(room, 'm.room.message', 'm1', { msgtype: 'm.text', body: 'poison' });
+  await world.asks(alice, other, 'hello', { text: /hello/ });
+  await world.until(() => world.seen(other).some(({ body }) => /hello by run/.test(body)));
+  expect(refused).toBeGreaterThan(1);
+});
+
 test('C2-handover: passing on is no attempt', async () => {
   const { world, alice, room, only } = await alone(slow(3000));
   await world.asks(alice, room, 'hello');
