@@ -120,9 +120,10 @@ test('C2-beside: a source that cannot even be considered holds up neither the pr
   const mallory = world.person('mallory');
   await alice.client.invite(room, mallory.client.user);
   await mallory.acceptsAll();
-  const other = await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
-  await world.settleAll();
   await mallory.client.send(room, 'm.room.message', 'm1', { msgtype: 'm.text', body: 'poison' });
+  await world.until(() => refused > 1);
+  const other = await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
+  await world.until(() => world.seen(other).length > 0);
   await world.asks(alice, other, 'hello', { text: /hello/ });
   await world.until(() => world.seen(other).some(({ body }) => /hello by run/.test(body)));
   expect(refused).toBeGreaterThan(1);
