@@ -3,7 +3,7 @@
  * `N passed, N failed` (and `, N skipped`). Arguments go on to vitest, as filters or options.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const filters = process.argv.slice(2);
 // Short, because paths of sockets below it have to fit into 108 bytes.
 const scratch = await mkdtemp(join(tmpdir(), 'us-'));
+// PostgreSQL refuses to run as root: the user it runs as must reach its folder below this one.
+await chmod(scratch, 0o711);
 let current;
 let interrupted = false;
 
