@@ -28,7 +28,14 @@ export async function measure({ rooms, folder, quick }) {
     }
   }
   const each = (field) => spread(opened.map((run) => run[field]));
-  const result = { runs, rooms, ms: each('ms'), rssMb: each('rssMb'), peakMb: each('peakMb') };
+  const result = {
+    runs,
+    rooms,
+    ms: each('ms'),
+    cpuMs: each('cpuMs'),
+    rssMb: each('rssMb'),
+    peakMb: each('peakMb'),
+  };
   const { ms, peakMb } = result;
   return {
     ...result,
@@ -48,9 +55,10 @@ export async function measure({ rooms, folder, quick }) {
   };
 }
 
-export function lines({ ms, rssMb, peakMb, emptyRssMb }) {
+export function lines({ ms, cpuMs, rssMb, peakMb, emptyRssMb }) {
   return [
     ['openNode', ms, 'ms', 0],
+    ['openNode, processor time of all its threads', cpuMs, 'ms', 0],
     ['RSS, highest until open', peakMb, 'MB', 0],
     ['RSS, once open', rssMb, 'MB', 0],
     ['RSS, before opening (Node and libraries)', emptyRssMb, 'MB', 0],

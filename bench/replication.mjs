@@ -22,10 +22,11 @@ export async function measure({ scratch, quick }) {
     { everyMs: 20, count: quick ? 50 : 250 },
   ];
   const runs = quick ? 3 : 5;
-  const ours = await openOurs(scratch);
-  const bare = await openBare();
   const result = { runs, pace: [] };
+  const opened = [];
   try {
+    const ours = await openOurs(scratch, opened);
+    const bare = await openBare(opened);
     await oursOnce(ours, { everyMs: 20, count: 50 });
     for (const { everyMs, count } of pace) {
       const sides = { ours: [], bare: [] };
@@ -45,7 +46,7 @@ export async function measure({ scratch, quick }) {
       });
     }
   } finally {
-    await Promise.all([...ours.all, ...bare.all].map((one) => one.close()));
+    await Promise.all(opened.map((one) => one.close()));
   }
   result.aims = result.pace.map(({ everyMs, ratioP50 }) => ({
     aim: `p50 within ${AIM_RATIO} × the bare relay, a change every ${String(everyMs)} ms`,
@@ -78,31 +79,26 @@ function summary({ ours, bare }) {
   };
 }
 
-async function openOurs(scratch) {
+async function openOurs(scratch, opened) {
   const port = await freePort();
   const relay = await Service.start('relay', {
     UNDERSTUDY_CLUSTER_ID: clusterId,
     UNDERSTUDY_RELAY_PORT: String(port),
     UNDERSTUDY_DATA_DIR: join(scratch, 'replication-relay'),
   });
-  const [sender, receiver] = [new Child('node.mjs'), new Child('node.mjs')];
-  const all = [sender, receiver, relay];
-  try {
-    for (const [index, child] of [sender, receiver].entries()) {
-      await child.ask('open', {
-        dir: join(scratch, `replication-${index}`),
-        relay: { url: `ws://127.0.0.1:${port}` },
-        clusterId,
-        replica: `node-${index}`,
-      });
-    }
-    await Promise.all([sender, receiver].map((child) => child.ask('others', { count: 1 })));
-    await Promise.all([sender, receiver].map((child) => child.ask('synced')));
-  } catch (error) {
-    await Promise.all(all.map((one) => one.close()));
-    throw error;
+  const nodes = [new Child('node.mjs'), new Child('node.mjs')];
+  opened.push(relay, ...nodes);
+  for (const [index, node] of nodes.entries()) {
+    await node.ask('open', {
+      dir: join(scratch, `replication-${index}`),
+      relay: { url: `ws://127.0.0.1:${port}` },
+      clusterId,
+      replica: `node-${index}`,
+    });
   }
-  return { sender, receiver, all, written: 0 };
+  for (const what of ['others', 'synced']) await Promise.all(nodes.map((node) => node.ask(what)));
+  const [sender, receiver] = nodes;
+  return { sender, receiver, written: 0 };
 }
 
 /** Latencies of new changes, and the frames that carried them. */
@@ -118,12 +114,16 @@ async function oursOnce(ours, { everyMs, count }) {
   return { times, frames };
 }
 
-async function openBare() {
-  const relay = new Child('bare-relay.mjs');
+async function openBare(opened) {
+  const [relay, sender, receiver] = [
+    new Child('bare-relay.mjs'),
+    new Child('bare-client.mjs'),
+    new Child('bare-client.mjs'),
+  ];
+  opened.push(relay, sender, receiver);
   const url = await relay.ask('url');
-  const [sender, receiver] = [new Child('bare-client.mjs'), new Child('bare-client.mjs')];
-  for (const child of [sender, receiver]) await child.ask('open', { url });
-  return { sender, receiver, all: [sender, receiver, relay] };
+  for (const client of [sender, receiver]) await client.ask('open', { url });
+  return { sender, receiver };
 }
 
 async function bareOnce({ sender, receiver }, { everyMs, frames }) {

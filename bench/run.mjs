@@ -3,7 +3,8 @@
  * what was aimed at and what was measured. Speed never fails it; a measurement that cannot be made does.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -54,23 +55,23 @@ if (process.env.UNDERSTUDY_BUILT !== '1') {
 const { print, machine } = await import('./print.mjs');
 const { RoomsFolder } = await import('./rooms-folder.mjs');
 const scratch = await mkdtemp(join(tmpdir(), 'understudy-bench-'));
+// Also after Ctrl-C; what was measured has been killed by then (program.mjs).
+process.once('exit', () =>
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
+);
 const rooms = options.quick ? QUICK_KEYS : KEYS;
 const context = { scratch, rooms, quick: options.quick, folder: new RoomsFolder(scratch, rooms) };
 const report = { machine: machine(), quick: options.quick, results: {}, failures: {} };
-try {
-  for (const name of MEASURES.filter((one) => options.only?.includes(one) ?? true)) {
-    const { measure, lines } = await import(`./${name}.mjs`);
-    try {
-      const result = await measure(context);
-      report.results[name] = result;
-      if (!options.json) print.result(name, lines(result), result);
-    } catch (error) {
-      report.failures[name] = error.message;
-      process.stderr.write(`${name} could not be measured: ${error.stack}\n`);
-    }
+for (const name of MEASURES.filter((one) => options.only?.includes(one) ?? true)) {
+  const { measure, lines } = await import(`./${name}.mjs`);
+  try {
+    const result = await measure(context);
+    report.results[name] = result;
+    if (!options.json) print.result(name, lines(result), result);
+  } catch (error) {
+    report.failures[name] = error.message;
+    process.stderr.write(`${name} could not be measured: ${error.stack}\n`);
   }
-} finally {
-  await rm(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
 if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 else print.aims(report);

@@ -1,9 +1,16 @@
-/** The records of a room in use, about 600 bytes with who and when of every field; ten rooms for each person. */
+import { createHash } from 'node:crypto';
+
+/**
+ * The records of a room in use, about 900 bytes with who and when of every field; ten rooms for each person. Ids are as
+ * random as a homeserver's, because what compresses well is written and read faster than what people have.
+ */
 const ROOMS_PER_PERSON = 10;
 const START = 1_700_000_000_000;
 
 export const personOf = (index) => `@person-${Math.floor(index / ROOMS_PER_PERSON)}:example.org`;
-export const roomId = (index) => `!${String(index).padStart(18, 'r')}:example.org`;
+export const roomId = (index) => `!${random(`room ${index}`, 18)}:example.org`;
+
+const random = (seed, length) => createHash('sha256').update(seed).digest('base64url').slice(0, length);
 
 /** The write that binds room number `index`, and the event that caused it. */
 export function roomWrite(index) {
@@ -17,7 +24,7 @@ export function roomWrite(index) {
         chat_id: chat,
         display_name: `${chat} · Talk number ${index}`,
         matrix_user_id: personOf(index),
-        platform_chat_id: `chat-${index}-0a1b2c3d4e5f`,
+        platform_chat_id: random(`chat ${index}`, 22),
         agent_id: 'assistant',
       },
     },
@@ -38,5 +45,5 @@ export function renameWrite(index, turn) {
 }
 
 function cause(index, what) {
-  return { id: `$${`${what}${index}`.padStart(43, 'e')}`, ts: START + index };
+  return { id: `$${random(`event ${what} ${index}`, 43)}`, ts: START + index };
 }

@@ -30,7 +30,7 @@ async function changing({ rooms, count, inFlight, forMs = Infinity }) {
 serve(
   {
     async open({ dir, clusterId, found = false, durability = 'fsync' }) {
-      const before = { at: sharedNow(), rssMb: residentMb() };
+      const before = { at: sharedNow(), rssMb: residentMb(), cpu: process.cpuUsage() };
       node = await openNode({
         clusterId,
         dataDir: dir,
@@ -42,7 +42,8 @@ serve(
       const ms = sharedNow() - before.at;
       const rssMb = residentMb();
       const peakMb = process.resourceUsage().maxRSS / 1024;
-      return { ms, rssMb, peakMb, emptyRssMb: before.rssMb };
+      const { user, system } = process.cpuUsage(before.cpu);
+      return { ms, cpuMs: (user + system) / 1000, rssMb, peakMb, emptyRssMb: before.rssMb };
     },
     /** One change per room, as rooms come to be. */
     async fill({ rooms }) {
