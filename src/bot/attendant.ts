@@ -18,6 +18,8 @@ export type Outcome = { answer: Answer } | { settle: SettleReason };
 
 export interface WorkContext {
   signal: AbortSignal;
+  /** An agent is asked now: a placeholder shows if it takes long. What the bot says itself has none. */
+  thinking(): void;
   /** The text so far, for the placeholder's edits. */
   progress(text: string): void;
   /** From now on the work waits for something out of reach, or no longer does. */
@@ -183,11 +185,14 @@ export class Attendant {
     const superseded = new AbortController();
     const running = AbortSignal.any([signal, superseded.signal]);
     const watching = this.watch(source, superseded, running);
-    const streamer = new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running);
+    let streamer: Streamer | undefined;
     try {
       return await work(source, {
         signal: running,
-        progress: (text) => streamer.show(text),
+        thinking: () => {
+          streamer ??= new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running);
+        },
+        progress: (text) => streamer?.show(text),
         waits: (is) => this.waits(source, is),
       });
     } catch (error) {
@@ -198,7 +203,7 @@ export class Attendant {
     } finally {
       source.waiting = false;
       superseded.abort();
-      await Promise.all([streamer.stop(), watching]);
+      await Promise.all([streamer?.stop(), watching]);
     }
   }
 

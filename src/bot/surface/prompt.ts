@@ -59,6 +59,7 @@ export async function answerPrompt(
   const { room, sender, ts } = source.ref;
   const bound = await deps.binding.bind(room, sender, { id: source.id, ts }, context.signal);
   if ('gone' in bound) return pickAnAgent(bound.gone, bound.agents, deps.prefix);
+  context.thinking();
   const prompt = { text, user: sender };
   let shown = '';
   for await (const event of deps.platform.sendMessage(
