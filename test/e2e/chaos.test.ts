@@ -37,9 +37,10 @@ async function killReplicas(world: Cluster, kills: Kills, done: AbortSignal): Pr
 
 /** Resolves while a PUT of an answer stands between the replica and the homeserver, or soon when none comes. */
 async function atAPut(victim: Replica, done: AbortSignal): Promise<void> {
+  const stop = new AbortController();
   await new Promise<void>((resolve) => {
     const over = setTimeout(resolve, 1500);
-    done.addEventListener('abort', () => resolve(), { once: true });
+    done.addEventListener('abort', () => resolve(), { once: true, signal: stop.signal });
     victim.proxy.onApplied(async (put) => {
       if (!put.path.includes('/send/m.room.message/')) return;
       clearTimeout(over);
@@ -48,6 +49,7 @@ async function atAPut(victim: Replica, done: AbortSignal): Promise<void> {
       await pause(300);
     });
   });
+  stop.abort();
   victim.proxy.onApplied(undefined);
 }
 
