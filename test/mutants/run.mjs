@@ -47,6 +47,11 @@ function run(command, args, cwd) {
 const plain = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** What became of one mutant: `red` is what is wanted. */
+/** The platform's rules are tested on the platform, every other on the simulated world. */
+function placeOf(name) {
+  return name.startsWith('P2') ? 'test/platform/service.test.ts' : 'test/rules';
+}
+
 async function judge(name) {
   const copy = await mkdtemp(join(tmpdir(), `understudy-mutant-${name}-`));
   try {
@@ -55,7 +60,7 @@ async function judge(name) {
     const applied = await run('patch', ['-p1', '--fuzz=1', '-i', join(patches, `${name}.patch`)], copy);
     if (applied.code !== 0) return { verdict: 'no longer applies', output: applied.output };
     const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--reporter=json'];
-    const filter = ['test/rules', '-t', `(^| )${plain(name)}: `, '--testTimeout=20000'];
+    const filter = [placeOf(name), '-t', `(^| )${plain(name)}: `, '--testTimeout=20000'];
     const tested = await run(process.execPath, [...args, ...filter], copy);
     if (tested.late) return { verdict: 'red', output: 'did not end' };
     const found = /\{"numTotalTestSuites".*\}/s.exec(tested.output);
