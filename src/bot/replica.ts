@@ -47,7 +47,9 @@ const VERSION = '0.1.0';
 const REQUEST_MS = 15_000;
 const POLL_MS = 30_000;
 const PLACEHOLDER_MS = 1500;
+/** What the relays have is waited for so long; with no relay in reach there is nothing to wait for (DESIGN §5). */
 const SYNC_MS = 30_000;
+const RELAY_MS = 3_000;
 
 /**
  * One replica of the bot. Start-up order (REQUIREMENTS R1): the Matrix session, then the documents and the journal
@@ -97,7 +99,10 @@ async function open(
   opened.push(node);
   const device = await deliveryDevice(node, session);
   if (device !== undefined) log.error({ device: session.deviceId }, device);
-  await node.synced(SYNC_MS);
+  const synced =
+    (await node.synced(RELAY_MS, signal)) ||
+    (node.channel.connected() && (await node.synced(SYNC_MS, signal)));
+  if (!synced) log.warn({ relays: node.relays() }, 'starting without what the relays have');
   const journal = await openJournal({
     file: join(dataDir, 'delivery.journal'),
     entry: journalEntry,
