@@ -25,7 +25,7 @@ async function killReplicas(world: Cluster, kills: Kills, done: AbortSignal): Pr
     const victim = world.replica(n % world.replicas.length);
     await anotherIsReady(world, victim, done);
     if (done.aborted) return;
-    if (n % 2 === 0) await atAPut(victim, done);
+    if (n % 2 === 0) await atAPut(victim, n % 4 === 0 ? 'applied' : 'arrived', done);
     const begun = (await victim.metric('understudy_begun_sources')) ?? 0;
     await victim.kill();
     kills.all += 1;
@@ -36,21 +36,24 @@ async function killReplicas(world: Cluster, kills: Kills, done: AbortSignal): Pr
 }
 
 /** Resolves while a PUT of an answer stands between the replica and the homeserver, or soon when none comes. */
-async function atAPut(victim: Replica, done: AbortSignal): Promise<void> {
+async function atAPut(victim: Replica, at: 'arrived' | 'applied', done: AbortSignal): Promise<void> {
   const stop = new AbortController();
   await new Promise<void>((resolve) => {
     const over = setTimeout(resolve, 1500);
     done.addEventListener('abort', () => resolve(), { once: true, signal: stop.signal });
-    victim.proxy.onApplied(async (put) => {
+    const hook = async (put: { path: string }) => {
       if (!put.path.includes('/send/m.room.message/')) return;
       clearTimeout(over);
       resolve();
-      // The answer to this PUT is never heard: the one who asked is killed meanwhile.
+      // Whoever asked is killed meanwhile; a PUT that is held here lands while another replica sends the same step.
       await pause(300);
-    });
+    };
+    if (at === 'applied') victim.proxy.onApplied(hook);
+    else victim.proxy.onArrival(hook);
   });
   stop.abort();
   victim.proxy.onApplied(undefined);
+  victim.proxy.onArrival(undefined);
 }
 
 /** Resolves when the victim and another replica are ready. */
@@ -98,7 +101,7 @@ test(
         `${doubled} PUTs sent more than once, ${raced} of them by two replicas\n`,
     );
     expect(kills.unsettled).toBeGreaterThanOrEqual(15);
-    expect(doubled).toBeGreaterThanOrEqual(1);
+    expect(raced).toBeGreaterThanOrEqual(1);
     expect(await world.problems()).toBe('');
     await world.watch('kills for a minute');
   },
