@@ -1,7 +1,7 @@
 import type { PlatformClient } from '../../platform/client.js';
 import type { Homeserver } from '../../matrix/homeserver.js';
 import { meaningOf } from '../intake.js';
-import { type Cause, type Records, roomKey, userKey } from '../records.js';
+import { type Cause, type Records, type RecordWrite, roomKey, userKey } from '../records.js';
 import type { Agents, Choice } from './agents.js';
 import { roomKey as platformRoomKey } from './platform-key.js';
 import type { MadeRoom, Rooms } from './rooms.js';
@@ -34,10 +34,7 @@ export class Binding {
     signal: AbortSignal,
   ): Promise<Bound | Extract<Choice, { gone: string }>> {
     const { records, agents, platform, clusterId } = this.deps;
-    if (records.room(room) === undefined) {
-      const made = await this.madeFor(room);
-      if (made !== undefined) await this.deps.finish(made, signal);
-    }
+    await this.finishIfMade(room, signal);
     const choice = await agents.choose(room, person, signal);
     if ('gone' in choice) return choice;
     const known = records.room(room);
@@ -50,48 +47,37 @@ export class Binding {
       signal,
     );
     signal.throwIfAborted();
-    await records.write(
-      [
-        {
-          kind: 'room',
-          key: roomKey(room),
-          fields: {
-            room_type: known?.room_type ?? 'invited',
-            matrix_user_id: known?.matrix_user_id ?? person,
-            platform_chat_id: chat.platform_chat_id,
-            agent_id: chat.agent,
-          },
-        },
-      ],
-      cause,
-    );
-    return { platformChat: chat.platform_chat_id, agent: chat.agent };
+    const bound = { platformChat: chat.platform_chat_id, agent: chat.agent };
+    await records.write([this.binds(room, person, bound)], cause);
+    return bound;
   }
 
   /** The room talks to this agent from now on, in a fresh context, and the person's next rooms do too. */
-  async rebind(
-    room: string,
-    person: string,
-    to: { agent: string; platformChat: string },
-    cause: Cause,
-  ): Promise<void> {
+  async rebind(room: string, person: string, to: Bound, cause: Cause, signal: AbortSignal): Promise<void> {
+    await this.finishIfMade(room, signal);
+    const selected = { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } } as const;
+    await this.deps.records.write([selected, this.binds(room, person, to)], cause);
+  }
+
+  private binds(room: string, person: string, to: Bound): RecordWrite {
     const known = this.deps.records.room(room);
-    await this.deps.records.write(
-      [
-        { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } },
-        {
-          kind: 'room',
-          key: roomKey(room),
-          fields: {
-            room_type: known?.room_type ?? 'invited',
-            matrix_user_id: known?.matrix_user_id ?? person,
-            platform_chat_id: to.platformChat,
-            agent_id: to.agent,
-          },
-        },
-      ],
-      cause,
-    );
+    return {
+      kind: 'room',
+      key: roomKey(room),
+      fields: {
+        room_type: known?.room_type ?? 'invited',
+        matrix_user_id: known?.matrix_user_id ?? person,
+        platform_chat_id: to.platformChat,
+        agent_id: to.agent,
+      },
+    };
+  }
+
+  /** A room that a source made is mapped by that source's own steps, before anything else is written of it. */
+  private async finishIfMade(room: string, signal: AbortSignal): Promise<void> {
+    if (this.deps.records.room(room) !== undefined) return;
+    const made = await this.madeFor(room);
+    if (made !== undefined) await this.deps.finish(made, signal);
   }
 
   private async madeFor(room: string): Promise<MadeRoom | undefined> {

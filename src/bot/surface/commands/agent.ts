@@ -47,6 +47,7 @@ export function agentCommand(deps: {
         person,
         { agent: chat.agent, platformChat: chat.platform_chat_id },
         cause,
+        signal,
       );
       return notice(`This room now talks to ${agent.name} (${agent.id}), in a fresh context.`);
     },
