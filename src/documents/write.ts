@@ -3,7 +3,7 @@ import { canonicalJson, isJson, type Json } from './json.js';
 import { mergeRules } from './merge/rules.js';
 import { highestStamp, type Entry, type FieldMap } from './record.js';
 import { assertKey, fieldTable, ruleOf, type Kind } from './schemas/kinds.js';
-import { nextStamp } from './stamp.js';
+import { isStamp, nextStamp, type Stamp } from './stamp.js';
 
 /** Why something is written: the id of the Matrix event (or a name of our own), and its time if it has one. */
 export interface Cause {
@@ -18,6 +18,8 @@ export interface Write {
   /** With its prefix, as in `matrix_user:@alice:example.org`. */
   key: string;
   fields: Readonly<Record<string, Json | undefined>>;
+  /** The stamp of these fields, when the caller has made it: an actor's events come after all of that actor's events. */
+  stamp?: Stamp;
 }
 
 /**
@@ -33,7 +35,8 @@ export function applyWrite(
   cause: Cause,
   now: number,
 ): FieldMap | undefined {
-  const stamp = nextStamp(cause.ts ?? now, now, current && highestStamp(current));
+  const stamp = write.stamp ?? nextStamp(cause.ts ?? now, now, current && highestStamp(current));
+  if (!isStamp(stamp)) throw new DocumentError('invalid-write', `${String(stamp)} is no stamp`);
   const rule = ruleOf(write.kind);
   const next = new Map<string, Entry>(current);
   let changed = false;

@@ -1,3 +1,4 @@
+import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
 import { keysOf, readRecord, type Document } from '../documents/document.js';
 import type { CountMalformed } from '../documents/errors.js';
 import type { DocumentKind } from '../documents/ids.js';
@@ -95,6 +96,10 @@ export class Records {
         return this.#homeOfRoom(name, room);
       case 'with-room':
         return this.#homeOfRoom(roomIn(name), room);
+      case 'with-actor': {
+        const place = placeOfActor(name);
+        return place.startsWith('!') ? this.#homeOfRoom(place, room) : this.#shardOf(place);
+      }
     }
   }
 
@@ -123,7 +128,10 @@ export class Records {
     // Two foundings apart with different numbers: what was placed by the other number stays in sight.
     if (this.#shards.opened !== this.#shards.placing) return this.#allOf(document);
     if (placement === 'person') return [this.#shardOf(personIn(name))];
-    const room = roomIn(name);
+    if (placement === 'with-actor' && !placeOfActor(name).startsWith('!')) {
+      return [this.#shardOf(placeOfActor(name))];
+    }
+    const room = placement === 'with-actor' ? placeOfActor(name) : roomIn(name);
     const known = this.rooms.shardsOf(ROOM + room);
     const home = this.#homeOfRoom(room, (roomKey) =>
       known.length > 0 ? this.joined('room', roomKey) : undefined,
@@ -143,6 +151,12 @@ export class Records {
 function personIn(name: string): string {
   const slash = name.indexOf('/', Math.max(name.indexOf(':'), 0));
   return slash < 0 ? name : name.slice(0, slash);
+}
+
+/** The person, room or other thing that an actor belongs to; what is no actor key is its own place. */
+function placeOfActor(name: string): string {
+  const { actor } = splitActorKey(name) ?? { actor: name };
+  return parseActorKey(actor)?.place ?? actor;
 }
 
 /** The room id that begins a key: all of it, or up to the space before an event id. */

@@ -83,3 +83,97 @@ export const floor = {
     },
   },
 } as const satisfies KindTable;
+
+/**
+ * One event of an actor (PROTOCOL A1, A2), keyed by what caused it. One field, so that of two writes of the same
+ * event one is taken whole.
+ */
+export const event = {
+  document: 'actors',
+  map: 'events',
+  prefix: 'event:',
+  key: '<actor key> <event id>',
+  placement: 'with-actor',
+  fields: {
+    event: {
+      schema: z.object({
+        type: id,
+        /** When it happened, milliseconds: what guards and assignments know of time. */
+        ts: time,
+        /** The declared fields, at most 1 KB, never message text. */
+        data: z.record(z.string(), z.json()).optional(),
+        /** Applied again from an earlier generation, which was cut without it (A6). */
+        late: z.literal(true).optional(),
+      }),
+      what: 'type, time and declared fields of the event; its stamp gives its place in the fold',
+      writer: 'whoever takes the event up',
+      merge: 'lowestStampWins',
+      why: 'the same event written twice counts once, at its first place (A2)',
+      kind: 'choice',
+    },
+  },
+} as const satisfies KindTable;
+
+/** What an actor’s events come to, for readers and tools; the fold decides where they differ (PROTOCOL A1). */
+export const actor = {
+  document: 'actors',
+  map: 'actors',
+  prefix: 'actor:',
+  key: '<machine id>/<place>[/<rest>]',
+  placement: 'with-actor',
+  fields: {
+    current_state: {
+      schema: z.looseObject({
+        version: z.int().min(1),
+        /** Hash of the machine’s definition. */
+        hash: id,
+        value: z.json(),
+        context: z.json(),
+        status: id,
+      }),
+      what: 'machine version, definition hash, state value, context and status after the last event written',
+      writer: 'whoever writes an event of the actor, in the same change',
+      merge: 'higherStampWins',
+      why: 'for readers; after a merge the fold decides (A1)',
+      kind: 'choice',
+    },
+  },
+} as const satisfies KindTable;
+
+/** An effect that was carried out (PROTOCOL A1). */
+export const done = {
+  document: 'actors',
+  map: 'done',
+  prefix: 'done:',
+  key: '<actor key> <effect id>',
+  placement: 'with-actor',
+  fields: {
+    done_at: {
+      schema: time,
+      what: 'when the effect was carried out, milliseconds',
+      writer: 'whoever carried it out',
+      merge: 'lowestNumberWins',
+      why: 'carried out stays carried out; the first time counts',
+      kind: 'fact',
+    },
+  },
+} as const satisfies KindTable;
+
+/** Where an actor stood when its generation began (PROTOCOL A6); in the first bytes of a generation, never written later. */
+export const base = {
+  document: 'actors',
+  map: 'base',
+  prefix: 'base:',
+  key: '<actor key>',
+  placement: 'with-actor',
+  fields: {
+    base: {
+      schema: z.looseObject({ version: z.int().min(1), hash: id, stamp: time }),
+      what: 'state, context, effects and timers not done, ids absorbed: all that earlier generations came to',
+      writer: 'the cut that began the generation',
+      merge: 'lowestStampWins',
+      why: 'stands in the canonical first bytes, so there is one value',
+      kind: 'fact',
+    },
+  },
+} as const satisfies KindTable;

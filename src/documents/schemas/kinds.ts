@@ -1,12 +1,25 @@
 import { DocumentError } from '../errors.js';
 import { cluster, member } from './cluster.js';
-import { attempt, floor, mark } from './actors.js';
+import { actor, attempt, base, done, event, floor, mark } from './actors.js';
 import { chat, room, user } from './routing.js';
 import type { FieldsOf, FieldTable, KindTable } from './table.js';
 import type { MergeRule } from '../merge/rules.js';
 
 /** Every kind of record, by the name that `read` and `change` take. STATE.md is held to these tables by a test. */
-export const kinds = { cluster, member, user, room, chat, mark, attempt, floor } as const;
+export const kinds = {
+  cluster,
+  member,
+  user,
+  room,
+  chat,
+  mark,
+  attempt,
+  floor,
+  event,
+  actor,
+  done,
+  base,
+} as const;
 
 export type Kind = keyof typeof kinds;
 export type RecordOf<K extends Kind> = FieldsOf<(typeof kinds)[K]>;

@@ -18,9 +18,10 @@ export interface FieldTable<T extends z.ZodType = z.ZodType> {
 
 /**
  * Where records of a kind live (PROTOCOL O5): in `cluster`; at the shard of the person who is the key or stands
- * first in it; at the room's own place; or where the room named first in the key has its place.
+ * first in it; at the room's own place; where the room named first in the key has its place; or where the person,
+ * room or other thing has it that the actor's key names.
  */
-export type Placement = 'cluster' | 'person' | 'room' | 'with-room';
+export type Placement = 'cluster' | 'person' | 'room' | 'with-room' | 'with-actor';
 
 /** One kind of record. */
 export interface KindTable {
