@@ -1,0 +1,174 @@
+import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+import { z } from 'zod';
+import { digest } from '../documents/digest.js';
+import type { Json } from '../documents/json.js';
+import type { Stamp } from '../documents/stamp.js';
+import type { Effect } from './effect.js';
+import { ActorError } from './errors.js';
+import type { Machines } from './machines.js';
+import type { Position } from './position.js';
+import { hasState } from './state-value.js';
+import type { Timer } from './timer.js';
+
+/** Ids kept of what a base took in: the newest of its actor, not older than a member may be away (PROTOCOL A6, C4). */
+export const MOST_ABSORBED = 4096;
+export const ABSORBED_MS = 7 * 24 * 3600_000;
+
+/** Where an actor stood when its generation began, read. */
+export interface Base {
+  readonly position: Position;
+  /** The highest stamp taken in. */
+  readonly stamp: Stamp;
+  /** Not done when the generation began. */
+  readonly effects: readonly Effect[];
+  /** With their stamps, oldest first. */
+  readonly absorbedIds: readonly (readonly [string, Stamp])[];
+  /** An event that the base counts already. */
+  absorbed(eventId: string): boolean;
+}
+
+const text = z.string().min(1);
+const timer = z.object({
+  id: text,
+  name: text,
+  entry: text,
+  due: z.number(),
+  event: z.object({ type: text }).catchall(z.json()),
+});
+const snapshot = z.looseObject({
+  status: z.enum(['active', 'done']),
+  value: z.json(),
+  context: z.json(),
+  historyValue: z.record(z.string(), z.json()),
+});
+
+/** A base as it stands in a document. */
+export const storedBase = z.object({
+  version: z.int().min(1),
+  hash: text,
+  stamp: z.int().nonnegative(),
+  snapshot: snapshot.optional(),
+  quarantined: z
+    .object({
+      code: text,
+      reason: z.string(),
+      event: text,
+      last: z.object({ version: z.int(), value: z.json(), context: z.json() }).optional(),
+    })
+    .optional(),
+  timers: z.array(timer),
+  effects: z.array(z.object({ id: text, name: text, params: z.json(), cause: text })),
+  /** {@link absorbedId} and stamp of each event, oldest first. */
+  absorbed: z.array(z.tuple([z.string(), z.number()])),
+});
+export type StoredBase = z.output<typeof storedBase>;
+
+/** Stands for an event id among the absorbed: 12 characters. */
+export function absorbedId(eventId: string): string {
+  return digest('understudy-absorbed', eventId).toString('base64url').slice(0, 12);
+}
+
+/** Whether the base of an actor, as it stands in a document, counts an event already. */
+export function isAbsorbed(stored: Json | undefined, eventId: string): boolean {
+  const parsed = storedBase.safeParse(stored);
+  return parsed.success && parsed.data.absorbed.some(([id]) => id === absorbedId(eventId));
+}
+
+/**
+ * Reads the base of an actor. A state that the machine does not have, or a version that is not registered,
+ * quarantines this actor alone (REQUIREMENTS R5); what is no base at all too.
+ */
+export function readBase(machineId: string, machines: Machines, stored: Json): Base {
+  const parsed = storedBase.safeParse(stored);
+  if (!parsed.success) {
+    return still(
+      { code: 'unknown-state', reason: 'the base of this actor cannot be read', event: 'base' },
+      0,
+    );
+  }
+  const { data } = parsed;
+  const absorbed = new Set(data.absorbed.map(([id]) => id));
+  const rest = {
+    absorbedIds: data.absorbed,
+    stamp: data.stamp,
+    effects: data.effects,
+    absorbed: (id: string) => absorbed.has(absorbedId(id)),
+  };
+  try {
+    return { ...rest, position: positionOf(machineId, machines, data) };
+  } catch (error) {
+    if (!(error instanceof ActorError)) throw error;
+    const { snapshot: saved } = data;
+    const last = saved && { version: data.version, value: saved.value, context: saved.context };
+    return {
+      ...rest,
+      position: quarantined({ code: error.code, reason: error.message, event: 'base', last }),
+    };
+  }
+}
+
+function positionOf(id: string, machines: Machines, data: StoredBase): Position {
+  if (data.quarantined !== undefined)
+    return quarantined(data.quarantined as Parameters<typeof quarantined>[0]);
+  const machine = machines.version(id, data.version);
+  if (machine === undefined) {
+    const latest = machines.latest(id);
+    if (latest === undefined || latest.version < data.version)
+      return { status: 'newer', version: data.version };
+    throw new ActorError(
+      'unknown-machine',
+      `machine ${id} version ${data.version} is not registered, and the base of this actor is of it`,
+    );
+  }
+  if (machine.hash !== data.hash) {
+    throw new ActorError(
+      'definition-changed',
+      `machine ${id} version ${data.version} has another definition than when this actor was saved: raise the version`,
+    );
+  }
+  const saved = data.snapshot;
+  if (saved === undefined || !hasState(machine.logic, saved.value)) {
+    throw new ActorError(
+      'unknown-state',
+      `machine ${id} version ${data.version} has no state ${JSON.stringify(saved?.value)}`,
+    );
+  }
+  const timers = new Map<string, Timer>(data.timers.map((one) => [one.name, one as Timer]));
+  return { status: 'active', machine, snapshot: restore(id, machine.logic, saved), timers };
+}
+
+function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snapshot>): AnyMachineSnapshot {
+  try {
+    const whole = { ...saved, children: {} } as unknown as Parameters<typeof logic.restoreSnapshot>[0];
+    // The scope is for children, and there are none.
+    return logic.restoreSnapshot(
+      whole,
+      {} as Parameters<typeof logic.restoreSnapshot>[1],
+    ) as AnyMachineSnapshot;
+  } catch (error) {
+    // A history that names a state which is no more.
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ActorError('unknown-state', `the saved state of machine ${id} does not fit it: ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+function quarantined(found: {
+  code: ActorError['code'];
+  reason: string;
+  event: string;
+  last?: Extract<Position, { status: 'quarantined' }>['last'];
+}): Position {
+  return {
+    status: 'quarantined',
+    code: found.code,
+    reason: found.reason,
+    event: found.event,
+    last: found.last,
+  };
+}
+
+function still(found: { code: ActorError['code']; reason: string; event: string }, stamp: Stamp): Base {
+  return { position: quarantined(found), stamp, effects: [], absorbedIds: [], absorbed: () => false };
+}
