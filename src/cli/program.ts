@@ -191,6 +191,22 @@ Examples:
     .action(action({ data: ['--data', dataDir] }, () => import('./commands/inspect.js')));
 
   cli
+    .command('machines')
+    .description('`machines check` looks at the statecharts in JSON files.')
+    .command('check')
+    .description('Say what is wrong in the machine files of DIR, or which machines they hold.')
+    .argument('[dir]', 'the folder of the *.json files (default: data/machines)')
+    .option('--json', 'machine-readable, with a version field')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy machines check', 'every file of data/machines; exit code 2 when one is invalid'],
+        ['npx understudy machines check my/machines --json', 'another folder, for other tools'],
+      ),
+    )
+    .action(action({}, () => import('./commands/machines.js')));
+
+  cli
     .command('prepare', { hidden: true })
     .description('What docker-compose.yml runs once before the rest.')
     .addArgument(new Argument('<what>', 'what to make').choices(['secrets', 'accounts']))
