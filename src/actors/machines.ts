@@ -1,5 +1,4 @@
 import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition } from 'xstate';
-import type { Json } from '../documents/json.js';
 import { checkDefinition, definitionHash } from './definition.js';
 import { ActorError } from './errors.js';
 import type { Migration } from './migration.js';
@@ -110,7 +109,7 @@ function build(given: AnyStateMachine, options: MachineOptions): Machine {
   return {
     id,
     version,
-    hash: definitionHash(given, declared as Json),
+    hash: definitionHash(given, declared),
     logic,
     events,
     migrate: options.migrate,
@@ -122,7 +121,7 @@ function build(given: AnyStateMachine, options: MachineOptions): Machine {
 
 function initialOf(logic: AnyStateMachine): Machine['initial'] {
   try {
-    return initialTransition(logic) as unknown as Machine['initial'];
+    return initialTransition(logic);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new ActorError('invalid-machine', `machine ${logic.id}: it cannot begin: ${message}`, {

@@ -39,8 +39,7 @@ export function snapshotAt(machine: Machine, paths: readonly string[], context: 
   }
   if (!isJson(context))
     throw new ActorError('invalid-context', `machine ${machine.id}: the context is not plain JSON`);
-  const { resolveState } = machine.logic;
-  return resolveState.call(machine.logic, { value: value as string, context }) as AnyMachineSnapshot;
+  return machine.logic.resolveState({ value: value as string, context }) as AnyMachineSnapshot;
 }
 
 function mapped(to: Machine, map: (old: Json) => Json, context: Json): Json {

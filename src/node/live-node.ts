@@ -1,4 +1,5 @@
 import * as A from '@automerge/automerge';
+import { LiveActors } from '../actors/live-actors.js';
 import type { PeerId } from '@automerge/automerge-repo';
 import { describeDocument, type DocumentKind } from '../documents/ids.js';
 import type { Touched } from '../documents/document.js';
@@ -9,6 +10,7 @@ import type { Relays } from '../sync/connect.js';
 import type { DurableStorage } from '../storage/durable.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
+import { actorTurn } from './actor-turn.js';
 import { ChangeEvents } from './change-events.js';
 import type { Cleanup } from './cleanup.js';
 import { NodeCounters } from './counters.js';
@@ -56,6 +58,9 @@ export class LiveNode implements StateNode {
   readonly #writer: Writer;
   readonly #word: RelayWord;
   #status: NodeStatus = { state: 'opening' };
+  #actors: LiveActors | undefined;
+  actorTurn = (actor: string, since: number): number =>
+    actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
   #closing: Promise<void> | undefined;
 
   constructor(parts: LiveNodeParts) {
@@ -123,11 +128,17 @@ export class LiveNode implements StateNode {
       change: (writes, cause) => this.change(writes, cause),
     });
     cleanup.add('membership', stop);
+    this.#actors = this.#openActors();
+    cleanup.add('actors', () => this.#actors?.close());
     this.#report({ state: 'ready', since: clock.now() });
   }
 
   read<K extends Kind>(kind: K, key: string): RecordOf<K> | undefined {
     return this.#view.read(kind, key);
+  }
+
+  keys(kind: Kind): Iterable<string> {
+    return this.#view.keys(kind);
   }
 
   provenance(kind: Kind, key: string): Record<string, Provenance> | undefined {
@@ -154,6 +165,15 @@ export class LiveNode implements StateNode {
 
   shardOf(room: string | undefined, sender: string): number {
     return this.#records.shardOf(room, sender);
+  }
+
+  get actors(): LiveActors {
+    if (this.#actors === undefined) throw new NodeError('closed', 'the node is not open yet');
+    return this.#actors;
+  }
+
+  shardOfActor(actor: string): number {
+    return this.#records.shardOfActor(actor);
   }
 
   get shards(): number {
@@ -202,6 +222,21 @@ export class LiveNode implements StateNode {
     this.flush().catch((error: unknown) => this.#parts.log.error({ err: error }, 'the last flush failed'));
     await this.#parts.cleanup.run();
     this.#report({ state: 'closed' });
+  }
+
+  #openActors(): LiveActors {
+    const { clock, log } = this.#parts;
+    return new LiveActors({
+      clock,
+      log,
+      count: this.#counters.countMalformed,
+      keys: (kind) => this.keys(kind),
+      provenance: (kind, key) => this.provenance(kind, key),
+      change: (writes, cause) => this.change(writes, cause),
+      flush: () => this.flush(),
+      onChange: (handle) => this.onChange(handle),
+      turn: (actor, since) => this.actorTurn(actor, since),
+    });
   }
 
   /** A document that lost chunks is not written before a relay has shown that nothing is missing any more. */

@@ -22,6 +22,8 @@ export interface RecordView {
   read<K extends Kind>(kind: K, key: string): RecordOf<K> | undefined;
   /** Every field as it stands, cleared ones (null) included. */
   provenance(kind: Kind, key: string): Record<string, Provenance> | undefined;
+  /** The keys of all records of a kind, each once, in no order. */
+  keys(kind: Kind): Iterable<string>;
   /** All records of a kind, in no order. */
   entries<K extends Kind>(kind: K): Iterable<[string, RecordOf<K>]>;
 }
@@ -37,6 +39,7 @@ export function recordView(records: Records, count: CountMalformed): RecordView 
       const record = records.joined(kind, key);
       return record && Object.fromEntries([...record].map(([field, entry]) => [field, { ...entry }]));
     },
+    keys: (kind) => records.keys(kind),
     *entries(kind) {
       for (const key of records.keys(kind)) {
         const record = read(kind, key);

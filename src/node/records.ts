@@ -110,6 +110,10 @@ export class Records {
     return known === undefined ? this.#shardOf(sender) : this.#homeOfRoom(room, () => known);
   }
 
+  shardOfActor(actor: string): number {
+    return this.homeOf('actor', kinds.actor.prefix + actor, (roomKey) => this.joined('room', roomKey));
+  }
+
   #homeOfRoom(room: string, record: (roomKey: string) => FieldMap | undefined): number {
     const person = record(ROOM + room)?.get('matrix_user_id')?.value;
     return this.#shardOf(typeof person === 'string' ? person : room);

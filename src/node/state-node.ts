@@ -1,3 +1,4 @@
+import type { LiveActors } from '../actors/live-actors.js';
 import type { Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { Channel, Sender } from '../sync/channel.js';
@@ -39,8 +40,18 @@ export interface StateNode extends RecordView {
   /** Called after records were touched, by this node or by others, once per touched record. Returns the unsubscriber. */
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
 
+  /** Statecharts whose current state is replicated. */
+  readonly actors: LiveActors;
+  /**
+   * Milliseconds until this replica may carry out what an actor has owed since `since` (monotonic). By rendezvous
+   * order over the connected replicas; a bot puts its own in its place.
+   */
+  actorTurn: (actor: string, since: number) => number;
+
   /** Shard of a room's records: of its person, else of the room, and with no record yet, or no room, of `sender`. */
   shardOf(room: string | undefined, sender: string): number;
+  /** Shard of an actor: of the person, the room or the thing that its key names. */
+  shardOfActor(actor: string): number;
   /** Number of shards by which records are placed. */
   readonly shards: number;
 

@@ -1,0 +1,80 @@
+import type { LoggedEvent } from './event.js';
+import type { SendOptions } from './live-actors.js';
+import type { Transition } from './log.js';
+import type { ActorEvent } from './plan.js';
+import type { Position } from './position.js';
+import type { ActorSnapshot } from './snapshot.js';
+
+/** What moved an actor, here or on another replica. */
+export interface ActorChange {
+  readonly key: string;
+  /** Undefined when a generation was changed under the actor. */
+  readonly event: LoggedEvent | undefined;
+  readonly from: ActorSnapshot;
+  readonly to: ActorSnapshot;
+  /** It came after an event that it precedes, and was folded in its place. */
+  readonly late: boolean;
+}
+
+export interface ActorAccess {
+  snapshot(): ActorSnapshot;
+  exists(): boolean;
+  send(event: ActorEvent, options: SendOptions): Promise<ActorSnapshot>;
+  watch(handle: (change: ActorChange) => void): () => void;
+  transitions(): Iterable<Transition>;
+  snapshotOf(position: Position): ActorSnapshot;
+}
+
+/** One replicated actor: a handle, cheap to make, that always shows the present state. */
+export class Actor {
+  constructor(
+    readonly key: string,
+    private readonly access: ActorAccess,
+  ) {}
+
+  /** Where it stands now, on this replica. */
+  snapshot(): ActorSnapshot {
+    return this.access.snapshot();
+  }
+
+  /** It has at least one event. */
+  get exists(): boolean {
+    return this.access.exists();
+  }
+
+  /**
+   * Takes an event: the event and the new state in one change. Resolves when that is durable here. The same cause
+   * again counts once and resolves with the present state.
+   *
+   * @throws {ActorError} the state is untouched then.
+   */
+  send(event: ActorEvent, options: SendOptions): Promise<ActorSnapshot> {
+    return this.access.send(event, options);
+  }
+
+  /** Called once for each event that moves it, in order, whichever replica sent it. Returns the unsubscriber. */
+  subscribe(handle: (change: ActorChange) => void): () => void {
+    return this.access.watch(handle);
+  }
+
+  /** Its events in this generation and what each did; earlier ones are in the audit documents. */
+  history(): { event: LoggedEvent; from: ActorSnapshot; to: ActorSnapshot; outcome: 'taken' | 'ignored' }[] {
+    const { access } = this;
+    return [...access.transitions()].map(({ event, from, to, outcome }) => ({
+      event,
+      from: access.snapshotOf(from),
+      to: access.snapshotOf(to),
+      outcome,
+    }));
+  }
+
+  /** Where it stood at a time, milliseconds: after all events stamped up to then, of this generation. */
+  at(time: number): ActorSnapshot | undefined {
+    let found: Position | undefined;
+    for (const { event, from, to } of this.access.transitions()) {
+      if (event.stamp > time) return this.access.snapshotOf(found ?? from);
+      found = to;
+    }
+    return found && this.access.snapshotOf(found);
+  }
+}

@@ -1,0 +1,137 @@
+import type { Cancel } from '../time/clock.js';
+import type { Effect } from './effect.js';
+import type { ActorsPort } from './port.js';
+import type { Timer } from './timer.js';
+
+/** What an actor owes: an effect to carry out, or a timer to fire when it is due. */
+export type Duty =
+  | { readonly kind: 'effect'; readonly actor: string; readonly effect: Effect }
+  | { readonly kind: 'timer'; readonly actor: string; readonly timer: Timer };
+
+interface Owed {
+  readonly duty: Duty;
+  /** Monotonic ms since when this replica knows of it. */
+  readonly since: number;
+  /** Monotonic ms before which it is not tried again. */
+  notBefore: number;
+  failures: number;
+  running: boolean;
+}
+
+const AGAIN_MS = { first: 200, most: 30_000 };
+/** A clock may be set back, a turn may come sooner than thought: nothing waits longer without a look, ms. */
+const LOOK_MS = 1000;
+
+/**
+ * Carries out what actors owe, when it is this replica's turn (PROTOCOL A1, A4, O3). What is owed is told anew after
+ * each fold, so that a merge may bring a duty that nobody wrote, and take one away.
+ */
+export class Duties {
+  readonly #owed = new Map<string, Map<string, Owed>>();
+  readonly #running = new Set<Promise<void>>();
+  #cancel: Cancel | undefined;
+  #closed = false;
+  #scheduled = false;
+
+  constructor(
+    private readonly port: ActorsPort,
+    /** Rejects when it could not be done; it is tried again. */
+    private readonly carryOut: (duty: Duty, signal: AbortSignal) => Promise<void>,
+  ) {}
+
+  readonly #ended = new AbortController();
+
+  /** What an actor owes now, all of it; what was owed and is not named any more is dropped. */
+  set(actor: string, duties: readonly Duty[]): void {
+    const before = this.#owed.get(actor);
+    if (duties.length === 0 && before === undefined) return;
+    const now = this.port.clock.monotonic();
+    const owed = new Map<string, Owed>();
+    for (const duty of duties) {
+      const id = idOf(duty);
+      owed.set(id, before?.get(id) ?? { duty, since: now, notBefore: 0, failures: 0, running: false });
+    }
+    if (owed.size === 0) this.#owed.delete(actor);
+    else this.#owed.set(actor, owed);
+    this.look();
+  }
+
+  /** Something changed: looks at everything once more, soon. */
+  look(): void {
+    if (this.#closed || this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#look();
+    });
+  }
+
+  pending(): number {
+    let sum = 0;
+    for (const owed of this.#owed.values()) sum += owed.size;
+    return sum;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel?.();
+    this.#ended.abort(new Error('the node is closing'));
+    await Promise.all(this.#running);
+  }
+
+  #look(): void {
+    if (this.#closed) return;
+    let next = Infinity;
+    for (const [actor, duties] of this.#owed) {
+      for (const owed of duties.values()) {
+        if (owed.running) continue;
+        const wait = this.#wait(actor, owed);
+        if (wait <= 0) this.#begin(owed);
+        else next = Math.min(next, wait);
+      }
+    }
+    this.#cancel?.();
+    this.#cancel = Number.isFinite(next)
+      ? this.port.clock.after(Math.min(Math.max(1, next), LOOK_MS), () => this.#look())
+      : undefined;
+  }
+
+  #wait(actor: string, { duty, since, notBefore }: Owed): number {
+    const { clock } = this.port;
+    const untilDue = duty.kind === 'timer' ? duty.timer.due - clock.now() : 0;
+    if (untilDue > 0) return untilDue;
+    // The turn of a timer counts from when it was due, not from when it was set.
+    const from = duty.kind === 'timer' ? Math.max(since, clock.monotonic() + untilDue) : since;
+    const turn = this.port.turn(actor, from);
+    return Math.max(Number.isFinite(turn) ? turn : LOOK_MS, notBefore - clock.monotonic());
+  }
+
+  #begin(owed: Owed): void {
+    owed.running = true;
+    const work = this.carryOut(owed.duty, this.#ended.signal)
+      .then(() => {
+        owed.failures = 0;
+      })
+      .catch((error: unknown) => this.#failed(owed, error))
+      .finally(() => {
+        owed.running = false;
+        this.#running.delete(work);
+        this.look();
+      });
+    this.#running.add(work);
+  }
+
+  #failed(owed: Owed, error: unknown): void {
+    if (this.#ended.signal.aborted) return;
+    owed.failures += 1;
+    const pause = Math.min(AGAIN_MS.first * 2 ** (owed.failures - 1), AGAIN_MS.most);
+    owed.notBefore = this.port.clock.monotonic() + pause;
+    const { duty } = owed;
+    this.port.log.warn(
+      { err: error, actor: duty.actor, duty: idOf(duty), failures: owed.failures, againInMs: pause },
+      `${duty.kind === 'effect' ? `effect ${duty.effect.name}` : `timer ${duty.timer.name}`} failed`,
+    );
+  }
+}
+
+const idOf = (duty: Duty): string => (duty.kind === 'effect' ? `effect ${duty.effect.id}` : duty.timer.id);

@@ -1,0 +1,177 @@
+import { type Json, isJson } from '../documents/json.js';
+import { kinds } from '../documents/schemas/kinds.js';
+import { MAX_AHEAD_MS, nextStamp } from '../documents/stamp.js';
+import type { Cause, Write } from '../documents/write.js';
+import { ActorError } from './errors.js';
+import { type LoggedEvent, RELEASE, UPGRADE } from './event.js';
+import { step } from './fold.js';
+import type { ActorLog } from './log.js';
+import type { Machine, Machines } from './machines.js';
+import type { Position } from './position.js';
+import { leafPaths } from './state-value.js';
+
+/** An event as a caller gives it: its type and the fields its machine declares. */
+export interface ActorEvent {
+  readonly type: string;
+  readonly [field: string]: Json;
+}
+
+/** One event to be written; without an id of its own it is known by its cause. */
+export interface PlannedEvent {
+  readonly event: ActorEvent;
+  readonly id?: string;
+}
+
+/** Of the declared fields together, as JSON, bytes (PROTOCOL A2). */
+const MOST_BYTES = 1024;
+
+/**
+ * The writes for events of one actor, in order, to be made in one change (PROTOCOL A1); events that count already
+ * give none.
+ *
+ * @throws {ActorError} `unknown-event`, `invalid-event`, `quarantined`, `newer-version`, `unknown-machine`, or what
+ *   the transition itself runs into; nothing is written then.
+ */
+export function planEvents(
+  log: ActorLog,
+  machines: Machines,
+  planned: readonly PlannedEvent[],
+  cause: Cause,
+  now: number,
+): Write[] {
+  assertMoves(log.key, effectivePosition(log, machines), true);
+  const given = planned.map(({ event, id = cause.id }) => ({ id, ...checked(log, machines, event) }));
+  return planLogged(log, machines, given, cause, now);
+}
+
+/** {@link planEvents} for events of our own: timers, and releases, which bring their version themselves. */
+export function planLogged(
+  log: ActorLog,
+  machines: Machines,
+  given: readonly Pick<LoggedEvent, 'id' | 'type' | 'data'>[],
+  cause: Cause,
+  now: number,
+): Write[] {
+  const fresh = given.filter(({ id }) => !log.has(id));
+  if (fresh.length === 0) return [];
+  const ts = Math.max(0, Math.min(Math.floor(cause.ts ?? now), Math.floor(now) + MAX_AHEAD_MS));
+  const writes: Write[] = [];
+  let position = log.position();
+  let top = log.top;
+  const first = fresh[0]?.type === RELEASE ? [] : upgrades(log.key, machines, position);
+  for (const event of [...first, ...fresh]) {
+    const stamp = nextStamp(cause.ts ?? now, now, top);
+    const logged: LoggedEvent = { ...event, ts, stamp };
+    position = step(log.key, machines, position, logged).position;
+    assertMoves(log.key, position);
+    top = stamp;
+    writes.push(eventWrite(log.key, logged));
+  }
+  return [...writes, stateWrite(log.key, position, top)];
+}
+
+/** A4: what is not at the latest version yet is upgraded first; what has not begun begins there. */
+function upgrades(
+  key: string,
+  machines: Machines,
+  position: Position,
+): Pick<LoggedEvent, 'id' | 'type' | 'data'>[] {
+  const latest = machines.latest(key.slice(0, key.indexOf('/')));
+  if (latest === undefined) return [];
+  const from =
+    position.status === 'active'
+      ? position.machine.version
+      : position.status === 'unbegun'
+        ? 1
+        : latest.version;
+  if (from >= latest.version) return [];
+  return [{ id: `upgrade/${latest.version}`, type: UPGRADE, data: { to: latest.version } }];
+}
+
+function checked(log: ActorLog, machines: Machines, event: ActorEvent): Pick<LoggedEvent, 'type' | 'data'> {
+  const { type, ...fields } = event;
+  const machine = machineOf(log, machines);
+  const declared = typeof type === 'string' ? machine.events.get(type) : undefined;
+  if (declared === undefined) {
+    const known = [...machine.events.keys()].join(', ');
+    throw new ActorError(
+      'unknown-event',
+      `machine ${machine.id} takes no event ${JSON.stringify(type)}; it takes: ${known}`,
+    );
+  }
+  const names = Object.keys(fields).filter((name) => fields[name] !== undefined);
+  const stranger = names.find((name) => !declared.includes(name));
+  if (stranger !== undefined) {
+    throw new ActorError(
+      'invalid-event',
+      `event ${type} of machine ${machine.id} has a field ${JSON.stringify(stranger)} that is not declared: name it in \`events\` when the machine is registered, if a guard or an assignment reads it`,
+    );
+  }
+  if (!isJson(fields))
+    throw new ActorError('invalid-event', `event ${type} has fields that are not plain JSON`);
+  if (Buffer.byteLength(JSON.stringify(fields)) > MOST_BYTES) {
+    throw new ActorError('invalid-event', `event ${type} has more than ${MOST_BYTES} bytes of fields`);
+  }
+  return { type, data: names.length === 0 ? undefined : fields };
+}
+
+function machineOf(log: ActorLog, machines: Machines): Machine {
+  const id = log.key.slice(0, log.key.indexOf('/'));
+  const latest = machines.latest(id);
+  if (latest === undefined) throw new ActorError('unknown-machine', `no machine ${id} is registered`);
+  return latest;
+}
+
+/**
+ * Where an actor stands for this replica's versions: one that nobody upgraded yet is shown as its upgrade will leave
+ * it, so that a state without a migration is found at the start and not with the first event.
+ */
+export function effectivePosition(log: ActorLog, machines: Machines): Position {
+  const position = log.position();
+  const [upgrade] = position.status === 'active' ? upgrades(log.key, machines, position) : [];
+  if (upgrade === undefined) return position;
+  return log.preview({ ...upgrade, ts: 0, stamp: (log.top ?? 0) + 1 }).position;
+}
+
+function assertMoves(key: string, position: Position, before = false): void {
+  if (position.status === 'newer') {
+    throw new ActorError(
+      'newer-version',
+      `${key} is at version ${position.version} of its machine, which is not registered here: update this replica`,
+    );
+  }
+  if (position.status !== 'quarantined') return;
+  throw new ActorError(before ? 'quarantined' : position.code, `${key} stands still: ${position.reason}`);
+}
+
+function eventWrite(key: string, { id, type, ts, data, stamp }: LoggedEvent): Write {
+  const event = { type, ts, ...(data && { data }) };
+  return { kind: 'event', key: `${kinds.event.prefix}${key} ${id}`, fields: { event }, stamp };
+}
+
+function stateWrite(key: string, position: Position, stamp: number | undefined): Write {
+  if (position.status !== 'active') throw new Error(`${key} came to no state`);
+  const { machine, snapshot } = position;
+  const current = {
+    version: machine.version,
+    hash: machine.hash,
+    value: snapshot.value as Json,
+    context: snapshot.context as Json,
+    status: snapshot.status,
+  };
+  return {
+    kind: 'actor',
+    key: kinds.actor.prefix + key,
+    fields: { current_state: current },
+    ...(stamp !== undefined && { stamp }),
+  };
+}
+
+/** What a release names: the state's leaves, by their paths. */
+export function releaseData(machine: Machine, state: string | undefined): NonNullable<LoggedEvent['data']> {
+  const paths = state?.split(/[\s+]+/u).filter((path) => path !== '');
+  return {
+    version: machine.version,
+    state: (paths ?? leafPaths(machine.initial[0].value as Json)).join(' '),
+  };
+}
