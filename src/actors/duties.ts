@@ -1,4 +1,5 @@
 import type { Cancel } from '../time/clock.js';
+import { Agenda } from './agenda.js';
 import type { Effect } from './effect.js';
 import type { ActorsPort } from './port.js';
 import type { Timer } from './timer.js';
@@ -19,8 +20,10 @@ interface Owed {
 }
 
 const AGAIN_MS = { first: 200, most: 30_000 };
-/** A clock may be set back, a turn may come sooner than thought: nothing waits longer without a look, ms. */
+/** A turn may come sooner than thought, when a replica leaves: what is due does not wait longer without a look, ms. */
 const LOOK_MS = 1000;
+/** The wall clock may be set: a timer does not wait longer without a look, ms. */
+const LOOK_AHEAD_MS = 60_000;
 
 /**
  * Carries out what actors owe, when it is this replica's turn (PROTOCOL A1, A4, O3). What is owed is told anew after
@@ -29,17 +32,15 @@ const LOOK_MS = 1000;
 export class Duties {
   readonly #owed = new Map<string, Map<string, Owed>>();
   readonly #running = new Set<Promise<void>>();
-  #cancel: Cancel | undefined;
-  #closed = false;
-  #scheduled = false;
+  readonly #agenda = new Agenda();
+  readonly #ended = new AbortController();
+  #alarm: { at: number; cancel: Cancel } | undefined;
 
   constructor(
     private readonly port: ActorsPort,
     /** Rejects when it could not be done; it is tried again. */
     private readonly carryOut: (duty: Duty, signal: AbortSignal) => Promise<void>,
   ) {}
-
-  readonly #ended = new AbortController();
 
   /** What an actor owes now, all of it; what was owed and is not named any more is dropped. */
   set(actor: string, duties: readonly Duty[]): void {
@@ -51,19 +52,13 @@ export class Duties {
       const id = idOf(duty);
       owed.set(id, before?.get(id) ?? { duty, since: now, notBefore: 0, failures: 0, running: false });
     }
-    if (owed.size === 0) this.#owed.delete(actor);
-    else this.#owed.set(actor, owed);
-    this.look();
-  }
-
-  /** Something changed: looks at everything once more, soon. */
-  look(): void {
-    if (this.#closed || this.#scheduled) return;
-    this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#look();
-    });
+    if (owed.size === 0) {
+      this.#owed.delete(actor);
+      this.#agenda.remove(actor);
+      return;
+    }
+    this.#owed.set(actor, owed);
+    this.#soon(actor);
   }
 
   pending(): number {
@@ -73,37 +68,54 @@ export class Duties {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancel?.();
+    this.#alarm?.cancel();
     this.#ended.abort(new Error('the node is closing'));
     await Promise.all(this.#running);
   }
 
+  /** Not in the middle of whatever told us. */
+  #soon(actor: string): void {
+    this.#agenda.set(actor, this.port.clock.monotonic());
+    queueMicrotask(() => this.#look());
+  }
+
   #look(): void {
-    if (this.#closed) return;
-    let next = Infinity;
-    for (const [actor, duties] of this.#owed) {
-      for (const owed of duties.values()) {
-        if (owed.running) continue;
-        const wait = this.#wait(actor, owed);
-        if (wait <= 0) this.#begin(owed);
-        else next = Math.min(next, wait);
-      }
-    }
-    this.#cancel?.();
-    this.#cancel = Number.isFinite(next)
-      ? this.port.clock.after(Math.min(Math.max(1, next), LOOK_MS), () => this.#look())
+    if (this.#ended.signal.aborted) return;
+    const now = this.port.clock.monotonic();
+    for (const actor of this.#agenda.take(now)) this.#consider(actor, now);
+    const at = this.#agenda.first();
+    if (at === this.#alarm?.at) return;
+    this.#alarm?.cancel();
+    this.#alarm = Number.isFinite(at)
+      ? {
+          at,
+          cancel: this.port.clock.after(Math.max(1, at - now), () => {
+            this.#alarm = undefined;
+            this.#look();
+          }),
+        }
       : undefined;
+  }
+
+  #consider(actor: string, now: number): void {
+    let next = Infinity;
+    for (const owed of this.#owed.get(actor)?.values() ?? []) {
+      if (owed.running) continue;
+      const wait = this.#wait(actor, owed);
+      if (wait <= 0) this.#begin(owed);
+      else next = Math.min(next, wait);
+    }
+    if (Number.isFinite(next)) this.#agenda.set(actor, now + next);
   }
 
   #wait(actor: string, { duty, since, notBefore }: Owed): number {
     const { clock } = this.port;
     const untilDue = duty.kind === 'timer' ? duty.timer.due - clock.now() : 0;
-    if (untilDue > 0) return untilDue;
+    if (untilDue > 0) return Math.min(untilDue, LOOK_AHEAD_MS);
     // The turn of a timer counts from when it was due, not from when it was set.
     const from = duty.kind === 'timer' ? Math.max(since, clock.monotonic() + untilDue) : since;
     const turn = this.port.turn(actor, from);
-    return Math.max(Number.isFinite(turn) ? turn : LOOK_MS, notBefore - clock.monotonic());
+    return Math.max(Math.min(turn, LOOK_MS), notBefore - clock.monotonic());
   }
 
   #begin(owed: Owed): void {
@@ -116,7 +128,7 @@ export class Duties {
       .finally(() => {
         owed.running = false;
         this.#running.delete(work);
-        this.look();
+        this.#soon(owed.duty.actor);
       });
     this.#running.add(work);
   }

@@ -1,5 +1,5 @@
 import type { AnyStateMachine } from 'xstate';
-import { parseActorKey } from '../documents/actor-key.js';
+import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
 import { kinds } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import { Actor, type ActorChange } from './actor.js';
@@ -46,6 +46,7 @@ export class LiveActors {
   readonly #handlers = new Map<string, EffectHandler>();
   readonly #quarantined = new Set<string>();
   readonly #done = new Set<string>();
+  readonly #foreign = new Set<string>();
   readonly #highest = new Map<string, number>();
   readonly #duties: Duties;
   readonly #arrived = new Map<string, Map<string, LoggedEvent>>();
@@ -77,7 +78,8 @@ export class LiveActors {
   /** Who carries out effects of that name; without a handler they wait. */
   carryOut(machine: string, effect: string, handler: EffectHandler): void {
     this.#handlers.set(`${machine}/${effect}`, handler);
-    this.#scans = this.#scans.then(() => this.#duties.look());
+    const known = this.machines.latest(machine);
+    if (known !== undefined) this.#scans = this.#scans.then(() => this.#scan(known));
   }
 
   /** Resolves when every actor that may owe an effect or a timer has been looked at. */
@@ -221,10 +223,12 @@ export class LiveActors {
   #changed(kind: string, key: string): void {
     if (kind === 'base') return this.#rebased(key.slice(kinds.base.prefix.length));
     if (kind === 'done') return this.#doneMarked(key.slice(kinds.done.prefix.length));
+    if (kind === 'actor') return this.#noteDefinition(key);
     if (kind !== 'event') return;
-    const split = this.#index.add(key);
+    const split = splitActorKey(key.slice(kinds.event.prefix.length));
     const event = split && this.#read(key, split.id);
     if (split === undefined || event === undefined) return;
+    this.#index.add(key);
     if (event.type === UPGRADE) this.#seen(machineOf(split.actor), event.data?.['to']);
     const arrived = this.#arrived.get(split.actor) ?? new Map<string, LoggedEvent>();
     this.#arrived.set(split.actor, arrived.set(split.id, event));
@@ -303,7 +307,8 @@ export class LiveActors {
     const duties: Duty[] = [];
     if (!stands) {
       for (const effect of log.effects()) {
-        if (!this.#isDone(key, effect)) duties.push({ kind: 'effect', actor: key, effect });
+        if (this.#handlerOf(key, effect) !== undefined && !this.#isDone(key, effect))
+          duties.push({ kind: 'effect', actor: key, effect });
       }
     }
     if (!stands && position.status === 'active') {
@@ -339,9 +344,8 @@ export class LiveActors {
     const { actor: key } = duty;
     if (duty.kind === 'timer') return this.#fire(key, duty.timer);
     const { effect } = duty;
-    const handler = this.#handlers.get(`${machineOf(key)}/${effect.name}`);
-    if (handler === undefined)
-      throw new Error(`nobody carries out ${effect.name} of machine ${machineOf(key)}`);
+    const handler = this.#handlerOf(key, effect);
+    if (handler === undefined) return;
     const result = await handler(effect, { actor: key, signal });
     const cause: Cause = { id: `effect:${effect.id}` };
     const done: Write = {
@@ -353,6 +357,10 @@ export class LiveActors {
     await this.#write(key, [...events, done], cause);
     const log = this.#logs.get(key);
     if (log !== undefined) this.#owe(key, log);
+  }
+
+  #handlerOf(key: string, effect: Effect): EffectHandler | undefined {
+    return this.#handlers.get(`${machineOf(key)}/${effect.name}`);
   }
 
   /** Carried out is carried out: a result that the actor does not take is said, and the effect is done. */
@@ -418,8 +426,7 @@ export class LiveActors {
     for (const recordKey of this.port.keys('actor')) {
       const key = recordKey.slice(kinds.actor.prefix.length);
       if (machineOf(key) !== machine.id) continue;
-      const state = this.port.provenance('actor', recordKey)?.['current_state']?.value;
-      const saved = kinds.actor.fields.current_state.schema.safeParse(state).data;
+      const saved = this.#saved(recordKey);
       this.#seen(machine.id, saved?.version);
       if (saved === undefined || saved.version !== machine.version || saved.hash === machine.hash) continue;
       throw new ActorError(
@@ -427,6 +434,24 @@ export class LiveActors {
         `machine ${machine.id} version ${machine.version} has another definition than the one ${key} was moved by: raise the version and say how to migrate`,
       );
     }
+  }
+
+  /** A replica that runs another definition under the same version: said, because their folds may differ. */
+  #noteDefinition(recordKey: string): void {
+    const key = recordKey.slice(kinds.actor.prefix.length);
+    const saved = this.#saved(recordKey);
+    const machine = saved && this.machines.version(machineOf(key), saved.version);
+    if (machine === undefined || machine.hash === saved?.hash || this.#foreign.has(machine.id)) return;
+    this.#foreign.add(machine.id);
+    this.port.log.error(
+      { machine: machine.id, version: machine.version, actor: key },
+      'another replica runs this machine version with another definition: give all replicas the same, or raise the version',
+    );
+  }
+
+  #saved(recordKey: string): { version: number; hash: string } | undefined {
+    const state = this.port.provenance('actor', recordKey)?.['current_state']?.value;
+    return kinds.actor.fields.current_state.schema.safeParse(state).data;
   }
 
   #seen(machine: string, version: unknown): void {
