@@ -3,6 +3,7 @@ import { type Document, keysOf, readRecord } from '../documents/document.js';
 import type { CountMalformed } from '../documents/errors.js';
 import type { Json } from '../documents/json.js';
 import { kinds } from '../documents/schemas/kinds.js';
+import { machineOf } from './key.js';
 import { ABSORBED_MS, absorbedId, MOST_ABSORBED, readBase, type StoredBase } from './base.js';
 import { ActorError } from './errors.js';
 import type { LoggedEvent } from './event.js';
@@ -132,5 +133,3 @@ function quarantinedOf({
 }: Extract<ReturnType<ActorLog['position']>, { status: 'quarantined' }>): object {
   return { code, reason, event, ...(last && { last }) };
 }
-
-const machineOf = (actor: string): string => actor.slice(0, Math.max(actor.indexOf('/'), 0));

@@ -1,3 +1,4 @@
+import { machineOf } from './key.js';
 import type { Base } from './base.js';
 import type { Effect } from './effect.js';
 import { compareEvents, type LoggedEvent } from './event.js';
@@ -39,7 +40,7 @@ export class ActorLog {
 
   /** Where its generation begins. */
   get start(): Position {
-    return this.base?.position ?? { status: 'unbegun', machine: this.key.slice(0, this.key.indexOf('/')) };
+    return this.base?.position ?? { status: 'unbegun', machine: machineOf(this.key) };
   }
 
   /**

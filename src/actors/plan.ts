@@ -2,6 +2,7 @@ import { type Json, isJson } from '../documents/json.js';
 import { kinds } from '../documents/schemas/kinds.js';
 import { MAX_AHEAD_MS, nextStamp } from '../documents/stamp.js';
 import type { Cause, Write } from '../documents/write.js';
+import { machineOf } from './key.js';
 import { ActorError } from './errors.js';
 import { type LoggedEvent, RELEASE, UPGRADE } from './event.js';
 import { step } from './fold.js';
@@ -76,7 +77,7 @@ function upgrades(
   machines: Machines,
   position: Position,
 ): Pick<LoggedEvent, 'id' | 'type' | 'data'>[] {
-  const latest = machines.latest(key.slice(0, key.indexOf('/')));
+  const latest = machines.latest(machineOf(key));
   if (latest === undefined) return [];
   const from =
     position.status === 'active'
@@ -90,7 +91,7 @@ function upgrades(
 
 function checked(log: ActorLog, machines: Machines, event: ActorEvent): Pick<LoggedEvent, 'type' | 'data'> {
   const { type, ...fields } = event;
-  const machine = machineOf(log, machines);
+  const machine = latestOf(log, machines);
   const declared = typeof type === 'string' ? machine.events.get(type) : undefined;
   if (declared === undefined) {
     const known = [...machine.events.keys()].join(', ');
@@ -115,8 +116,8 @@ function checked(log: ActorLog, machines: Machines, event: ActorEvent): Pick<Log
   return { type, data: names.length === 0 ? undefined : fields };
 }
 
-function machineOf(log: ActorLog, machines: Machines): Machine {
-  const id = log.key.slice(0, log.key.indexOf('/'));
+function latestOf(log: ActorLog, machines: Machines): Machine {
+  const id = machineOf(log.key);
   const latest = machines.latest(id);
   if (latest === undefined) throw new ActorError('unknown-machine', `no machine ${id} is registered`);
   return latest;

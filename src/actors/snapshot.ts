@@ -1,4 +1,5 @@
 import type { Json } from '../documents/json.js';
+import { machineOf } from './key.js';
 import type { ActorErrorCode } from './errors.js';
 import type { Machines } from './machines.js';
 import { contextOf, type Position, stateValue } from './position.js';
@@ -22,7 +23,7 @@ export interface ActorSnapshot {
 
 /** An actor without an event stands in the initial state of its machine's latest version. */
 export function snapshotOf(key: string, machines: Machines, position: Position): ActorSnapshot {
-  const machine = key.slice(0, key.indexOf('/'));
+  const machine = machineOf(key);
   switch (position.status) {
     case 'active': {
       const status = position.snapshot.status === 'done' ? 'done' : 'active';

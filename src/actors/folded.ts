@@ -1,0 +1,75 @@
+import { kinds } from '../documents/schemas/kinds.js';
+import { readBase } from './base.js';
+import { eventOf } from './cut.js';
+import type { LoggedEvent } from './event.js';
+import { EventIndex } from './index-of-events.js';
+import { machineOf } from './key.js';
+import { ActorLog } from './log.js';
+import type { Machines } from './machines.js';
+import type { ActorsPort } from './port.js';
+
+/** Actors kept folded in memory although nobody watches them. */
+const MOST_IDLE = 5000;
+
+/** Actors folded on demand from the documents: a cache of this process alone (PROTOCOL A3). */
+export class FoldedActors {
+  readonly index: EventIndex;
+  readonly #logs = new Map<string, ActorLog>();
+
+  constructor(
+    private readonly port: ActorsPort,
+    private readonly machines: Machines,
+    /** Must stay in memory. */
+    private readonly wanted: (key: string) => boolean,
+  ) {
+    this.index = new EventIndex(port);
+  }
+
+  log(key: string): ActorLog {
+    const known = this.#logs.get(key);
+    if (known !== undefined) return known;
+    const stored = this.port.provenance('base', kinds.base.prefix + key)?.['base']?.value;
+    const base = stored === undefined ? undefined : readBase(machineOf(key), this.machines, stored);
+    const log = new ActorLog(key, this.machines, base);
+    for (const id of this.index.ids(key)) {
+      const event = this.read(key, id);
+      if (event !== undefined) log.insert(event);
+    }
+    this.#logs.set(key, log);
+    this.#trim(key);
+    return log;
+  }
+
+  /** Undefined while it is not in memory. */
+  loaded(key: string): ActorLog | undefined {
+    return this.#logs.get(key);
+  }
+
+  /** The event as it stands in the documents. */
+  read(actor: string, id: string): LoggedEvent | undefined {
+    const entry = this.port.provenance('event', `${kinds.event.prefix}${actor} ${id}`)?.['event'];
+    return entry && eventOf(id, entry, this.port.count);
+  }
+
+  forget(key: string): void {
+    this.#logs.delete(key);
+  }
+
+  /** What was folded without a version of its machine may now come to something else. */
+  forgetMachine(id: string): void {
+    for (const key of this.#logs.keys()) if (machineOf(key) === id) this.#logs.delete(key);
+  }
+
+  reload(): void {
+    this.#logs.clear();
+    this.index.rebuild(this.port);
+  }
+
+  #trim(keep: string): void {
+    if (this.#logs.size <= MOST_IDLE) return;
+    for (const key of this.#logs.keys()) {
+      if (this.#logs.size <= MOST_IDLE) return;
+      if (key !== keep && !this.wanted(key)) this.#logs.delete(key);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import { kinds } from '../documents/schemas/kinds.js';
+import type { Cause, Write } from '../documents/write.js';
+import { Duties, type Duty } from './duties.js';
+import type { Effect } from './effect.js';
+import { ActorError } from './errors.js';
+import { TIMER } from './event.js';
+import { machineOf } from './key.js';
+import type { ActorLog } from './log.js';
+import type { Machines } from './machines.js';
+import { type ActorEvent, effectivePosition, planLogged } from './plan.js';
+import type { ActorsPort } from './port.js';
+import type { Timer } from './timer.js';
+
+/**
+ * Carries out an effect, idempotently by its id: it may be called again after a kill, and by another replica. The
+ * event it returns, if any, is written in one change with the done mark.
+ */
+export type EffectHandler = (
+  effect: Effect,
+  context: { actor: string; signal: AbortSignal },
+) => Promise<ActorEvent | void>;
+
+export interface OwedContext {
+  port: ActorsPort;
+  machines: Machines;
+  log: (key: string) => ActorLog;
+  /** The writes by which an actor takes an event of its machine. */
+  writes: (key: string, event: ActorEvent, cause: Cause) => Write[];
+  /** Makes the writes and takes them in. */
+  write: (writes: Write[], cause: Cause) => Promise<void>;
+}
+
+/** What the fold of each actor says is owed, less the done marks, and how it is carried out (PROTOCOL A1, A4). */
+export class Owed {
+  readonly quarantined = new Set<string>();
+  readonly #handlers = new Map<string, EffectHandler>();
+  readonly #done = new Set<string>();
+  readonly #duties: Duties;
+
+  constructor(private readonly context: OwedContext) {
+    this.#duties = new Duties(context.port, (duty, signal) => this.#carryOut(duty, signal));
+  }
+
+  handle(machine: string, effect: string, handler: EffectHandler): void {
+    this.#handlers.set(`${machine}/${effect}`, handler);
+  }
+
+  pending(): number {
+    return this.#duties.pending();
+  }
+
+  /** Looks at an actor anew, after its fold or its done marks have changed. */
+  look(key: string, log: ActorLog): void {
+    const position = log.position();
+    if (this.note(key, log)) {
+      this.#duties.set(key, []);
+      return;
+    }
+    const duties: Duty[] = [];
+    for (const effect of log.effects()) {
+      // An effect that nobody here carries out waits for a handler, or for a replica that has one.
+      if (this.#handlerOf(key, effect) !== undefined && !this.#isDone(key, effect)) {
+        duties.push({ kind: 'effect', actor: key, effect });
+      }
+    }
+    if (position.status === 'active') {
+      for (const timer of position.timers.values()) duties.push({ kind: 'timer', actor: key, timer });
+    }
+    this.#duties.set(key, duties);
+  }
+
+  /** Whether an actor stands still; said once. */
+  note(key: string, log: ActorLog): boolean {
+    const position = effectivePosition(log, this.context.machines);
+    if (position.status !== 'quarantined') {
+      this.quarantined.delete(key);
+      return false;
+    }
+    if (this.quarantined.has(key)) return true;
+    this.quarantined.add(key);
+    const { code, reason, event } = position;
+    this.context.port.log.warn(
+      { actor: key, code, reason, event },
+      'an actor is quarantined; the others go on',
+    );
+    return true;
+  }
+
+  /** A generation was changed under the actors: done marks are looked up again. */
+  reload(): void {
+    this.#done.clear();
+  }
+
+  close(): Promise<void> {
+    return this.#duties.close();
+  }
+
+  async #carryOut(duty: Duty, signal: AbortSignal): Promise<void> {
+    const { actor: key } = duty;
+    if (duty.kind === 'timer') await this.#fire(key, duty.timer);
+    else await this.#perform(key, duty.effect, signal);
+    this.look(key, this.context.log(key));
+  }
+
+  async #perform(key: string, effect: Effect, signal: AbortSignal): Promise<void> {
+    const handler = this.#handlerOf(key, effect);
+    if (handler === undefined) return;
+    const result = await handler(effect, { actor: key, signal });
+    const cause: Cause = { id: `effect:${effect.id}` };
+    const done: Write = {
+      kind: 'done',
+      key: `${kinds.done.prefix}${key} ${effect.id}`,
+      fields: { done_at: Math.floor(this.context.port.clock.now()) },
+    };
+    const events = result === undefined ? [] : this.#resultOf(key, result, cause);
+    await this.context.write([...events, done], cause);
+  }
+
+  /** The event's id is the timer's: two replicas that fire it write the same event. */
+  async #fire(key: string, { id, name, entry, due }: Timer): Promise<void> {
+    const { port, machines, log, write } = this.context;
+    const cause: Cause = { id, ts: due };
+    const event = { id, type: TIMER, data: { name, entry } };
+    await write(planLogged(log(key), machines, [event], cause, port.clock.now()), cause);
+  }
+
+  /** Carried out is carried out: a result that the actor does not take is said, and the effect is done. */
+  #resultOf(key: string, event: ActorEvent, cause: Cause): Write[] {
+    try {
+      return this.context.writes(key, event, cause);
+    } catch (error) {
+      if (!(error instanceof ActorError)) throw error;
+      this.context.port.log.error({ err: error, actor: key }, 'the result of an effect was refused');
+      return [];
+    }
+  }
+
+  #handlerOf(key: string, effect: Effect): EffectHandler | undefined {
+    return this.#handlers.get(`${machineOf(key)}/${effect.name}`);
+  }
+
+  /** A done mark is never taken back, so that one seen need not be looked for again. */
+  #isDone(key: string, { id }: Effect): boolean {
+    const name = `${key} ${id}`;
+    if (this.#done.has(name)) return true;
+    if (this.context.port.provenance('done', kinds.done.prefix + name) === undefined) return false;
+    this.#done.add(name);
+    return true;
+  }
+}
