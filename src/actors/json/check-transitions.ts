@@ -46,10 +46,12 @@ export function checkTransitions(machine: MachineShape, node: StateNode, report:
 
 /** Reports events that are declared badly or for nothing. */
 export function checkEvents(machine: MachineShape, nodes: readonly StateNode[], report: Report): void {
-  const taken = new Set(nodes.flatMap(({ shape }) => Object.keys(shape.on ?? {})));
+  const lists = nodes.flatMap(({ shape }) => Object.entries(shape.on ?? {}));
+  const taken = new Set(lists.filter(([, list]) => list.some(doesSomething)).map(([type]) => type));
   for (const [type, fields] of Object.entries(machine.events)) {
     const field = `events.${type}`;
-    if (!taken.has(type)) report('unused-event', '', field, 'no state has a transition for it');
+    if (!taken.has(type))
+      report('unused-event', '', field, 'no state has a transition for it that does anything');
     for (const [index, name] of fields.entries()) {
       const fault = nameFault('identifier', name);
       if (fault) report(fault.code, '', `${field}.${index}`, fault.what);
@@ -61,6 +63,10 @@ export function checkEvents(machine: MachineShape, nodes: readonly StateNode[], 
     }
   }
 }
+
+/** A transition without all of these only keeps the states around from taking the event. */
+const doesSomething = ({ target, assign, actions }: Branch): boolean =>
+  target !== undefined || assign !== undefined || actions !== undefined;
 
 function checkBranch(
   machine: MachineShape,

@@ -33,6 +33,8 @@ const keywords = z.strictObject({
   description: z.string(),
 });
 
+export const keywordNames: readonly string[] = Object.keys(keywords.shape);
+
 function each(keys: readonly string[], type: z.ZodType): Record<string, z.ZodType> {
   return Object.fromEntries(keys.map((key) => [key, type]));
 }

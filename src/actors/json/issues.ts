@@ -1,17 +1,17 @@
 import type { z } from 'zod';
 import type { ProblemCode, Report } from './errors.js';
+import { keywordNames } from './guard-schema.js';
 import { didYouMean } from './names.js';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
 
-/** Fields by the object they may stand in, for "did you mean". */
+/** All that may stand somewhere, for "did you mean". */
 const KNOWN = [
   ...['id', 'version', 'context', 'events', 'migrate', 'description', 'type', 'initial', 'states'],
   ...['on', 'after', 'always', 'onDone', 'entry', 'exit', 'history', 'target'],
   ...['guard', 'assign', 'actions', 'reenter', 'params', 'set', 'add', 'subtract', 'event', 'state', 'from'],
-  ...['const', 'enum', 'properties', 'required', 'items', 'minimum', 'maximum', 'minLength', 'maxLength'],
-  ...['additionalProperties', 'minItems', 'maxItems', 'contains', 'allOf', 'anyOf', 'oneOf', 'not'],
+  ...keywordNames,
 ];
 
 /** Reports what the shape of a file lacks, in the words of the file. */

@@ -40,7 +40,7 @@ export function didYouMean(name: string, names: Iterable<string>): string {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (best === undefined || distance < best.distance) best = { name: candidate, distance };
   }
-  const near = best !== undefined && best.distance <= Math.max(1, Math.floor(name.length * 0.4));
+  const near = best !== undefined && best.distance <= Math.floor(name.length * 0.4);
   return near ? `; did you mean "${best?.name}"?` : '';
 }
 

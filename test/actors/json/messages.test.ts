@@ -384,7 +384,7 @@ describe('a message about a machine file names file, state and field', () => {
       'an event for nothing',
       { events: { PAID: [], LOST: [] } },
       'unused-event',
-      'field "events.LOST": no state has a transition for it',
+      'field "events.LOST": no state has a transition for it that does anything',
     ],
     [
       'an event with a field that every event has',
