@@ -1,9 +1,10 @@
 import type { AnyStateMachine } from 'xstate';
 import { Machines, type MachineOptions } from '../machines.js';
 import { build } from './build.js';
+import { checkEvents } from './check-events.js';
 import { checkMigration, checkMigrations, type CheckedFile } from './check-migration.js';
 import { checkState } from './check-states.js';
-import { checkEvents, checkTransitions } from './check-transitions.js';
+import { checkTransitions } from './check-transitions.js';
 import { MachineFileError, type Problem, type Report } from './errors.js';
 import { reportIssues } from './issues.js';
 import { machineFile, type MachineShape } from './shape.js';
