@@ -120,12 +120,17 @@ function build(given: AnyStateMachine, options: MachineOptions): Machine {
 }
 
 function initialOf(logic: AnyStateMachine): Machine['initial'] {
-  try {
-    return initialTransition(logic);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+  const refuse = (message: string, error?: unknown): never => {
     throw new ActorError('invalid-machine', `machine ${logic.id}: it cannot begin: ${message}`, {
       cause: error,
     });
+  };
+  try {
+    const initial = initialTransition(logic);
+    if (initial[0].status === 'error') refuse(String(initial[0].error), initial[0].error);
+    return initial;
+  } catch (error) {
+    if (error instanceof ActorError) throw error;
+    return refuse(error instanceof Error ? error.message : String(error), error);
   }
 }
