@@ -157,6 +157,14 @@ export class LiveActors {
     return planEvents(this.#folded.log(key), this.machines, events, cause, this.port.clock.now());
   }
 
+  /**
+   * Makes what {@link writes} gave, with other records, in one change: the actors stand where it leads them at once;
+   * resolves when it is durable.
+   */
+  change(writes: readonly Write[], cause: Cause): Promise<void> {
+    return this.#write(writes, cause);
+  }
+
   /** See {@link Actor.send}. */
   async send(key: string, event: ActorEvent, options: SendOptions): Promise<ActorSnapshot> {
     const { cause, id, existing = false } = options;
@@ -216,7 +224,7 @@ export class LiveActors {
     return machine;
   }
 
-  async #write(writes: Write[], cause: Cause): Promise<void> {
+  async #write(writes: readonly Write[], cause: Cause): Promise<void> {
     if (writes.length === 0) return this.port.flush();
     const durable = this.port.change(writes, cause);
     // Visible from here on, before it is durable: the next event of this actor comes after it.

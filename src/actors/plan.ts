@@ -21,7 +21,11 @@ export interface ActorEvent {
 export interface PlannedEvent {
   readonly event: ActorEvent;
   readonly id?: string;
+  /** When it happened, milliseconds, where that is not when its cause did. */
+  readonly ts?: number;
 }
+
+type Given = Pick<LoggedEvent, 'id' | 'type' | 'data'> & { readonly ts?: number | undefined };
 
 /** Of the declared fields together, as JSON, bytes (PROTOCOL A2). */
 const MOST_BYTES = 1024;
@@ -41,7 +45,7 @@ export function planEvents(
   now: number,
 ): Write[] {
   assertMoves(log.key, effectivePosition(log, machines), true);
-  const given = planned.map(({ event, id = cause.id }) => ({ id, ...checked(log, machines, event) }));
+  const given = planned.map(({ event, id = cause.id, ts }) => ({ id, ts, ...checked(log, machines, event) }));
   return planLogged(log, machines, given, cause, now);
 }
 
@@ -49,19 +53,20 @@ export function planEvents(
 export function planLogged(
   log: ActorLog,
   machines: Machines,
-  given: readonly Pick<LoggedEvent, 'id' | 'type' | 'data'>[],
+  given: readonly Given[],
   cause: Cause,
   now: number,
 ): Write[] {
   const fresh = given.filter(({ id }) => !log.has(id));
   if (fresh.length === 0) return [];
-  const ts = Math.max(0, Math.min(Math.floor(cause.ts ?? now), Math.floor(now) + MAX_AHEAD_MS));
   const writes: Write[] = [];
   let position = log.position();
   let top = log.top;
   const first = fresh[0]?.type === RELEASE ? [] : upgrades(log.key, machines, position);
-  for (const event of [...first, ...fresh]) {
-    const stamp = nextStamp(cause.ts ?? now, now, top);
+  for (const { ts: own, ...event } of [...first, ...fresh] as Given[]) {
+    const happened = own ?? cause.ts ?? now;
+    const ts = Math.max(0, Math.min(Math.floor(happened), Math.floor(now) + MAX_AHEAD_MS));
+    const stamp = nextStamp(happened, now, top);
     const logged: LoggedEvent = { ...event, ts, stamp };
     position = step(log.key, machines, position, logged).position;
     assertMoves(log.key, position);
