@@ -20,6 +20,8 @@ interface Owed {
 }
 
 const AGAIN_MS = { first: 200, most: 30_000 };
+/** How long closing waits for what runs: a disk that fails or a handler that goes on holds it up no longer, ms. */
+const CLOSE_MS = 2000;
 /** A turn may come sooner than thought, when a replica leaves: what is due does not wait longer without a look, ms. */
 const LOOK_MS = 1000;
 /** The wall clock may be set: a timer does not wait longer without a look, ms. */
@@ -70,7 +72,16 @@ export class Duties {
   async close(): Promise<void> {
     this.#alarm?.cancel();
     this.#ended.abort(new Error('the node is closing'));
-    await Promise.all(this.#running);
+    const { clock, log } = this.port;
+    let cancel: Cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(CLOSE_MS, resolve);
+    });
+    await Promise.race([Promise.all(this.#running), late]);
+    cancel();
+    if (this.#running.size > 0) {
+      log.warn({ running: this.#running.size }, 'closed before all effects and timers under way had ended');
+    }
   }
 
   /** Not in the middle of whatever told us. */

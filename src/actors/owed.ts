@@ -36,6 +36,7 @@ export class Owed {
   readonly #handlers = new Map<string, EffectHandler>();
   readonly #done = new Set<string>();
   readonly #duties: Duties;
+  #flushing: Promise<void> | undefined;
 
   constructor(private readonly context: OwedContext) {
     this.#duties = new Duties(context.port, (duty, signal) => this.#carryOut(duty, signal));
@@ -105,6 +106,10 @@ export class Owed {
   async #perform(key: string, effect: Effect, signal: AbortSignal): Promise<void> {
     const handler = this.#handlerOf(key, effect);
     if (handler === undefined) return;
+    // A kill must not take back the event of an effect that was carried out.
+    await this.#flushed();
+    signal.throwIfAborted();
+    if (this.#isDone(key, effect)) return;
     const result = await handler(effect, { actor: key, signal });
     const cause: Cause = { id: `effect:${effect.id}` };
     const done: Write = {
@@ -114,6 +119,15 @@ export class Owed {
     };
     const events = result === undefined ? [] : this.#resultOf(key, result, cause);
     await this.context.write([...events, done], cause);
+  }
+
+  /** Resolves when all that stands now is durable; asked for together, it is one flush. */
+  #flushed(): Promise<void> {
+    this.#flushing ??= Promise.resolve().then(() => {
+      this.#flushing = undefined;
+      return this.context.port.flush();
+    });
+    return this.#flushing;
   }
 
   /** The event's id is the timer's: two replicas that fire it write the same event. */
