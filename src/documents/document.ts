@@ -83,13 +83,53 @@ export function touchedRecords(family: DocumentKind, changes: Iterable<Uint8Arra
   const maps = mapIds(family);
   const touched = new Map<string, Touched>();
   for (const change of changes) {
-    for (const op of A.decodeChange(change).ops as { obj: string; key?: string }[]) {
+    for (const op of A.decodeChange(change).ops as DecodedOp[]) {
       const map = maps.get(op.obj);
       const at = map !== undefined && op.key !== undefined ? recordAt(map, op.key) : undefined;
       if (at !== undefined) touched.set(`${at.kind} ${at.key}`, at);
     }
   }
   return [...touched.values()];
+}
+
+/** A record as one change wrote it. */
+export interface WrittenRecord extends Touched {
+  record: FieldMap;
+}
+
+/**
+ * The records that changes wrote, one for each time, in the order of the changes: also those that the document no
+ * longer shows. What cannot be read is counted and left out.
+ */
+export function* writtenRecords(
+  family: DocumentKind,
+  changes: Iterable<Uint8Array>,
+  count: CountMalformed,
+): Iterable<WrittenRecord> {
+  for (const change of changes) yield* recordsWrittenBy(family, A.decodeChange(change), count);
+}
+
+/** {@link writtenRecords} of one change that is decoded already. */
+export function* recordsWrittenBy(
+  family: DocumentKind,
+  change: { ops: unknown[] },
+  count: CountMalformed,
+): Iterable<WrittenRecord> {
+  const maps = mapIds(family);
+  for (const op of change.ops as DecodedOp[]) {
+    const map = maps.get(op.obj);
+    const at = map !== undefined && op.key !== undefined ? recordAt(map, op.key) : undefined;
+    if (at === undefined || op.action !== 'set') continue;
+    const record = decodeValue(typeof op.value === 'string' ? 'str' : 'other', op.value, count);
+    if (record !== undefined) yield { ...at, record };
+  }
+}
+
+interface DecodedOp {
+  action: string;
+  obj: string;
+  key?: string;
+  value?: unknown;
 }
 
 /** Object id to map name; the same in every document of a family, because the first change makes all maps. */

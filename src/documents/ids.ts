@@ -1,26 +1,33 @@
 import { interpretAsDocumentId, type BinaryDocumentId, type DocumentId } from '@automerge/automerge-repo';
 import { digest } from './digest.js';
 
-export type DocumentKind = 'cluster' | 'routing' | 'actors';
+export type DocumentKind = 'cluster' | 'routing' | 'actors' | 'audit';
 
-/** Which document: its family, its shard index and its generation (both 0 for `cluster`). */
+/**
+ * Which document: its family, its shard index and its generation (both 0 for `cluster`). A generation above 0 is
+ * begun by a cut, whose id is part of the name: two replicas that cut apart have made two documents (PROTOCOL A6).
+ */
 export interface DocumentName {
   kind: DocumentKind;
   index: number;
   generation: number;
+  cut?: string;
 }
 
 /**
  * The id every replica derives for the same document (DESIGN §3): the first 16 bytes of SHA-256 over cluster
- * id, kind, index and generation. The cluster id is a secret: who knows a document id can ask for it.
+ * id, kind, index, generation and, where there is one, the id of the cut. The cluster id is a secret: who knows a document id can ask for it.
  */
 export function documentId(cluster: string, name: DocumentName): DocumentId {
-  const hash = digest('understudy-document', cluster, name.kind, String(name.index), String(name.generation));
+  const { kind, index, generation, cut } = name;
+  const parts = [kind, String(index), String(generation), ...(cut === undefined ? [] : [cut])];
+  const hash = digest('understudy-document', cluster, ...parts);
   return interpretAsDocumentId(new Uint8Array(hash.subarray(0, 16)) as BinaryDocumentId);
 }
 
-/** For people and logs: `cluster`, `routing/3`, `actors/3`, with the generation when it is not the first. */
+/** For people and logs: `cluster`, `routing/3`, `actors/3`, with generation and cut when it is not the first: `actors/3.1.<cut>`. */
 export function describeDocument(name: DocumentName): string {
   const base = name.kind === 'cluster' ? 'cluster' : `${name.kind}/${name.index}`;
-  return name.generation === 0 ? base : `${base}.${name.generation}`;
+  const cut = name.cut === undefined ? '' : `.${name.cut}`;
+  return name.generation === 0 ? base : `${base}.${name.generation}${cut}`;
 }

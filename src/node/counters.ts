@@ -8,6 +8,24 @@ export class NodeCounters {
   /** Handlers of `onChange` that threw. */
   failedHandlers = 0;
 
+  /** Of the generations of actors shards (PROTOCOL A6), since the start. */
+  readonly generations = {
+    /** Cuts made here. */
+    cuts: 0,
+    /** Cuts that were due and not made: a machine is not known here, no relay stored it in time, another was first. */
+    cutsNotMade: 0,
+    /** Changes to another generation, not those at the start. */
+    moves: 0,
+    /** Records taken over from an earlier or losing generation. */
+    late: 0,
+    /** First bytes made here that were not those of the cut, or could not be made: taken from a peer instead. */
+    notComputed: 0,
+    /** Cut records that say no cut. */
+    malformedCuts: 0,
+    /** Attempts to change or tidy generations that failed; each is tried again. */
+    failures: 0,
+  };
+
   readonly countMalformed: CountMalformed = (what) => {
     this.malformed[what] += 1;
   };

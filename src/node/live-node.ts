@@ -3,6 +3,7 @@ import { LiveActors } from '../actors/live-actors.js';
 import type { PeerId } from '@automerge/automerge-repo';
 import { describeDocument, type DocumentKind } from '../documents/ids.js';
 import type { Touched } from '../documents/document.js';
+import { Machines } from '../actors/machines.js';
 import { kinds, type Kind, type RecordOf } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { Channel, Sender } from '../sync/channel.js';
@@ -17,6 +18,10 @@ import { NodeCounters } from './counters.js';
 import { NodeError } from './errors.js';
 import { FastPath } from './fast-path.js';
 import { ensureGenesis } from './founding.js';
+import { actorBases } from './generations/actor-bases.js';
+import { Generations } from './generations/generations.js';
+import type { CutPorts } from './generations/ports.js';
+import { StoredDocuments } from './generations/stored-documents.js';
 import { register } from './membership.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
 import { DEFAULT_SHARDS, type OpenNodeOptions } from './options.js';
@@ -27,7 +32,12 @@ import type { ReplicaFile } from './replica-file.js';
 import { nameOf, openShards } from './shards.js';
 import type { DocumentHeads, StateNode } from './state-node.js';
 import type { NodeStatus } from './status.js';
+import { until } from './until.js';
 import { Writer } from './writer.js';
+
+/** How long closing waits for generations that are being changed, milliseconds. */
+const CLOSE_MS = 5_000;
+const LOOK_AGAIN_MS = 20;
 
 export interface LiveNodeParts {
   options: OpenNodeOptions;
@@ -57,11 +67,13 @@ export class LiveNode implements StateNode {
   readonly #fastPath: FastPath;
   readonly #writer: Writer;
   readonly #word: RelayWord;
+  readonly #movedHandlers = new Set<(shard: number) => void>();
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
   actorTurn = (actor: string, since: number): number =>
     actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
   #closing: Promise<void> | undefined;
+  #generations: Generations | undefined;
 
   constructor(parts: LiveNodeParts) {
     const { clock, log, relays } = parts;
@@ -79,7 +91,7 @@ export class LiveNode implements StateNode {
       onIncomplete: (id) => parts.incomplete.add(id),
     });
     this.#records = new Records(
-      { document: (kind, index) => this.#documents.named(nameOf(kind, index))?.handle.doc() },
+      { document: (kind, index) => this.#openDocument(kind, index)?.handle.doc() },
       this.#counters.countMalformed,
     );
     this.#view = recordView(this.#records, this.#counters.countMalformed);
@@ -89,6 +101,7 @@ export class LiveNode implements StateNode {
       records: this.#records,
       clock,
       document: (kind, index) => this.#document(kind, index),
+      writable: (kind, index) => (kind === 'actors' ? this.#generations?.writable(index) : undefined),
       sent: (document, bytes) => this.#fastPath.send(document, bytes),
       replica: this.self.replica,
     });
@@ -117,7 +130,9 @@ export class LiveNode implements StateNode {
       log,
     });
     this.#readShards();
-    await openShards(this.#documents, this.#records);
+    this.#generations = await this.#startGenerations();
+    cleanup.add('generations', () => this.#generations?.close(CLOSE_MS));
+    await this.#openShards();
     if (!found) await this.#awaitWhatDiskLost();
     signal?.throwIfAborted();
     const stop = await register({
@@ -163,6 +178,18 @@ export class LiveNode implements StateNode {
     return this.#events.on(handle);
   }
 
+  onMoved(handle: (shard: number) => void): () => void {
+    this.#movedHandlers.add(handle);
+    return () => this.#movedHandlers.delete(handle);
+  }
+
+  cutIfDue(ports: CutPorts): Promise<number> {
+    if (this.#closing !== undefined || this.#generations === undefined) {
+      return Promise.reject(new NodeError('closed', 'the node is closed'));
+    }
+    return this.#generations.cutIfDue(ports);
+  }
+
   shardOf(room: string | undefined, sender: string): number {
     return this.#records.shardOf(room, sender);
   }
@@ -181,19 +208,25 @@ export class LiveNode implements StateNode {
   }
 
   heads(): DocumentHeads[] {
-    return [...this.#documents.all()].map(({ id, name, handle }) => ({
+    return this.#currentDocuments().map(({ id, name, handle }) => ({
       id,
       name: describeDocument(name),
       heads: A.getHeads(handle.doc()).sort(),
     }));
   }
 
-  synced(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    return this.#word.caughtUp([...this.#documents.all()], { deadlineMs, signal });
+  async synced(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
+    const { clock } = this.#parts;
+    const from = clock.monotonic();
+    if (!(await this.#word.caughtUp([...this.#documents.all()], { deadlineMs, signal }))) return false;
+    // What came may have brought a cut, and so another document to wait for.
+    const left = Math.max(0, deadlineMs - (clock.monotonic() - from));
+    const complete = () => this.#generations?.complete() !== false;
+    return until(complete, { clock, everyMs: LOOK_AGAIN_MS, deadlineMs: left, signal });
   }
 
   replicated(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    return this.#word.acknowledged([...this.#documents.all()], { deadlineMs, signal });
+    return this.#word.acknowledged(this.#currentDocuments(), { deadlineMs, signal });
   }
 
   status(): NodeStatus {
@@ -252,11 +285,59 @@ export class LiveNode implements StateNode {
   }
 
   #touched(document: OpenDocument, touched: Touched[]): void {
+    // Of a generation that is not read, nothing is to be told: what counts of it shows in the one that is.
+    if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
+    if (touched.length === 0) return;
     for (const { kind, key } of touched) {
       if (kind === 'room') this.#records.rooms.add(key, document.name.index);
       if (kind === 'cluster') this.#readShards();
+      if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
     }
     this.#events.touched(touched);
+  }
+
+  #moved({ name: { index } }: OpenDocument, touched: Touched[]): void {
+    this.#events.touched(touched);
+    for (const handle of this.#movedHandlers) {
+      queueMicrotask(() => {
+        try {
+          handle(index);
+        } catch (error) {
+          this.#counters.failedHandlers += 1;
+          this.#parts.log.error({ err: error, shard: index }, 'a handler of generations threw');
+        }
+      });
+    }
+  }
+
+  async #startGenerations(): Promise<Generations> {
+    const { clock, log, relays, storage, options } = this.#parts;
+    const stored = await StoredDocuments.open(options.dataDir, storage);
+    return Generations.start(
+      {
+        documents: this.#documents,
+        records: this.#records,
+        options: options.generations ?? {
+          bases: actorBases(new Machines(), this.#counters.countMalformed),
+        },
+        word: this.#word,
+        hasRelays: options.relays.length > 0,
+        reachesRelay: () => relays.channel.connected(),
+        counters: this.#counters,
+        clock,
+        log,
+        replica: this.self.replica,
+        epoch: () => this.epoch,
+        change: (writes, cause) => this.change(writes, cause),
+        sent: (document, bytes) => this.#fastPath.send(document, bytes),
+        moved: (document, touched) => this.#moved(document, touched),
+      },
+      stored,
+    );
+  }
+
+  #openShards(): Promise<void> {
+    return openShards(this.#documents, this.#records, async (index) => this.#generations?.openShard(index));
   }
 
   /** Two foundings apart may have had different numbers of shards: what the other placed is opened too. */
@@ -264,13 +345,25 @@ export class LiveNode implements StateNode {
     const before = this.#records.shards.opened;
     const { opened } = this.#records.readShards(this.#parts.options.shards ?? DEFAULT_SHARDS);
     if (this.#status.state !== 'ready' || opened <= before) return;
-    openShards(this.#documents, this.#records).catch((error: unknown) => {
+    this.#openShards().catch((error: unknown) => {
       this.#parts.log.error({ err: error, shards: opened }, 'shards of another founding could not be opened');
     });
   }
 
+  /** The document that is read and written: of an actors shard, that of its current generation. */
+  #openDocument(kind: DocumentKind, index: number): OpenDocument | undefined {
+    if (kind === 'actors') return this.#generations?.current(index);
+    return this.#documents.named(nameOf(kind, index));
+  }
+
+  #currentDocuments(): OpenDocument[] {
+    return [...this.#documents.all()].filter(
+      ({ id, name }) => this.#openDocument(name.kind, name.index)?.id === id,
+    );
+  }
+
   #document(kind: DocumentKind, index: number): OpenDocument {
-    const document = this.#documents.named(nameOf(kind, index));
+    const document = this.#openDocument(kind, index);
     if (document === undefined) throw new NodeError('closed', `document ${kind}/${index} is not open`);
     return document;
   }

@@ -11,8 +11,11 @@ import { touchedRecords, type Document, type Touched } from '../documents/docume
 import { genesisBytes } from '../documents/genesis.js';
 import { describeDocument, documentId, type DocumentName } from '../documents/ids.js';
 import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
+import { sleep, type Clock } from '../time/clock.js';
 import { Saver, sameHeads } from './saver.js';
+
+/** The Repo sends a change up to 100 ms later, and complains where the document is gone by then, milliseconds. */
+const QUIET_MS = 250;
 
 export interface OpenDocument {
   readonly id: DocumentId;
@@ -28,7 +31,10 @@ export interface OpenDocumentsOptions {
   log: Log;
   /** What stands on disk of this document is not all that once stood there. */
   onIncomplete(id: DocumentId): void;
-  /** Records of a document were touched, by us or by a peer; the document shows it already. */
+  /**
+   * A document has changed, by us or by a peer, and shows it already; these records of it were touched, or none that
+   * this version knows.
+   */
   onTouched(document: OpenDocument, touched: Touched[]): void;
 }
 
@@ -39,12 +45,16 @@ export class OpenDocuments {
   readonly #open = new Map<DocumentId, OpenDocument>();
   /** By description: an id costs three hashes, and every read asks. */
   readonly #byName = new Map<string, OpenDocument>();
+  readonly #closing = new Map<DocumentId, Promise<void>>();
   readonly #opening = new Map<DocumentId, Promise<OpenDocument>>();
   /** Set while a change of our own is made: what it touches is known without decoding it. */
   #own: Touched[] | undefined;
 
   constructor(private readonly options: OpenDocumentsOptions) {
-    this.#repo = new Repo({ peerId: options.peerId });
+    // A relay offers everything that it has, also generations that are closed here: the Repo would take them in again.
+    const access = (_peer: PeerId, id?: DocumentId): Promise<boolean> =>
+      Promise.resolve(id !== undefined && (this.#open.has(id) || this.#opening.has(id)));
+    this.#repo = new Repo({ peerId: options.peerId, shareConfig: { announce: access, access } });
     this.saver = new Saver(options.storage, options.clock, options.log);
   }
 
@@ -53,14 +63,29 @@ export class OpenDocuments {
     this.#repo.networkSubsystem.addNetworkAdapter(adapter);
   }
 
-  /** Opens a document: from disk, else from its first bytes. Twice at once gives the same. */
-  async open(name: DocumentName): Promise<OpenDocument> {
-    const id = documentId(this.options.clusterId, name);
+  idOf(name: DocumentName): DocumentId {
+    return documentId(this.options.clusterId, name);
+  }
+
+  /**
+   * Opens a document: from disk, else from its first bytes; without any it is empty until a peer brings them. Those of
+   * a generation above 0 are not the same for everyone who knows its name. Twice at once gives the same.
+   */
+  async open(
+    name: DocumentName,
+    first = name.generation === 0 ? genesisBytes(name) : undefined,
+  ): Promise<OpenDocument> {
+    const id = this.idOf(name);
     const open = this.#open.get(id);
     if (open !== undefined) return open;
     let opening = this.#opening.get(id);
+    // Nothing of the earlier handle may be mixed with the new one.
+    if (opening === undefined && this.#closing.has(id)) {
+      await this.#closing.get(id);
+      return this.open(name, first);
+    }
     if (opening === undefined) {
-      opening = this.#load(id, name).finally(() => this.#opening.delete(id));
+      opening = this.#load(id, name, first).finally(() => this.#opening.delete(id));
       this.#opening.set(id, opening);
     }
     return opening;
@@ -102,13 +127,42 @@ export class OpenDocuments {
     handle.update((document) => A.applyChanges(document, [change])[0]);
   }
 
-  async #load(id: DocumentId, name: DocumentName): Promise<OpenDocument> {
+  /**
+   * Lets go of a document; resolves when what was pending is on disk. From the call on nothing of it is taken in any
+   * more, and the Repo forgets it when its last change has gone out.
+   */
+  async close({ id, name, handle }: OpenDocument): Promise<void> {
+    if (!this.#open.delete(id)) return;
+    this.#byName.delete(describeDocument(name));
+    const closing = this.saver.close(id);
+    const forgotten = closing
+      .then(() => sleep(this.options.clock, QUIET_MS))
+      .then(() => this.#forget(handle))
+      .catch((error: unknown) => {
+        this.options.log.error(
+          { err: error, document: describeDocument(name) },
+          'a document was not closed cleanly',
+        );
+      })
+      .finally(() => this.#closing.delete(id));
+    this.#closing.set(id, forgotten);
+    await closing;
+  }
+
+  async #forget(handle: OpenDocument['handle']): Promise<void> {
+    const document = handle.doc();
+    await this.#repo.removeFromCache(handle.documentId);
+    A.free(document);
+  }
+
+  async #load(id: DocumentId, name: DocumentName, first: Uint8Array | undefined): Promise<OpenDocument> {
     const chunks = await this.saver.load(id);
-    const first = genesisBytes(name);
-    const handle = this.#import(id, name, chunks.length > 0 ? chunks : [first]);
+    const made = first === undefined ? [] : [first];
+    const handle = this.#import(id, name, chunks.length > 0 ? chunks : made);
     // Also a document from disk may lack its first change, when a chunk went to quarantine.
-    if (!A.hasHeads(handle.doc(), [A.decodeChange(first).hash])) {
-      handle.update((document) => A.loadIncremental(document, first));
+    for (const change of made) {
+      if (A.hasHeads(handle.doc(), [A.decodeChange(change).hash])) continue;
+      handle.update((document) => A.loadIncremental(document, change));
     }
     if (A.getMissingDeps(handle.doc(), []).length > 0) this.options.onIncomplete(id);
     this.saver.opened(id, () => handle.doc(), chunks.length > 0 ? A.getHeads(handle.doc()) : []);
@@ -135,6 +189,8 @@ export class OpenDocuments {
     }
     const handle = this.#repo.import<Record<string, unknown>>(new Uint8Array(), { docId: id });
     handle.update(() => compacted(document));
+    // Also one that is empty, and waits for what peers have of it.
+    handle.doneLoading();
     return handle;
   }
 
@@ -148,7 +204,8 @@ export class OpenDocuments {
     handle.on('heads-changed', ({ doc }) => {
       const before = known;
       known = A.getHeads(doc);
-      if (sameHeads(before, known)) return;
+      // What still comes while the Repo forgets the document is for nobody here.
+      if (sameHeads(before, known) || this.#open.get(id) !== document) return;
       announced = false;
       queueMicrotask(() => {
         // The Repo syncs on `change`, which it leaves out when Automerge gives no patches: a third concurrent
@@ -165,7 +222,7 @@ export class OpenDocuments {
       const own = this.#own;
       if (own === undefined) this.saver.flushLater(id);
       const touched = own ?? touchedRecords(name.kind, A.getChangesSince(doc, before));
-      if (touched.length > 0) this.options.onTouched(document, touched);
+      this.options.onTouched(document, touched);
     });
   }
 }

@@ -1,6 +1,7 @@
 import type { Durability } from '../storage/atomic-write.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
+import type { GenerationOptions } from './generations/ports.js';
 import type { NodeStatus } from './status.js';
 
 export interface OpenNodeOptions {
@@ -14,6 +15,11 @@ export interface OpenNodeOptions {
   relays: readonly { url: string; token?: string }[];
   /** Number of shards, 1–4096; read when a cluster is founded, and never again. Default 64. */
   shards?: number;
+  /**
+   * When actors shards are cut, and what that must know of actors (PROTOCOL A6). Without it no machine is known:
+   * shards that hold actors are not cut here, and cuts of others are taken from them.
+   */
+  generations?: GenerationOptions;
   /** The operator says go: found or serve without the word of a relay (PROTOCOL C5). */
   found?: boolean;
   durability?: Durability;

@@ -73,6 +73,18 @@ export class Saver {
     });
   }
 
+  /** Bytes that the document takes on disk. */
+  size(id: DocumentId): number {
+    return this.#saved(id).chunks.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Writes what is pending, and forgets the document. Nothing may change in it any more. */
+  async close(id: DocumentId): Promise<void> {
+    await this.flush(id);
+    this.#saved(id).later?.();
+    this.#documents.delete(id);
+  }
+
   /**
    * Resolves when everything that stands in the document now is on disk; hangs while the disk fails (the
    * storage keeps trying and says so). Calls that come while a write is under way share the next one.

@@ -5,6 +5,7 @@ import type { Channel, Sender } from '../sync/channel.js';
 import type { LinkStatus } from '../sync/link.js';
 import type { StorageStatus } from '../storage/durable.js';
 import type { NodeCounters } from './counters.js';
+import type { CutPorts } from './generations/ports.js';
 import type { RecordView } from './record-view.js';
 import type { NodeStatus } from './status.js';
 
@@ -30,7 +31,8 @@ export interface StateNode extends RecordView {
    * Makes all writes, or none when it rejects with a `DocumentError`: `bad-key`, `invalid-write`, `newer-schema`,
    * `damaged`. Visible to reads at once; resolves when durable on this replica's disk, and hangs while that disk
    * fails (`storage()` says so). One Automerge change per document, concurrent values joined first, none where
-   * nothing changes; of writes that span documents, routing is on disk before actors.
+   * nothing changes; of writes that span documents, routing is on disk before actors. While a shard goes over to a
+   * generation that this replica has not yet, writes to it wait, and are visible when that has come.
    *
    * @throws {NodeError} `closed`.
    */
@@ -48,6 +50,19 @@ export interface StateNode extends RecordView {
    */
   actorTurn: (actor: string, since: number) => number;
 
+  /**
+   * Called after a shard has gone over to another generation: what stands there may have changed as a whole, and what
+   * changed is told by `onChange` as well (PROTOCOL A6). Returns the unsubscriber.
+   */
+  onMoved(handle: (shard: number) => void): () => void;
+  /**
+   * Begins a new generation of every actors shard that has grown enough and that `ports.mayCut` says is this
+   * replica's to cut. Resolves to the number of cuts made; those that could not be made are counted, and due again.
+   *
+   * @throws {NodeError} `closed`; what `ports.archive` rejects with.
+   */
+  cutIfDue(ports: CutPorts): Promise<number>;
+
   /** Shard of a room's records: of its person, else of the room, and with no record yet, or no room, of `sender`. */
   shardOf(room: string | undefined, sender: string): number;
   /** Shard of an actor: of the person, the room or the thing that its key names. */
@@ -55,6 +70,7 @@ export interface StateNode extends RecordView {
   /** Number of shards by which records are placed. */
   readonly shards: number;
 
+  /** Of every document that is read: of an actors shard, of its current generation. */
   heads(): DocumentHeads[];
   /**
    * True once some relay has said what it has of every document and all of it stands here; false when

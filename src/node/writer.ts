@@ -13,6 +13,8 @@ export interface WriterContext {
   records: Records;
   clock: Clock;
   document(kind: DocumentKind, index: number): OpenDocument;
+  /** Resolves when the document may be written; undefined when it may be now (PROTOCOL A6). */
+  writable?(kind: DocumentKind, index: number): Promise<void> | undefined;
   /** Sends a change of ours to the other replicas. */
   sent(document: OpenDocument, bytes: Uint8Array): void;
   replica: string;
@@ -22,14 +24,20 @@ export interface WriterContext {
 export class Writer {
   constructor(private readonly context: WriterContext) {}
 
-  /** Everything up to the flush happens before this returns; the promise is about the disk. */
+  /**
+   * Everything up to the flush happens before this returns, and the promise is about the disk; but where a document
+   * may not be written yet, nothing happens before all of them may.
+   */
   async write(writes: readonly Write[], cause: Cause, epoch: number): Promise<void> {
     const { documents, records, clock, replica } = this.context;
     const message = encodeChangeMessage({ cause: cause.id, replica, epoch });
-    const planned = planWrites(writes, records, cause, clock.now()).map((plan) => ({
-      plan,
-      document: this.#writable(plan),
-    }));
+    let plans = planWrites(writes, records, cause, clock.now());
+    for (let waits = this.#waits(plans); waits.length > 0; waits = this.#waits(plans)) {
+      await Promise.all(waits);
+      // What stands there now may be other than what was planned for.
+      plans = planWrites(writes, records, cause, clock.now());
+    }
+    const planned = plans.map((plan) => ({ plan, document: this.#writable(plan) }));
     const flushes: { kind: DocumentKind; done: Promise<void> }[] = [];
     for (const { plan, document } of planned) {
       const earlier = flushes.filter(({ kind }) => kind !== plan.kind).map(({ done }) => done);
@@ -38,6 +46,12 @@ export class Writer {
       flushes.push({ kind: plan.kind, done: documents.saver.flush(document.id) });
     }
     await Promise.all(flushes.map(({ done }) => done));
+  }
+
+  #waits(plans: readonly PlannedDocument[]): Promise<void>[] {
+    return plans
+      .map(({ kind, index }) => this.context.writable?.(kind, index))
+      .filter((wait) => wait !== undefined);
   }
 
   #writable(plan: PlannedDocument): OpenDocument {

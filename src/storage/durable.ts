@@ -130,6 +130,12 @@ export class DurableStorage implements StorageAdapterInterface {
     return chunks.filter((chunk) => chunk.data !== undefined);
   }
 
+  /** The ids of all documents that something is stored of. */
+  async documents(): Promise<string[]> {
+    const ids = (await this.#keys([])).filter(isDocumentChunk).map(([id]) => id);
+    return [...new Set(ids.filter((id) => id !== undefined))];
+  }
+
   async removeRange(prefix: StorageKey): Promise<void> {
     await Promise.all((await this.#keys(prefix)).map((key) => this.remove(key)));
   }

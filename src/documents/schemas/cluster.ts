@@ -113,3 +113,73 @@ export const member = {
     },
   },
 } as const satisfies KindTable;
+
+/**
+ * A cut: the beginning of generation n + 1 of a shard (PROTOCOL A6). The key says all that is in it but when and
+ * by whom: its last part is a hash over parent, heads and bytes_hash.
+ */
+export const cut = {
+  document: 'cluster',
+  map: 'cuts',
+  prefix: 'cut:',
+  key: 'actors/<shard>/<n + 1>/<id>',
+  placement: 'cluster',
+  fields: {
+    parent: {
+      schema: z.string(),
+      what: 'id of the cut that began generation n; empty for the first generation',
+      writer: 'the replica that cuts',
+      merge: 'lowestStampWins',
+      why: 'part of the key, never changes',
+      kind: 'fact',
+    },
+    heads: {
+      schema: z.array(z.string().min(1)).min(1),
+      what: 'heads of generation n, the cutter’s own and on its disk, that generation n + 1 was made from',
+      writer: 'the replica that cuts',
+      merge: 'lowestStampWins',
+      why: 'part of the key, never changes',
+      kind: 'fact',
+    },
+    bytes_hash: {
+      schema: z.string().min(1),
+      what: 'SHA-256 of the first change of generation n + 1 (its Automerge hash)',
+      writer: 'the replica that cuts',
+      merge: 'lowestStampWins',
+      why: 'part of the key, never changes',
+      kind: 'fact',
+    },
+    at: {
+      schema: time,
+      what: 'when it was cut, milliseconds; of two cuts of one generation the earlier counts',
+      writer: 'the replica that cuts',
+      merge: 'lowestNumberWins',
+      why: 'two replicas may make the same cut; either time gave the same bytes',
+      kind: 'fact',
+    },
+    replica: {
+      schema: z.string().min(1),
+      what: 'who cut',
+      writer: 'the replica that cuts',
+      merge: 'lowestStampWins',
+      why: 'two replicas may make the same cut; the first counts',
+      kind: 'fact',
+    },
+    settled_at: {
+      schema: time,
+      what: 'when every member was seen to have moved, milliseconds: from then on no other cut takes its place',
+      writer: 'whoever sees it',
+      merge: 'lowestNumberWins',
+      why: 'settled is for ever',
+      kind: 'fact',
+    },
+  },
+  open: {
+    schema: time,
+    what: '`moved:<replica>`: when that replica had moved, and all that it held of older generations counted, milliseconds',
+    writer: 'that replica',
+    merge: 'lowestNumberWins',
+    why: 'moved is for ever',
+    kind: 'fact',
+  },
+} as const satisfies KindTable;

@@ -1,5 +1,5 @@
 import { DocumentError } from '../errors.js';
-import { cluster, member } from './cluster.js';
+import { cluster, cut, member } from './cluster.js';
 import { actor, attempt, base, done, event, floor, mark } from './actors.js';
 import { chat, room, user } from './routing.js';
 import type { FieldsOf, FieldTable, KindTable } from './table.js';
@@ -9,6 +9,7 @@ import type { MergeRule } from '../merge/rules.js';
 export const kinds = {
   cluster,
   member,
+  cut,
   user,
   room,
   chat,

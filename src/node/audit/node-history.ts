@@ -1,0 +1,167 @@
+import * as A from '@automerge/automerge';
+import { auditLines, readAuditLines } from '../../actors/audit.js';
+import { type Authorship, authorshipOf } from '../../actors/authorship.js';
+import { readBase } from '../../actors/base.js';
+import { eventOf } from '../../actors/cut.js';
+import { ActorError } from '../../actors/errors.js';
+import { entriesOf, type HistoryEntry, originOf, stateAt } from '../../actors/history.js';
+import { ActorLog } from '../../actors/log.js';
+import { machineOf } from '../../actors/key.js';
+import type { Machines } from '../../actors/machines.js';
+import type { ActorSnapshot } from '../../actors/snapshot.js';
+import { parseActorKey, splitActorKey } from '../../documents/actor-key.js';
+import type { Archived } from '../../documents/audit-document.js';
+import { type Document, keysOf } from '../../documents/document.js';
+import type { CountMalformed } from '../../documents/errors.js';
+import { kinds } from '../../documents/schemas/kinds.js';
+import { NodeError } from '../errors.js';
+import type { RecordView } from '../record-view.js';
+import type { AuditStore } from './store.js';
+
+/** A stretch of an actor's history: one generation of a shard. */
+export interface HistorySegment {
+  readonly shard: number;
+  readonly generation: number;
+  /** Cut off, and so in an audit document; else the generation that is written now. */
+  readonly archived: boolean;
+}
+
+/** A generation that was cut off, and what it was cut at. */
+export interface CutOff {
+  readonly generation: number;
+  readonly heads: readonly string[];
+}
+
+export interface NodeHistoryContext {
+  store: Pick<AuditStore, 'read' | 'write'>;
+  machines(): Machines;
+  view: Pick<RecordView, 'provenance'>;
+  /** The shards that may hold records of an actor: more than one when its room has moved. */
+  shardsOf(actor: string): Iterable<number>;
+  /** The generations of a shard before the current one, oldest first. */
+  cutsOf(shard: number): readonly CutOff[];
+  /** The current generation of a shard; undefined while this replica has none. */
+  current(shard: number): { generation: number; document: Document } | undefined;
+  count: CountMalformed;
+}
+
+/**
+ * The history of actors from their very first event: the audit documents of the generations that were cut off, and
+ * the one that is written now (REQUIREMENTS R5).
+ */
+export class NodeHistory {
+  constructor(private readonly context: NodeHistoryContext) {}
+
+  /**
+   * The stretches in which an actor may have had events, oldest first.
+   *
+   * @throws {ActorError} `bad-key`.
+   */
+  segments(key: string): HistorySegment[] {
+    if (parseActorKey(key) === undefined) {
+      throw new ActorError(
+        'bad-key',
+        `an actor's key is <machine id>/<place>[/<rest>] without white space, not ${JSON.stringify(key)}`,
+      );
+    }
+    const archived: HistorySegment[] = [];
+    const live: HistorySegment[] = [];
+    for (const shard of this.context.shardsOf(key)) {
+      const cuts = this.context.cutsOf(shard);
+      for (const { generation } of cuts) archived.push({ shard, generation, archived: true });
+      live.push({ shard, generation: cuts.length, archived: false });
+    }
+    // What is written now is folded over all shards together.
+    return [...archived, ...live.slice(0, 1)];
+  }
+
+  /** One stretch; undefined when its audit document is neither on this disk nor at a relay in reach. */
+  async segment(key: string, segment: HistorySegment): Promise<HistoryEntry[] | undefined> {
+    if (!segment.archived) return this.#live(key);
+    const { shard: index, generation } = segment;
+    const cut = this.context.cutsOf(index).find((one) => one.generation === generation);
+    const lines = cut && (await this.context.store.read({ index, generation, heads: cut.heads }));
+    return lines && (readAuditLines(lines, generation, this.context.count, key).get(key) ?? []);
+  }
+
+  /** Every event of an actor, in the order of the fold, generation by generation; and the stretches that are missing. */
+  async history(key: string): Promise<{ entries: HistoryEntry[]; missing: HistorySegment[] }> {
+    const entries: HistoryEntry[] = [];
+    const missing: HistorySegment[] = [];
+    for (const segment of this.segments(key)) {
+      const found = await this.segment(key, segment);
+      if (found === undefined) missing.push(segment);
+      else for (const entry of found) entries.push(entry);
+    }
+    return { entries, missing };
+  }
+
+  /**
+   * Where an actor stood at a time, milliseconds; undefined when it had no event yet.
+   *
+   * @throws {NodeError} `missing-history` when an archive in which the answer may stand is out of reach.
+   */
+  async at(key: string, time: number): Promise<ActorSnapshot | undefined> {
+    const { entries, missing } = await this.history(key);
+    const found = stateAt(entries, time);
+    const from = entries.findLast(({ to }) => to === found)?.generation ?? -1;
+    const [hole] = missing.filter(({ generation }) => generation > from);
+    const after = entries.find(({ generation }) => hole !== undefined && generation > hole.generation);
+    // What follows a hole begins where the hole has led to.
+    if (hole === undefined || (found === undefined && after === undefined && missing.length === 0)) return found;
+    throw new NodeError(
+      'missing-history',
+      `generation ${hole.generation} of shard ${hole.shard} is neither on this disk nor at a relay in reach`,
+    );
+  }
+
+  /** What a cut is preceded by: see {@link AuditStore.write}. */
+  async archive(
+    { index, generation }: Pick<Archived, 'index' | 'generation'>,
+    document: Document,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { store, count } = this.context;
+    const lines = auditLines(document, this.context.machines(), generation, count);
+    const heads = A.getHeads(document);
+    await store.write(
+      { index, generation, heads },
+      lines.map(({ text }) => text),
+      signal,
+    );
+  }
+
+  #live(key: string): HistoryEntry[] {
+    const { view, count } = this.context;
+    const machines = this.context.machines();
+    const stored = view.provenance('base', kinds.base.prefix + key)?.['base']?.value;
+    const base = stored === undefined ? undefined : readBase(machineOf(key), machines, stored);
+    const log = new ActorLog(key, machines, base);
+    const authors = new Map<string, Authorship>();
+    const causes = new Map<string, string>();
+    let generation = 0;
+    for (const shard of this.context.shardsOf(key)) {
+      const current = this.context.current(shard);
+      if (current === undefined) continue;
+      generation = Math.max(generation, current.generation);
+      const written = authorshipOf(A.getAllChanges(current.document), (actor) => actor === key, count);
+      for (const [id, author] of written.get(key) ?? []) authors.set(id, author);
+      for (const id of eventIds(current.document, key, count)) {
+        const entry = view.provenance('event', `${kinds.event.prefix}${key} ${id}`)?.['event'];
+        const event = entry && eventOf(id, entry, count);
+        if (event === undefined) continue;
+        log.insert(event);
+        causes.set(id, entry?.cause ?? id);
+      }
+    }
+    return entriesOf(log, machines, (id) => originOf(causes.get(id) ?? id, generation, authors.get(id)));
+  }
+}
+
+function eventIds(document: Document, key: string, count: CountMalformed): string[] {
+  const prefix = `${kinds.event.prefix}${key} `;
+  return keysOf(document, 'event', count)
+    .filter((one) => one.startsWith(prefix))
+    .map((one) => splitActorKey(one.slice(kinds.event.prefix.length))?.id)
+    .filter((id) => id !== undefined);
+}

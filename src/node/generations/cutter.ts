@@ -1,0 +1,155 @@
+import * as A from '@automerge/automerge';
+import { ActorError } from '../../actors/errors.js';
+import { keysOf, type Document } from '../../documents/document.js';
+import { describeDocument } from '../../documents/ids.js';
+import type { Cause, Write } from '../../documents/write.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
+import type { NodeCounters } from '../counters.js';
+import type { OpenDocument, OpenDocuments } from '../open-documents.js';
+import type { RelayWord } from '../relay-word.js';
+import { cutId, cutKey, documentOf, type Cut, type CutContent } from './cut.js';
+import { nextGeneration } from './next-generation.js';
+import { documentAt } from './past.js';
+import { DEFAULT_BYTES, DEFAULT_EVENTS, type CutPorts, type GenerationOptions } from './ports.js';
+import type { ShardGenerations } from './shard.js';
+import type { StoredDocuments } from './stored-documents.js';
+
+/** How long a relay may take to store both generations, milliseconds. */
+const RELAY_MS = 30_000;
+
+export interface CutterContext {
+  documents: OpenDocuments;
+  stored: StoredDocuments;
+  options: GenerationOptions;
+  word: Pick<RelayWord, 'acknowledged'>;
+  /** This node is to have relays: nothing is cut that none of them has stored. */
+  hasRelays: boolean;
+  reachesRelay: () => boolean;
+  counters: NodeCounters;
+  clock: Clock;
+  log: Log;
+  replica: string;
+  /** The cut that this document's name says is known by its record. */
+  isRecorded: (index: number, id: string) => boolean;
+  change: (writes: Write[], cause: Cause) => Promise<void>;
+}
+
+/**
+ * Begins a generation (PROTOCOL A6). The record comes last: whatever ends the process before it leaves a document
+ * that nobody looks for, and that the next start removes.
+ */
+export class Cutter {
+  constructor(private readonly context: CutterContext) {}
+
+  isDue(current: OpenDocument, cut: Cut | undefined): boolean {
+    const { options, counters, documents } = this.context;
+    const document = current.handle.doc();
+    if (keysOf(document, 'event', counters.countMalformed).length >= (options.events ?? DEFAULT_EVENTS))
+      return true;
+    const size = documents.saver.size(current.id);
+    // What the next generation begins with stands in this one's first bytes already: to cut would free nothing.
+    return size >= (options.bytes ?? DEFAULT_BYTES) && size >= 2 * firstSize(document, cut);
+  }
+
+  /** True when it was cut; false when that could not be, which is said and counted, and tried again when due. */
+  async cut(shard: ShardGenerations, ports: CutPorts, signal: AbortSignal): Promise<boolean> {
+    const { log, hasRelays, reachesRelay, counters } = this.context;
+    const current = shard.current;
+    if (current === undefined || shard.writable() !== undefined) return false;
+    if (A.getMissingDeps(current.handle.doc(), []).length > 0) return false;
+    if (hasRelays && !reachesRelay()) return false;
+    const document = describeDocument(current.name);
+    try {
+      const made = await this.#make(shard, current, ports, signal);
+      if (made !== 'cut') {
+        counters.generations.cutsNotMade += 1;
+        log.warn({ document, reason: made }, 'a cut that was due was not made');
+        return false;
+      }
+    } catch (error) {
+      counters.generations.cutsNotMade += 1;
+      // A machine that is not known here: whoever knows it cuts (PROTOCOL A4).
+      if (!(error instanceof ActorError)) throw error;
+      log.warn({ err: error, document }, 'a cut that was due was not made');
+      return false;
+    }
+    counters.generations.cuts += 1;
+    return true;
+  }
+
+  async #make(
+    shard: ShardGenerations,
+    current: OpenDocument,
+    ports: CutPorts,
+    signal: AbortSignal,
+  ): Promise<'cut' | 'not stored by a relay' | 'another cut was first'> {
+    const { documents, stored, clock, log } = this.context;
+    const heads = A.getHeads(current.handle.doc()).sort();
+    log.debug({ document: describeDocument(current.name) }, 'cut: flush');
+    await documents.saver.flush(current.id);
+    const past = documentAt(current.handle.doc(), heads);
+    let next: OpenDocument | undefined;
+    let id = '';
+    try {
+      const at = Math.floor(clock.now());
+      const { index } = shard;
+      const generation = current.name.generation + 1;
+      const bytes = this.#bytes(past.document, index, generation, at);
+      const content = { parent: shard.cut?.id ?? '', heads, bytesHash: A.decodeChange(bytes).hash };
+      id = cutId(content);
+      const name = documentOf(index, { generation, id });
+      await stored.begin(documents.idOf(name));
+      log.debug({ document: describeDocument(name) }, 'cut: begun');
+      next = await documents.open(name, bytes);
+      await documents.saver.flush(next.id);
+      log.debug({ document: describeDocument(name) }, 'cut: next generation on disk');
+      await ports.archive?.({ index, generation: generation - 1 }, past.document, signal);
+      log.debug({ document: describeDocument(name) }, 'cut: archived');
+      const made = await this.#record(shard, { current, next, content, at, signal });
+      if (made === 'cut') await stored.end(next.id);
+      return made;
+    } finally {
+      past.free();
+      // Another replica may have made the very same cut: then it is in use.
+      if (next !== undefined && !this.context.isRecorded(shard.index, id)) await this.#drop(next);
+    }
+  }
+
+  async #record(
+    shard: ShardGenerations,
+    made: { current: OpenDocument; next: OpenDocument; content: CutContent; at: number; signal: AbortSignal },
+  ): Promise<'cut' | 'not stored by a relay' | 'another cut was first'> {
+    const { word, hasRelays, change, replica, log } = this.context;
+    const { current, next, content, at, signal } = made;
+    if (hasRelays && !(await word.acknowledged([current, next], { deadlineMs: RELAY_MS, signal }))) {
+      return 'not stored by a relay';
+    }
+    log.debug({ document: describeDocument(next.name) }, 'cut: stored by a relay');
+    if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
+    const { parent, heads, bytesHash } = content;
+    const id = cutId(content);
+    const key = cutKey(shard.index, next.name.generation, id);
+    const fields = { parent, heads: [...heads], bytes_hash: bytesHash, at, replica };
+    await change([{ kind: 'cut', key, fields }], { id: `cut:${id}`, ts: at });
+    log.debug({ document: describeDocument(next.name) }, 'cut: recorded');
+    await shard.evaluated();
+    return 'cut';
+  }
+
+  #bytes(past: Document, index: number, generation: number, at: number): Uint8Array {
+    const { options, counters } = this.context;
+    return nextGeneration(past, { index, generation, at }, options.bases, counters.countMalformed);
+  }
+
+  async #drop(next: OpenDocument): Promise<void> {
+    await this.context.documents.close(next);
+    await this.context.stored.remove(next.id);
+  }
+}
+
+/** Bytes of the first change; 0 for the first generation, which begins with next to nothing. */
+function firstSize(document: Document, cut: Cut | undefined): number {
+  if (cut === undefined) return 0;
+  return A.getBackend(document).getChangeByHash(cut.bytesHash)?.length ?? 0;
+}

@@ -1,0 +1,218 @@
+import type { Touched } from '../../documents/document.js';
+import type { Kind } from '../../documents/schemas/kinds.js';
+import type { Cause, Write } from '../../documents/write.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Cancel, Clock } from '../../time/clock.js';
+import type { NodeCounters } from '../counters.js';
+import type { OpenDocument, OpenDocuments } from '../open-documents.js';
+import type { Records } from '../records.js';
+import type { RelayWord } from '../relay-word.js';
+import { cutKey, documentOf, movedField, readCut, type Cut } from './cut.js';
+import { Cutter } from './cutter.js';
+import { RETIRED_AFTER_MS } from './next-generation.js';
+import type { CutPorts, GenerationOptions } from './ports.js';
+import { ShardGenerations } from './shard.js';
+import type { StoredDocuments } from './stored-documents.js';
+
+/** How often what could not be done is tried again, milliseconds; members retire by the passing of time, too. */
+const LOOK_MS = 30_000;
+
+export interface GenerationsContext {
+  documents: OpenDocuments;
+  records: Records;
+  options: GenerationOptions;
+  word: Pick<RelayWord, 'acknowledged'>;
+  hasRelays: boolean;
+  reachesRelay: () => boolean;
+  counters: NodeCounters;
+  clock: Clock;
+  log: Log;
+  replica: string;
+  epoch: () => number;
+  change: (writes: Write[], cause: Cause) => Promise<void>;
+  sent: (document: OpenDocument, bytes: Uint8Array) => void;
+  /** Another generation of a shard is read from now on; these records stand otherwise. */
+  moved: (document: OpenDocument, touched: Touched[]) => void;
+}
+
+/**
+ * The generations of all actors shards (PROTOCOL A6), from the cut records of `cluster`. The routing shards have one
+ * generation for ever: they hardly grow, because what changes with every message is kept out of them (DESIGN §3).
+ */
+export class Generations {
+  readonly #shards = new Map<number, ShardGenerations>();
+  /** Cut records by shard and key. */
+  readonly #cuts = new Map<number, Map<string, Cut>>();
+  readonly #ended = new AbortController();
+  readonly #cutter: Cutter;
+  #cutting: Promise<number> | undefined;
+  #stop: Cancel = () => {};
+
+  private constructor(
+    private readonly context: GenerationsContext,
+    private readonly stored: StoredDocuments,
+  ) {
+    this.#cutter = new Cutter({
+      ...context,
+      stored,
+      isRecorded: (index, id) => this.#cutsOf(index).some((cut) => cut.id === id),
+    });
+  }
+
+  /** Reads the cut records, and removes what cuts left behind that never got one. */
+  static async start(context: GenerationsContext, stored: StoredDocuments): Promise<Generations> {
+    const generations = new Generations(context, stored);
+    for (const key of context.records.keys('cut')) generations.#read(key);
+    await generations.#removeUnused();
+    generations.#stop = context.clock.every(LOOK_MS, () => generations.#look());
+    return generations;
+  }
+
+  /** The document that a shard is read from; undefined while this replica has none. */
+  current(index: number): OpenDocument | undefined {
+    return this.#shards.get(index)?.current;
+  }
+
+  /** Resolves when the shard may be written; undefined when it may be now. */
+  writable(index: number): Promise<void> | undefined {
+    return this.#shards.get(index)?.writable();
+  }
+
+  /** Every shard stands where the records say. */
+  complete(): boolean {
+    return [...this.#shards.values()].every((shard) => shard.writable() === undefined);
+  }
+
+  async openShard(index: number): Promise<void> {
+    if (this.#shards.has(index)) return;
+    const { documents, options, counters, log, replica, epoch, change, sent, moved, clock } = this.context;
+    const shard = new ShardGenerations(index, {
+      documents,
+      stored: this.stored,
+      bases: options.bases,
+      counters,
+      log,
+      replica,
+      epoch,
+      members: () => this.#members(),
+      acknowledge: (cut) => this.#set(cut, movedField(replica), change, clock),
+      settle: (cut) => this.#set(cut, 'settled_at', change, clock),
+      sent,
+      moved,
+    });
+    this.#shards.set(index, shard);
+    await shard.open(this.#cutsOf(index));
+  }
+
+  /** An actors document has changed. True when it is the one that is read, so that its records are what changed. */
+  changed(document: OpenDocument): boolean {
+    const shard = this.#shards.get(document.name.index);
+    if (shard === undefined) return false;
+    if (shard.current?.id === document.id) return true;
+    shard.schedule();
+    return false;
+  }
+
+  /** A record of `cluster` has changed. */
+  recordChanged(kind: Kind, key: string): void {
+    if (kind === 'member')
+      for (const shard of this.#shards.values()) if (shard.cut !== undefined) shard.schedule();
+    if (kind !== 'cut') return;
+    const index = this.#read(key);
+    if (index !== undefined) this.#shards.get(index)?.learn(this.#cutsOf(index));
+  }
+
+  /**
+   * Cuts the shards that have grown enough and that `ports` says are ours. Resolves to the number of cuts made. A
+   * call while another is under way shares it.
+   */
+  cutIfDue(ports: CutPorts): Promise<number> {
+    this.#cutting ??= this.#cut(ports).finally(() => {
+      this.#cutting = undefined;
+    });
+    return this.#cutting;
+  }
+
+  /** Ends what is under way; a disk that fails is waited for up to `deadlineMs`, and no longer. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#stop();
+    this.#ended.abort(new Error('the node is closing'));
+    const cutting = this.#cutting?.catch((error: unknown) => {
+      this.context.log.info(
+        { err: error },
+        'a cut was ended by closing; what it left is removed at the next start',
+      );
+    });
+    const ended = Promise.all([...[...this.#shards.values()].map((shard) => shard.close()), cutting]);
+    await new Promise<void>((resolve, reject) => {
+      const cancel = this.context.clock.after(deadlineMs, resolve);
+      ended.then(() => resolve(), reject).finally(cancel);
+    });
+  }
+
+  async #cut(ports: CutPorts): Promise<number> {
+    let made = 0;
+    for (const shard of this.#shards.values()) {
+      const { current } = shard;
+      if (this.#ended.signal.aborted || current === undefined) continue;
+      if (!ports.mayCut(shard.index) || !this.#cutter.isDue(current, shard.cut)) continue;
+      if (await this.#cutter.cut(shard, ports, this.#ended.signal)) made += 1;
+    }
+    return made;
+  }
+
+  async #removeUnused(): Promise<void> {
+    const { documents, log } = this.context;
+    const known = new Set(
+      [...this.#cuts].flatMap(([index, cuts]) =>
+        [...cuts.values()].map((cut) => String(documents.idOf(documentOf(index, cut)))),
+      ),
+    );
+    for (const id of this.stored.begun) {
+      if (known.has(id)) await this.stored.end(id);
+      else {
+        await this.stored.remove(id);
+        log.info({ document: id }, 'a cut that was never recorded was removed');
+      }
+    }
+  }
+
+  #look(): void {
+    for (const shard of this.#shards.values()) if (this.#cutsOf(shard.index).length > 0) shard.schedule(true);
+  }
+
+  /** Takes a record up; gives its shard. */
+  #read(key: string): number | undefined {
+    const record = this.context.records.joined('cut', key);
+    const cut = record && readCut(key, record);
+    if (cut === undefined) {
+      this.context.counters.generations.malformedCuts += 1;
+      return undefined;
+    }
+    const cuts = this.#cuts.get(cut.index) ?? new Map<string, Cut>();
+    this.#cuts.set(cut.index, cuts.set(key, cut));
+    return cut.index;
+  }
+
+  #cutsOf(index: number): Cut[] {
+    return [...(this.#cuts.get(index)?.values() ?? [])];
+  }
+
+  #members(): string[] {
+    const { records, clock, replica } = this.context;
+    const members = new Set([replica]);
+    for (const key of records.keys('member')) {
+      const member = records.joined('member', key);
+      const seen = member?.get('last_seen_at')?.value;
+      const away = typeof seen === 'number' && clock.now() - seen > RETIRED_AFTER_MS;
+      if (member?.get('retired')?.value !== true && !away) members.add(key.replace(/^member:/, ''));
+    }
+    return [...members];
+  }
+
+  async #set(cut: Cut, field: string, change: GenerationsContext['change'], clock: Clock): Promise<void> {
+    const now = Math.floor(clock.now());
+    const key = cutKey(cut.index, cut.generation, cut.id);
+    await change([{ kind: 'cut', key, fields: { [field]: now } }], { id: `cut:${cut.id}`, ts: now });
+  }
+}

@@ -1,0 +1,95 @@
+import { keysOf, readRecord, type Document } from '../../documents/document.js';
+import type { CountMalformed } from '../../documents/errors.js';
+import { genesisBytes, type CarriedRecord } from '../../documents/genesis.js';
+import type { Json } from '../../documents/json.js';
+import { splitActorKey } from '../../documents/actor-key.js';
+import type { FieldMap } from '../../documents/record.js';
+import { kindNames, kinds, tableOf, type Kind } from '../../documents/schemas/kinds.js';
+import { isStamp } from '../../documents/stamp.js';
+import type { ActorBases } from './ports.js';
+
+/** A member away for longer is none any more (PROTOCOL, Words), milliseconds. */
+export const RETIRED_AFTER_MS = 7 * 24 * 60 * 60_000;
+
+export interface NextGeneration {
+  index: number;
+  /** Of the generation to begin. */
+  generation: number;
+  /** Time of the cut, milliseconds. */
+  at: number;
+}
+
+/**
+ * The first bytes of the next generation (PROTOCOL A6): per actor its base and its latest state for readers, and all
+ * else that still matters. Events are not carried: the bases count them. Pure: the same document, time and
+ * machines give the same bytes on every replica.
+ *
+ * @param document the generation before, exactly as it was at the heads of the cut.
+ * @throws what `foldBases` throws.
+ */
+export function nextGeneration(
+  document: Document,
+  { index, generation, at }: NextGeneration,
+  bases: Pick<ActorBases, 'foldBases'>,
+  count: CountMalformed,
+): Uint8Array {
+  const folded = bases.foldBases(document, at);
+  const carried: CarriedRecord[] = [...folded].map(([actor, base]) => ({
+    map: kinds.base.map,
+    key: kinds.base.prefix + actor,
+    record: new Map([['base', { value: base, stamp: stampOf(base), cause: 'cut' }]]),
+  }));
+  const kept = new Keeping(document, at, new Set(folded.keys()), count);
+  for (const kind of kindNames) {
+    if (tableOf(kind).document !== 'actors' || kind === 'event' || kind === 'base') continue;
+    for (const key of keysOf(document, kind, count)) {
+      const record = readRecord(document, kind, key, count);
+      if (record !== undefined && kept.keeps(kind, key, record))
+        carried.push({ map: tableOf(kind).map, key, record });
+    }
+  }
+  return genesisBytes({ kind: 'actors', index, generation }, carried);
+}
+
+/** Which records still matter. What is in doubt is kept: to drop one too many would be felt, a kept one is not. */
+class Keeping {
+  constructor(
+    private readonly document: Document,
+    private readonly at: number,
+    private readonly folded: ReadonlySet<string>,
+    private readonly count: CountMalformed,
+  ) {}
+
+  keeps(kind: Kind, key: string, record: FieldMap): boolean {
+    const name = key.slice(tableOf(kind).prefix.length);
+    switch (kind) {
+      case 'mark':
+        return !this.#isBelowFloor(name, record);
+      case 'attempt':
+        return readRecord(this.document, 'mark', kinds.mark.prefix + name, this.count) === undefined;
+      case 'done':
+        // What is not done of an actor's effects stands in its base.
+        return !this.folded.has(splitActorKey(name)?.actor ?? '');
+      default:
+        return true;
+    }
+  }
+
+  /**
+   * Settled longer ago than any member may have been away, and before the room's floor: a key below the floor
+   * counts as settled (PROTOCOL C4). The source is older than its settling, so this one time decides for both.
+   */
+  #isBelowFloor(name: string, mark: FieldMap): boolean {
+    const settledAt = mark.get('settled_at')?.value;
+    if (typeof settledAt !== 'number' || settledAt >= this.at - RETIRED_AFTER_MS) return false;
+    const room = name.slice(0, Math.max(name.indexOf(' '), 0));
+    const floor = readRecord(this.document, 'floor', kinds.floor.prefix + room, this.count);
+    const floorTs = floor?.get('origin_server_ts')?.value;
+    return typeof floorTs === 'number' && settledAt < floorTs;
+  }
+}
+
+function stampOf(base: Json): number {
+  const stamp: unknown = (base as { stamp?: unknown } | null)?.stamp;
+  return isStamp(stamp) ? stamp : 0;
+}
