@@ -16,23 +16,23 @@ const compiler = join(
   'tsc',
 );
 
-const programs = [
-  new URL('./storage-child.ts', import.meta.url),
-  new URL('./journal-child.ts', import.meta.url),
-  new URL('./lock-child.ts', import.meta.url),
-];
-
 /**
  * Compiles what the children of this file run, from the sources as they are now, for the file's tests.
  * Returns where the compiled programs are.
+ *
+ * @param folder of the programs, in the project.
+ * @param names of the programs, without `.ts`.
  */
-export function compiledChildren(): { path: (name: string) => string } {
+export function compiledChildren(
+  folder = 'test/storage/children',
+  names = ['storage-child', 'journal-child', 'lock-child'],
+): { path: (name: string) => string } {
   let out = '';
   beforeAll(async () => {
     // Inside the project, so that the compiled files find its packages.
     const cache = join(root, 'node_modules', '.cache');
     await mkdir(cache, { recursive: true });
-    out = await mkdtemp(join(cache, 'storage-children-'));
+    out = await mkdtemp(join(cache, 'children-'));
     await writeFile(join(out, 'package.json'), '{"type":"module"}');
     const config = {
       extends: join(root, 'tsconfig.json'),
@@ -42,7 +42,7 @@ export function compiledChildren(): { path: (name: string) => string } {
         rootDir: root,
         typeRoots: [join(root, 'node_modules/@types')],
       },
-      files: programs.map((program) => fileURLToPath(program)),
+      files: names.map((name) => join(root, folder, `${name}.ts`)),
       include: [],
     };
     await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
@@ -53,7 +53,7 @@ export function compiledChildren(): { path: (name: string) => string } {
     // A test that failed or ran out of time leaves none behind.
     await Promise.all([...running].map((child) => child.kill()));
   });
-  return { path: (name) => join(out, 'js', 'test/storage/children', `${name}.js`) };
+  return { path: (name) => join(out, 'js', folder, `${name}.js`) };
 }
 
 export interface Child {
