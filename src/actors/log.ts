@@ -1,3 +1,4 @@
+import { canonicalJson, type Json } from '../documents/json.js';
 import { machineOf } from './key.js';
 import type { Base } from './base.js';
 import type { Effect } from './effect.js';
@@ -44,13 +45,13 @@ export class ActorLog {
   }
 
   /**
-   * Takes an event in. Undefined when it counts already, at this stamp or a lower one, here or in the base;
-   * otherwise whether it stands before another that was here.
+   * Takes an event in, as its record has it. Undefined when it counts already, at a lower stamp or just so, here or
+   * in the base; otherwise whether it stands before another that was here. Of two writes at one stamp the record's
+   * merge rule decides, so that what it says now replaces what it said.
    */
   insert(event: LoggedEvent): { late: boolean } | undefined {
     const known = this.#byId.get(event.id);
-    if (known === undefined ? this.base?.absorbed(event.id) === true : known.stamp <= event.stamp)
-      return undefined;
+    if (known === undefined ? this.base?.absorbed(event.id) === true : stands(known, event)) return undefined;
     if (known !== undefined) this.#cut(this.#events.indexOf(known), 1);
     const index = this.#placeOf(event);
     this.#byId.set(event.id, event);
@@ -133,3 +134,9 @@ export class ActorLog {
     return low;
   }
 }
+
+const stands = (known: LoggedEvent, event: LoggedEvent): boolean =>
+  known.stamp < event.stamp || (known.stamp === event.stamp && contentOf(known) === contentOf(event));
+
+const contentOf = ({ type, ts, data, late = false }: LoggedEvent): string =>
+  canonicalJson([type, ts, (data ?? null) as Json, late]);

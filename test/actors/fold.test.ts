@@ -66,6 +66,15 @@ describe('folding the events of an actor', () => {
     expect((log.position() as Active).snapshot.context).toEqual({ opened: 1 });
   });
 
+  it('A2 takes of two writes at one stamp the one that its record has now', () => {
+    const { log } = logOf([door]);
+    log.insert(at(1, 'CLOSE', undefined, '$a'));
+    expect(valueOf(log.position())).toBe('closed');
+    expect(log.insert(at(1, 'OPEN', undefined, '$a'))).toEqual({ late: false });
+    expect(valueOf(log.position())).toBe('open');
+    expect(log.insert(at(1, 'OPEN', undefined, '$a'))).toBeUndefined();
+  });
+
   it('A1 gives one effect one id, whatever comes between', () => {
     const { log } = logOf([door]);
     log.insert(at(5, 'OPEN'));
