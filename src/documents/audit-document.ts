@@ -25,7 +25,9 @@ export interface Archived {
  * Its generation is the one that the cut begins, so that it stands beside that one.
  */
 export function auditName({ index, generation, heads }: Archived, part: number): DocumentName {
-  const from = digest('understudy-audit', ...[...heads].sort()).toString('base64url').slice(0, 16);
+  const from = digest('understudy-audit', ...[...heads].sort())
+    .toString('base64url')
+    .slice(0, 16);
   return { kind: 'audit', index, generation: generation + 1, cut: `${from}.${part}` };
 }
 

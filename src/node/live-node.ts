@@ -1,4 +1,5 @@
 import * as A from '@automerge/automerge';
+import type { ActorSnapshot } from '../actors/snapshot.js';
 import { LiveActors } from '../actors/live-actors.js';
 import type { PeerId } from '@automerge/automerge-repo';
 import { describeDocument, type DocumentKind } from '../documents/ids.js';
@@ -12,6 +13,8 @@ import type { DurableStorage } from '../storage/durable.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import { actorTurn } from './actor-turn.js';
+import { NodeHistory, type ActorHistory } from './audit/node-history.js';
+import { AuditStore } from './audit/store.js';
 import { ChangeEvents } from './change-events.js';
 import type { Cleanup } from './cleanup.js';
 import { NodeCounters } from './counters.js';
@@ -67,6 +70,8 @@ export class LiveNode implements StateNode {
   readonly #fastPath: FastPath;
   readonly #writer: Writer;
   readonly #word: RelayWord;
+  readonly #audit: AuditStore;
+  readonly histories: NodeHistory;
   readonly #movedHandlers = new Set<(shard: number) => void>();
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
@@ -106,6 +111,14 @@ export class LiveNode implements StateNode {
       replica: this.self.replica,
     });
     this.#word = new RelayWord(relays, clock);
+    this.#audit = new AuditStore({
+      documents: this.#documents,
+      storage: parts.storage,
+      word: this.#word,
+      hasRelays: parts.options.relays.length > 0,
+      log,
+    });
+    this.histories = this.#openHistories();
   }
 
   /** Called once, by `openNode`. */
@@ -132,6 +145,7 @@ export class LiveNode implements StateNode {
     this.#readShards();
     this.#generations = await this.#startGenerations();
     cleanup.add('generations', () => this.#generations?.close(CLOSE_MS));
+    cleanup.add('audit documents', () => this.#audit.close());
     await this.#openShards();
     if (!found) await this.#awaitWhatDiskLost();
     signal?.throwIfAborted();
@@ -187,7 +201,10 @@ export class LiveNode implements StateNode {
     if (this.#closing !== undefined || this.#generations === undefined) {
       return Promise.reject(new NodeError('closed', 'the node is closed'));
     }
-    return this.#generations.cutIfDue(ports);
+    return this.#generations.cutIfDue({
+      archive: (shard, document, signal) => this.histories.archive(shard, document, signal),
+      ...ports,
+    });
   }
 
   shardOf(room: string | undefined, sender: string): number {
@@ -197,6 +214,14 @@ export class LiveNode implements StateNode {
   get actors(): LiveActors {
     if (this.#actors === undefined) throw new NodeError('closed', 'the node is not open yet');
     return this.#actors;
+  }
+
+  history(actor: string): Promise<ActorHistory> {
+    return this.histories.history(actor);
+  }
+
+  historyAt(actor: string, time: number): Promise<ActorSnapshot | undefined> {
+    return this.histories.at(actor, time);
   }
 
   shardOfActor(actor: string): number {
@@ -255,6 +280,25 @@ export class LiveNode implements StateNode {
     this.flush().catch((error: unknown) => this.#parts.log.error({ err: error }, 'the last flush failed'));
     await this.#parts.cleanup.run();
     this.#report({ state: 'closed' });
+  }
+
+  #openHistories(): NodeHistory {
+    return new NodeHistory({
+      store: this.#audit,
+      machines: () => this.actors.machines,
+      view: this.#view,
+      shardsOf: (actor) => this.#records.shardsOfActor(actor),
+      cutsOf: (shard) =>
+        (this.#generations?.chain(shard) ?? []).map(({ generation, heads }) => ({
+          generation: generation - 1,
+          heads,
+        })),
+      current: (shard) => {
+        const current = this.#generations?.current(shard);
+        return current && { generation: current.name.generation, document: current.handle.doc() };
+      },
+      count: this.#counters.countMalformed,
+    });
   }
 
   #openActors(): LiveActors {

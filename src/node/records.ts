@@ -114,6 +114,11 @@ export class Records {
     return this.homeOf('actor', kinds.actor.prefix + actor, (roomKey) => this.joined('room', roomKey));
   }
 
+  /** Every shard that may hold records of an actor. */
+  shardsOfActor(actor: string): number[] {
+    return [...this.#placesOf('actor', kinds.actor.prefix + actor)];
+  }
+
   #homeOfRoom(room: string, record: (roomKey: string) => FieldMap | undefined): number {
     const person = record(ROOM + room)?.get('matrix_user_id')?.value;
     return this.#shardOf(typeof person === 'string' ? person : room);

@@ -1,9 +1,11 @@
+import type { ActorSnapshot } from '../actors/snapshot.js';
 import type { LiveActors } from '../actors/live-actors.js';
 import type { Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { Channel, Sender } from '../sync/channel.js';
 import type { LinkStatus } from '../sync/link.js';
 import type { StorageStatus } from '../storage/durable.js';
+import type { ActorHistory, NodeHistory } from './audit/node-history.js';
 import type { NodeCounters } from './counters.js';
 import type { CutPorts } from './generations/ports.js';
 import type { RecordView } from './record-view.js';
@@ -62,6 +64,22 @@ export interface StateNode extends RecordView {
    * @throws {NodeError} `closed`; what `ports.archive` rejects with.
    */
   cutIfDue(ports: CutPorts): Promise<number>;
+
+  /**
+   * Every event of an actor from its very first one, cut generations included: those are read from audit documents, on
+   * this disk or through a relay, and those that cannot be are named as missing.
+   *
+   * @throws {ActorError} `bad-key`.
+   */
+  history(actor: string): Promise<ActorHistory>;
+  /**
+   * Where an actor stood at a time, milliseconds; undefined when it had no event yet.
+   *
+   * @throws {ActorError} `bad-key`; {NodeError} `missing-history` when the answer may stand in what is missing.
+   */
+  historyAt(actor: string, time: number): Promise<ActorSnapshot | undefined>;
+  /** The same, one generation at a time. */
+  readonly histories: NodeHistory;
 
   /** Shard of a room's records: of its person, else of the room, and with no record yet, or no room, of `sender`. */
   shardOf(room: string | undefined, sender: string): number;

@@ -4,7 +4,7 @@ import { type Authorship, authorshipOf } from '../../actors/authorship.js';
 import { readBase } from '../../actors/base.js';
 import { eventOf } from '../../actors/cut.js';
 import { ActorError } from '../../actors/errors.js';
-import { entriesOf, type HistoryEntry, originOf, stateAt } from '../../actors/history.js';
+import { entriesOf, type HistoryEntry, originOf } from '../../actors/history.js';
 import { ActorLog } from '../../actors/log.js';
 import { machineOf } from '../../actors/key.js';
 import type { Machines } from '../../actors/machines.js';
@@ -24,6 +24,12 @@ export interface HistorySegment {
   readonly generation: number;
   /** Cut off, and so in an audit document; else the generation that is written now. */
   readonly archived: boolean;
+}
+
+export interface ActorHistory {
+  readonly entries: readonly HistoryEntry[];
+  /** Stretches that could not be read. */
+  readonly missing: readonly HistorySegment[];
 }
 
 /** A generation that was cut off, and what it was cut at. */
@@ -85,7 +91,7 @@ export class NodeHistory {
   }
 
   /** Every event of an actor, in the order of the fold, generation by generation; and the stretches that are missing. */
-  async history(key: string): Promise<{ entries: HistoryEntry[]; missing: HistorySegment[] }> {
+  async history(key: string): Promise<ActorHistory> {
     const entries: HistoryEntry[] = [];
     const missing: HistorySegment[] = [];
     for (const segment of this.segments(key)) {
@@ -102,17 +108,19 @@ export class NodeHistory {
    * @throws {NodeError} `missing-history` when an archive in which the answer may stand is out of reach.
    */
   async at(key: string, time: number): Promise<ActorSnapshot | undefined> {
-    const { entries, missing } = await this.history(key);
-    const found = stateAt(entries, time);
-    const from = entries.findLast(({ to }) => to === found)?.generation ?? -1;
-    const [hole] = missing.filter(({ generation }) => generation > from);
-    const after = entries.find(({ generation }) => hole !== undefined && generation > hole.generation);
-    // What follows a hole begins where the hole has led to.
-    if (hole === undefined || (found === undefined && after === undefined && missing.length === 0)) return found;
-    throw new NodeError(
-      'missing-history',
-      `generation ${hole.generation} of shard ${hole.shard} is neither on this disk nor at a relay in reach`,
-    );
+    let found: ActorSnapshot | undefined;
+    /** Missing, and nothing after it was seen that stands before the time. */
+    let hole: HistorySegment | undefined;
+    for (const segment of this.segments(key)) {
+      const entries = await this.segment(key, segment);
+      if (entries === undefined) hole ??= segment;
+      for (const { event, to } of entries ?? []) {
+        if (event.stamp > time) return certain(found, hole);
+        found = to;
+        hole = undefined;
+      }
+    }
+    return certain(found, hole);
   }
 
   /** What a cut is preceded by: see {@link AuditStore.write}. */
@@ -164,4 +172,15 @@ function eventIds(document: Document, key: string, count: CountMalformed): strin
     .filter((one) => one.startsWith(prefix))
     .map((one) => splitActorKey(one.slice(kinds.event.prefix.length))?.id)
     .filter((id) => id !== undefined);
+}
+
+function certain(
+  found: ActorSnapshot | undefined,
+  hole: HistorySegment | undefined,
+): ActorSnapshot | undefined {
+  if (hole === undefined) return found;
+  throw new NodeError(
+    'missing-history',
+    `generation ${hole.generation} of shard ${hole.shard} is neither on this disk nor at a relay in reach`,
+  );
 }

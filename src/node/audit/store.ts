@@ -106,7 +106,10 @@ export class AuditStore {
     if (found === undefined) return undefined;
     const { index, generation } = archived;
     if (found.index === index && found.generation === generation && found.part === part) return found;
-    this.context.log.warn({ audit: nameOf(archived), part }, 'an audit document does not say what its name does');
+    this.context.log.warn(
+      { audit: nameOf(archived), part },
+      'an audit document does not say what its name does',
+    );
     return undefined;
   }
 

@@ -7,6 +7,7 @@ import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { Records } from '../records.js';
 import type { RelayWord } from '../relay-word.js';
+import { chainOf } from './chain.js';
 import { cutKey, documentOf, movedField, readCut, type Cut } from './cut.js';
 import { Cutter } from './cutter.js';
 import { RETIRED_AFTER_MS } from './next-generation.js';
@@ -71,6 +72,11 @@ export class Generations {
   /** The document that a shard is read from; undefined while this replica has none. */
   current(index: number): OpenDocument | undefined {
     return this.#shards.get(index)?.current;
+  }
+
+  /** The cuts that led to the document that a shard is read from, oldest first. */
+  chain(index: number): Cut[] {
+    return chainOf(this.#cutsOf(index)).slice(0, this.current(index)?.name.generation ?? 0);
   }
 
   /** Resolves when the shard may be written; undefined when it may be now. */
