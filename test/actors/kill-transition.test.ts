@@ -46,16 +46,17 @@ async function transition(
 describe('killed at every file call of a transition', () => {
   it.each([
     ['the first of an actor, with the upgrade before it', 0],
-    ['one that adds to what is on disk', 12],
-    ['one that writes the document anew', 'compaction'],
+    ['one that adds to what is on disk', 16],
+    ['one that puts a new snapshot in the place of all before', 'compaction'],
   ])(
     '%s: it is on disk whole or not at all, and counts once when sent again',
     async (_, before) => {
       const { dir: from, ids } = await prepared(
-        before === 'compaction' ? await eventsBeforeCompaction() : Number(before),
+        before === 'compaction' ? await eventsBeforeCompaction(17) : Number(before),
       );
       const { calls = [] } = await transition(from, { at: 'sent' });
       expect(calls).toEqual(expect.arrayContaining(['file.write', 'file.sync', 'rename', 'syncFolder']));
+      expect(calls.includes('remove')).toBe(before !== 16);
       const counted = { survived: 0, lost: 0 };
       await forEachUpTo(calls.length, async (call) => {
         const { dir, acknowledged } = await transition(from, { at: 'sent', call });
@@ -82,9 +83,9 @@ describe('killed at every file call of a transition', () => {
   );
 });
 
-/** So many events that the next transition replaces the snapshot and removes what it replaces. */
-async function eventsBeforeCompaction(): Promise<number> {
-  for (let events = 3; events < 40; events += 1) {
+/** At least so many events that the next transition removes increments. */
+async function eventsBeforeCompaction(least: number): Promise<number> {
+  for (let events = least; events < least + 8; events += 1) {
     const { dir } = await prepared(events);
     const { calls } = await transition(dir, { at: 'sent' });
     if (calls?.includes('remove') === true) return events;
