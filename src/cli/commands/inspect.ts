@@ -5,7 +5,8 @@ import { ControlError, askControl, controlPath } from '../../telemetry/control.j
 import { lookedAt, type LookedAtRecord } from '../../telemetry/look.js';
 import { SettingsReader } from '../config/reader.js';
 import { dataDir } from '../config/settings.js';
-import { documentsFolder, lookIntoFiles } from '../inspect/files.js';
+import { lookIntoFiles } from '../inspect/files.js';
+import { documentsFolder } from '../inspect/folder.js';
 import { detail, overview } from '../inspect/table.js';
 import type { Invocation } from '../process.js';
 import { readRecord } from '../up/record.js';
