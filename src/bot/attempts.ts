@@ -1,6 +1,7 @@
+import type { Recorder } from './actors/recorder.js';
 import type { Presence } from './presence.js';
 import type { Records } from './records.js';
-import type { SourceRef } from './source.js';
+import type { Source, SourceRef } from './source.js';
 
 /** After so many attempts the answer is a short error notice (PROTOCOL C2). */
 export const MOST_ATTEMPTS = 3;
@@ -15,6 +16,7 @@ export class Attempts {
 
   constructor(
     private readonly records: Records,
+    private readonly recorder: Recorder,
     private readonly presence: Presence,
     private readonly self: { replica: string; incarnation: string },
   ) {}
@@ -29,20 +31,22 @@ export class Attempts {
   }
 
   /** Durable before the run begins. Resolves to the attempt's id. */
-  async begin(source: SourceRef): Promise<string> {
+  async begin(source: Source): Promise<string> {
     this.n += 1;
     const attempt = `${this.self.replica}/${this.self.incarnation}/${this.n}`;
-    await this.records.attempt(source, attempt, 'begun');
+    await this.records.attempt(source.ref, attempt, 'begun', this.recorder.begun(source, attempt));
     return attempt;
   }
 
   /** Goes on with an attempt that ended in an outage; durable before the run goes on. */
-  resume(source: SourceRef, attempt: string): Promise<void> {
-    return this.records.attempt(source, attempt, 'begun');
+  resume(source: Source, attempt: string): Promise<void> {
+    return this.records.attempt(source.ref, attempt, 'begun', this.recorder.begun(source, attempt));
   }
 
-  async end(source: SourceRef, attempt: string, outcome: 'outage' | 'failed'): Promise<void> {
-    await this.records.attempt(source, attempt, outcome);
+  async end(source: Source, attempt: string, outcome: 'outage' | 'failed'): Promise<void> {
+    if (outcome === 'outage') source.outages += 1;
+    const events = this.recorder.attemptEnded(source, attempt, outcome);
+    await this.records.attempt(source.ref, attempt, outcome, events);
   }
 
   private underWay(attempt: string, source: string): boolean {

@@ -7,6 +7,7 @@ import { type Clock, sleep } from '../time/clock.js';
 import { type Attempts, MOST_ATTEMPTS } from './attempts.js';
 import type { Copies } from './copies.js';
 import { deadline, describe, gaveUp, ignoreAbort, isForbidden, isRefused } from './failures.js';
+import type { Recorder } from './actors/recorder.js';
 import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
@@ -40,6 +41,7 @@ export interface AttendantDeps {
   clock: Clock;
   log: Log;
   records: Records;
+  recorder: Recorder;
   outbox: Outbox;
   copies: Copies;
   attempts: Attempts;
@@ -89,7 +91,7 @@ export class Attendant {
     if (source.attempt === undefined) return;
     const attempt = source.attempt;
     source.attempt = undefined;
-    await this.deps.attempts.end(source.ref, attempt, 'outage');
+    await this.deps.attempts.end(source, attempt, 'outage');
   }
 
   /** One look and one act; true when the source is settled and nothing is owed. */
@@ -180,8 +182,11 @@ export class Attendant {
   /** Runs the surface's work under a durable attempt, until it ends or the room or a peer brings a text first. */
   private async run(source: Source, signal: AbortSignal): Promise<Outcome | undefined> {
     const { attempts, work, outbox, clock } = this.deps;
-    if (attempts.spent(source.ref) >= MOST_ATTEMPTS) return { answer: gaveUp(source) };
-    source.attempt ??= await attempts.begin(source.ref);
+    if (attempts.spent(source.ref) >= MOST_ATTEMPTS) {
+      source.failure = 'attempts';
+      return { answer: gaveUp(source) };
+    }
+    source.attempt ??= await attempts.begin(source);
     const superseded = new AbortController();
     const running = AbortSignal.any([signal, superseded.signal]);
     const watching = this.watch(source, superseded, running);
@@ -211,8 +216,8 @@ export class Attendant {
   private async waits(source: Source, is: boolean): Promise<void> {
     source.waiting = is;
     if (source.attempt === undefined) return;
-    if (is) await this.deps.attempts.end(source.ref, source.attempt, 'outage');
-    else await this.deps.attempts.resume(source.ref, source.attempt);
+    if (is) await this.deps.attempts.end(source, source.attempt, 'outage');
+    else await this.deps.attempts.resume(source, source.attempt);
   }
 
   /** Ends a run as soon as the room or a peer's copy makes another act possible. */
@@ -226,16 +231,20 @@ export class Attendant {
   /** D4: frozen in the journal, then offered to the peers, before the first final send. */
   private async freeze(source: Source, answer: Answer): Promise<void> {
     await this.deps.journal.append([{ t: 'frozen', source: source.id, answer }]);
+    source.repliedAt ??= this.deps.clock.now();
+    if (answer.parts.length > 1) this.deps.recorder.replying(source);
     await this.deps.copies.offer(source.id, answer);
     source.hold(answer);
   }
 
   /** C1, A1: the mark is durable before the journal entry goes; what is owed keeps the entry (C3). */
   private async settle(source: Source, reason: SettleReason, event: string | undefined): Promise<void> {
-    const { records, clock, journal, floorFree } = this.deps;
+    const { records, recorder, clock, journal, floorFree } = this.deps;
     if (!records.marked(source.ref)) {
       const floor = floorFree(source);
-      await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt: source.attempt });
+      const events = recorder.settled(source, reason);
+      const { attempt } = source;
+      await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt, events });
     }
     this.deps.happened?.('settled', reason);
     source.settled ??= reason;
@@ -275,14 +284,15 @@ export class Attendant {
 
   /** Counts an attempt that failed (PROTOCOL C2). */
   async failed(source: Source): Promise<void> {
-    const attempt = source.attempt ?? (await this.deps.attempts.begin(source.ref));
+    const attempt = source.attempt ?? (await this.deps.attempts.begin(source));
     source.attempt = undefined;
-    await this.deps.attempts.end(source.ref, attempt, 'failed');
+    await this.deps.attempts.end(source, attempt, 'failed');
   }
 
   /** D3: a part refused for good ends the source with an error edit. */
   private async tooLarge(source: Source): Promise<boolean> {
     source.held.splice(0);
+    source.failure = 'too-large';
     await this.freeze(source, freeze('m.notice', ['The answer was too large for this homeserver.']));
     return true;
   }

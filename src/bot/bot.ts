@@ -3,9 +3,14 @@ import { Inbox } from '../matrix/inbox.js';
 import type { PlatformClient } from '../platform/client.js';
 import { Fence } from '../routing/fence.js';
 import type { Channel } from '../sync/channel.js';
+import { TaskBoard } from '../tasks/board.js';
+import { runMachine, runOptions } from '../tasks/run-machine.js';
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 import { Adoption } from './adoption.js';
+import { conversationMachine, conversationOptions } from './actors/conversation.js';
+import { onboardingMachine, onboardingOptions } from './actors/onboarding.js';
+import { Recorder } from './actors/recorder.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
 import { Copies } from './copies.js';
@@ -74,6 +79,7 @@ export class Bot {
   private readonly copies: Copies;
   private readonly adoption: Adoption;
   private readonly genesis: GenesisWatch;
+  private readonly tasks: TaskBoard;
   private readonly stops: (() => void)[] = [];
   private readonly ended = new AbortController();
   private readonly encrypted = new Set<string>();
@@ -89,6 +95,16 @@ export class Bot {
     const { self, clusterId, leaseMs, patienceMs, heartbeatMs, prefix, allowed } = settings;
     const { replica, incarnation } = channel.self;
     this.records = new Records(state);
+    registerActors(state);
+    this.tasks = new TaskBoard(state);
+    const recorder = new Recorder({
+      actors: state.actors,
+      records: this.records,
+      clock,
+      log,
+      asksAgent: (source) => this.surface.asksAgent(source),
+      happened: deps.happened,
+    });
     this.fence = new Fence(clock, leaseMs, (ms) => {
       log.warn(
         { jumpMs: Math.round(ms) },
@@ -110,6 +126,7 @@ export class Bot {
       offered: (source) => this.copies.take(source),
       onEpoch: (epoch) => (state.epoch = epoch),
     });
+    state.actorTurn = (actor, since) => this.engine.actorTurn(actor, since);
     this.presence = new Presence(channel, clock, {
       heartbeatMs,
       say: () => ({
@@ -133,6 +150,7 @@ export class Bot {
       homeserver,
       outbox: this.outbox,
       records: this.records,
+      recorder,
       platform,
       clock,
       log,
@@ -177,6 +195,7 @@ export class Bot {
       onMade: (made) => this.surface.rooms.noteMade(made),
       onInvite: (room, inviter) => this.invites.note(room, inviter),
       onJoined: (room) => this.invites.done(room),
+      onLeft: (room, event) => recorder.archived(room, event),
       onEncrypted: (room) => this.encrypted.add(room),
     });
     const position = journal.state.position;
@@ -193,9 +212,10 @@ export class Bot {
       clock,
       log,
       records: this.records,
+      recorder,
       outbox: this.outbox,
       copies: this.copies,
-      attempts: new Attempts(this.records, this.presence, { replica, incarnation }),
+      attempts: new Attempts(this.records, recorder, this.presence, { replica, incarnation }),
       journal,
       timeline: new RoomReader(homeserver, this.inbox, this.receiver),
       fence: this.fence,
@@ -250,7 +270,7 @@ export class Bot {
     if (!this.live) reasons.push('the rooms are not read up to now yet');
     if (this.draining) reasons.push('draining');
     if (!this.homeserverHeard()) reasons.push('the homeserver has not answered within the lease');
-    const obstacle = this.settings.obstacle();
+    const obstacle = this.obstacle();
     if (obstacle !== undefined) reasons.push(obstacle);
     return reasons;
   }
@@ -270,6 +290,7 @@ export class Bot {
       homeserverAgoMs: clock.monotonic() - this.inbox.lastSuccess(),
       pending: this.engine.unsettled(),
       heldMs: this.outbox.held(),
+      tasks: this.tasks.summary(),
       warnings: encrypted === 0 ? [] : [`${encrypted} encrypted room(s) that I cannot read`],
     };
   }
@@ -296,6 +317,7 @@ export class Bot {
     await this.inbox.stop();
     this.invites.close();
     this.presence.close();
+    this.tasks.close();
     this.copies.close();
     this.outbox.close();
     this.fence.close();
@@ -311,7 +333,14 @@ export class Bot {
   }
 
   private able(): boolean {
-    return this.live && this.homeserverHeard() && this.settings.obstacle() === undefined;
+    return this.live && this.homeserverHeard() && this.obstacle() === undefined;
+  }
+
+  /** A4: who does not know a machine's latest version does not own. */
+  private obstacle(): string | undefined {
+    const newer = this.deps.state.actors.newer();
+    if (newer.length === 0) return this.settings.obstacle();
+    return `the documents hold actors of ${newer.join(', ')}, which this replica does not know: update it`;
   }
 
   private homeserverHeard(): boolean {
@@ -360,4 +389,10 @@ export class Bot {
     await this.adoption.sweep(this.ended.signal);
     await this.genesis.look();
   }
+}
+
+function registerActors({ actors }: State): void {
+  actors.register(conversationMachine, conversationOptions);
+  actors.register(onboardingMachine, onboardingOptions);
+  actors.register(runMachine, runOptions);
 }

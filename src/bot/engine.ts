@@ -176,6 +176,13 @@ export class Engine {
     return turn(this.situation(), { source: '', shard, seenAt: 0, lastProgress: undefined }).rank;
   }
 
+  /** Ms until this replica may carry out what an actor has owed since then (PROTOCOL O3). */
+  actorTurn(actor: string, since: number): number {
+    if (!this.deps.mayBegin()) return Infinity;
+    const shard = this.deps.records.state.shardOfActor(actor);
+    return turn(this.situation(), { source: '', shard, seenAt: since, lastProgress: undefined }).waitMs;
+  }
+
   private turnOf(source: Source): { rank: number; waitMs: number } {
     const { records } = this.deps;
     return turn(this.situation(), {

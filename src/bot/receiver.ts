@@ -30,6 +30,8 @@ export interface ReceiverDeps {
   onInvite: (room: string, inviter: string) => void;
   /** The room is no longer a pending invite: joined, or left. */
   onJoined: (room: string) => void;
+  /** The bot is in the room no more. */
+  onLeft: (room: string, event: { id: string; ts: number }) => void;
   onEncrypted: (room: string) => void;
 }
 
@@ -59,9 +61,19 @@ export class Receiver {
       entries.push({ t: 'invite', room, inviter: invite.sender });
       this.deps.onInvite(room, invite.sender);
     }
-    for (const { room } of batch.left) entries.push(...this.joined(room));
+    for (const { room, events } of batch.left) {
+      entries.push(...this.joined(room));
+      this.left(room, events);
+    }
     await this.deps.journal.append([...entries, { t: 'position', token: batch.nextBatch }]);
     this.deps.engine.evaluate();
+  }
+
+  /** Told once it is known who took the bot out of the room, and when. */
+  private left(room: string, events: RoomEvent[]): void {
+    const { self, onLeft } = this.deps;
+    const left = events.findLast((event) => event.type === 'm.room.member' && event.state_key === self);
+    if (left !== undefined) onLeft(room, { id: left.event_id, ts: left.origin_server_ts });
   }
 
   private joined(room: string): JournalEntry[] {

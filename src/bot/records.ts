@@ -1,32 +1,37 @@
+import type { LiveActors } from '../actors/live-actors.js';
+import type { Kind } from '../documents/schemas/kinds.js';
+import type { Cause, Write } from '../documents/write.js';
 import type { SettleReason, SourceRef } from './source.js';
+
+export type { Cause } from '../documents/write.js';
 
 /** A plain record as the node shows it: field names as in the documents, unknown fields included. */
 export type Plain = Readonly<Record<string, unknown>>;
 
-/** One write: some fields of one record. */
-export interface RecordWrite {
-  kind: 'user' | 'room' | 'chat' | 'mark' | 'attempt' | 'floor' | 'cluster';
-  key: string;
-  fields: Record<string, string | number | boolean | null>;
-}
+/** The kinds of records that the bot reads by itself. */
+export type RecordKind = 'user' | 'room' | 'chat' | 'mark' | 'attempt' | 'floor' | 'cluster' | 'member';
 
-/** What caused a write: a Matrix event id with its origin_server_ts, or a name such as `onboarding:<mxid>`. */
-export interface Cause {
-  id: string;
-  ts?: number;
-}
+/** What the bot needs of a node's actors. */
+export type BotActors = Pick<
+  LiveActors,
+  'register' | 'writes' | 'change' | 'exists' | 'snapshot' | 'keys' | 'newer' | 'quarantined' | 'pending'
+>;
 
 /** The part of a node that the bot stands on; `openNode()` gives it, schedule tests give one in memory. */
 export interface State {
-  read(kind: RecordWrite['kind'] | 'member', key: string): Plain | undefined;
-  entries(kind: RecordWrite['kind'] | 'member'): Iterable<[string, Plain]>;
+  read(kind: RecordKind, key: string): Plain | undefined;
+  entries(kind: RecordKind): Iterable<[string, Plain]>;
   /** Travels in the message of every change. */
   epoch?: number;
   /** Visible to reads at once; resolves when it is durable on this replica's disk. */
-  change(writes: RecordWrite[], cause: Cause): Promise<void>;
+  change(writes: readonly Write[], cause: Cause): Promise<void>;
+  readonly actors: BotActors;
+  /** Ms until this replica may carry out what an actor has owed since then (monotonic); the bot says it. */
+  actorTurn: (actor: string, since: number) => number;
+  shardOfActor(actor: string): number;
   /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet, or no room) of `sender`. */
   shardOf(room: string | undefined, sender: string): number;
-  onChange(handle: (changed: { kind: string; key: string }) => void): () => void;
+  onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
 }
 
 export const userKey = (mxid: string) => `matrix_user:${mxid}`;
@@ -85,8 +90,9 @@ export class Records {
     return text(this.state.read('chat', chatKey(mxid, source))?.['room_id']);
   }
 
-  write(writes: RecordWrite[], cause: Cause): Promise<void> {
-    return this.state.change(writes, cause);
+  /** Records, and what actors learn with them, in one change. */
+  write(writes: readonly Write[], cause: Cause): Promise<void> {
+    return this.state.actors.change(writes, cause);
   }
 
   /** The settled mark of a source, if it stands in this replica's documents. */
@@ -106,9 +112,12 @@ export class Records {
       at: number;
       floor: boolean;
       attempt: string | undefined;
+      /** What its actors learn; the conversation's event for this source must stand before the mark (C4). */
+      events: readonly Write[];
     },
   ): Promise<void> {
-    const writes: RecordWrite[] = [
+    const writes: Write[] = [
+      ...how.events,
       {
         kind: 'mark',
         key: markKey(source),
@@ -129,7 +138,7 @@ export class Records {
         fields: { event_id: source.id, origin_server_ts: source.ts },
       });
     }
-    return this.state.change(writes, { id: source.id, ts: source.ts });
+    return this.write(writes, { id: source.id, ts: source.ts });
   }
 
   floor(room: string): string | undefined {
@@ -147,12 +156,11 @@ export class Records {
   attempt(
     source: SourceRef,
     attempt: string,
-    outcome: 'begun' | 'outage' | 'done' | 'failed',
+    outcome: 'begun' | 'outage' | 'failed',
+    events: readonly Write[],
   ): Promise<void> {
-    return this.state.change([{ kind: 'attempt', key: attemptKey(source), fields: { [attempt]: outcome } }], {
-      id: source.id,
-      ts: source.ts,
-    });
+    const write: Write = { kind: 'attempt', key: attemptKey(source), fields: { [attempt]: outcome } };
+    return this.write([...events, write], { id: source.id, ts: source.ts });
   }
 
   /** History before this instant (ms) is not answered (PROTOCOL C5). */

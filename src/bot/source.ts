@@ -67,6 +67,12 @@ export class Source {
   personal = false;
   /** The id of this replica's attempt, while it is begun (PROTOCOL C2). */
   attempt: string | undefined;
+  /** How often outages and hand-overs ended its attempts here. */
+  outages = 0;
+  /** Ms since the epoch when this replica froze its answer. */
+  repliedAt: number | undefined;
+  /** A short code of what its notice says, where it is an error's. */
+  failure: string | undefined;
 
   private end: SettleReason | undefined;
   private cached: { length: number; view: AnswerView } | undefined;

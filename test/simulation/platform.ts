@@ -8,6 +8,8 @@ export interface Reply {
   takesMs?: number;
   /** Pieces said on the way, spread over the time. */
   deltas?: string[];
+  /** It asks for this approval after a third of the time, and goes on after two thirds. */
+  approval?: string;
   /** The run ends with this error instead. */
   error?: string;
 }
@@ -129,7 +131,7 @@ export class SimulatedPlatform {
     this.#runs.set(this.forgetful ? `${prompt.key} ${this.invocations.length}` : prompt.key, run);
     this.invocations.push(prompt);
     const reply = this.answer(prompt, this.invocations.length);
-    const { deltas = [], takesMs = 5, error } = reply;
+    const { deltas = [], takesMs = 5, approval, error } = reply;
     const say = (ms: number, event: RunEvent, done: boolean) =>
       this.clock.after(ms, () => {
         run.events.push(event);
@@ -139,6 +141,10 @@ export class SimulatedPlatform {
     deltas.forEach((text, i) =>
       say((takesMs * (i + 1)) / (deltas.length + 1), { type: 'delta', text }, false),
     );
+    if (approval !== undefined) {
+      say(takesMs / 3, { type: 'approval', id: approval, question: 'May I?' }, false);
+      say((2 * takesMs) / 3, { type: 'delta', text: 'I may.' }, false);
+    }
     const end: RunEvent =
       error === undefined
         ? { type: 'final', text: reply.text }

@@ -78,7 +78,7 @@ export class SimulatedReplica {
       clock: process.clock,
       name: `${this.id}/${this.#lives}`,
     });
-    const state = new SimulatedState(this.disk, process);
+    const state = new SimulatedState(this.disk, process, this.#log());
     const journal = new SimulatedJournal(this.disk, process);
     state.onWritten = (record) => world.written(this, record);
     const channel = world.hub.join({ replica: this.id, incarnation: `${this.id}-${this.#lives}` }, process);
@@ -114,6 +114,26 @@ export class SimulatedReplica {
       () => (life.started = 'started'),
       (error: Error) => (life.started = error),
     );
+  }
+
+  /** Marks without the event that must stand before them (PROTOCOL C4), and actors that say an answer is under way. */
+  actorProblems(): string[] {
+    const { state } = this.life;
+    const problems: string[] = [];
+    for (const { kind, key } of state.all()) {
+      if (kind !== 'mark') continue;
+      const [room = '', source = ''] = key.slice('mark:'.length).split(' ');
+      const events = state.actors.get(`conversation/${room}`).history();
+      if (!events.some(({ event }) => event.id === source)) problems.push(`${this.id}: ${key} has no event`);
+    }
+    for (const key of state.actors.keys()) {
+      const { machine, status, value, context } = state.actors.snapshot(key);
+      const fields = context as { prompt?: string | null };
+      const open =
+        machine === 'conversation' ? fields.prompt !== null : machine === 'run' && isUnderWay(value);
+      if (open || status !== 'active') problems.push(`${this.id}: ${key} is ${status} in ${JSON.stringify(value)}`);
+    }
+    return problems;
   }
 
   /** SIGKILL. What it has on the wire arrives, unless a test holds it. */
@@ -159,3 +179,6 @@ export class SimulatedReplica {
     return log;
   }
 }
+
+const isUnderWay = (value: unknown): boolean =>
+  value === 'queued' || value === 'running' || value === 'awaitingApproval';

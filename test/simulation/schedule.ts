@@ -69,7 +69,10 @@ export class Schedule {
     for (const room of this.world.madeRooms('onboarding:@alice:sim.test')) {
       this.world.messages.push({ room, text: /^Hello! This room/ });
     }
-    const problems = [this.world.verdict(), ...this.#chatNumbers()].filter((one) => one !== '');
+    const { world } = this;
+    const problems = [world.verdict(), ...this.#chatNumbers(), ...world.actorProblems()].filter(
+      (one) => one !== '',
+    );
     if (problems.length > 0) throw new Error(`${problems.join('\n')}\n${this.world.diagnosis()}`);
   }
 

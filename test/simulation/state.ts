@@ -1,11 +1,14 @@
-import type { Cause, Plain, RecordWrite, State } from '../../src/bot/records.js';
+import { LiveActors } from '../../src/actors/live-actors.js';
+import type { Plain, State } from '../../src/bot/records.js';
+import { parseActorKey } from '../../src/documents/actor-key.js';
 import { canonicalJson } from '../../src/documents/json.js';
 import { joinRecords } from '../../src/documents/merge/join.js';
 import { shardIndex } from '../../src/documents/placement.js';
 import { toPlain } from '../../src/documents/plain.js';
 import { encodeRecord, type FieldMap } from '../../src/documents/record.js';
 import { ruleOf, type Kind } from '../../src/documents/schemas/kinds.js';
-import { applyWrite } from '../../src/documents/write.js';
+import { applyWrite, type Cause, type Write } from '../../src/documents/write.js';
+import { silentLog, type Log } from '../../src/telemetry/log.js';
 import type { Disk, StoredRecord } from './disk.js';
 import type { SimulatedProcess } from './process.js';
 
@@ -18,15 +21,42 @@ const at = (kind: string, key: string) => canonicalJson([kind, key]);
 /** One process's copy of the records, over its disk; joins, writes and placement are the product's own. */
 export class SimulatedState implements State {
   readonly #records: Map<string, StoredRecord>;
-  readonly #watchers = new Set<(changed: { kind: string; key: string }) => void>();
+  readonly #watchers = new Set<(changed: { kind: Kind; key: string }) => void>();
+  /** Changes made here that changed something, in order. */
+  readonly changes: { cause: string; kinds: Kind[] }[] = [];
   /** Told of every record that changed here by a write of its own. */
   onWritten: (record: StoredRecord) => void = () => {};
+
+  readonly actors: LiveActors;
+  actorTurn: State['actorTurn'] = () => Infinity;
 
   constructor(
     private readonly disk: Disk,
     private readonly process: SimulatedProcess,
+    log: Log = silentLog,
   ) {
     this.#records = new Map(disk.records);
+    this.actors = new LiveActors({
+      clock: process.clock,
+      log,
+      count: uncounted,
+      keys: (kind) => this.keys(kind),
+      provenance: (kind, key) => this.provenance(kind, key),
+      change: (writes, cause) => this.change(writes, cause),
+      // Every change here resolves when it is durable, and nothing waits for more.
+      flush: () => Promise.resolve(),
+      onChange: (handle) => this.onChange(handle),
+      turn: (actor, since) => this.actorTurn(actor, since),
+    });
+  }
+
+  *keys(kind: Kind): Iterable<string> {
+    for (const record of [...this.#records.values()]) if (record.kind === kind) yield record.key;
+  }
+
+  provenance(kind: Kind, key: string) {
+    const record = this.#records.get(at(kind, key));
+    return record && Object.fromEntries(record.fields);
   }
 
   read(kind: ReadKind, key: string): Plain | undefined {
@@ -40,13 +70,14 @@ export class SimulatedState implements State {
     }
   }
 
-  async change(writes: RecordWrite[], cause: Cause): Promise<void> {
+  async change(writes: readonly Write[], cause: Cause): Promise<void> {
     if (!this.process.alive) return new Promise(() => {});
     const written = writes.flatMap((write) => {
       const current = this.#records.get(at(write.kind, write.key))?.fields;
       const fields = applyWrite(write, current, cause, this.process.clock.now());
       return fields ? [this.#put({ kind: write.kind, key: write.key, fields })] : [];
     });
+    if (written.length > 0) this.changes.push({ cause: cause.id, kinds: written.map(({ kind }) => kind) });
     for (const record of written) this.#tell(record);
     for (const record of written) this.onWritten(record);
     await this.process.outside(this.disk.writeMs);
@@ -81,7 +112,12 @@ export class SimulatedState implements State {
     return shardIndex(record === undefined ? sender : room, SHARDS);
   }
 
-  onChange(handle: (changed: { kind: string; key: string }) => void): () => void {
+  shardOfActor(actor: string): number {
+    const place = parseActorKey(actor)?.place ?? actor;
+    return place.startsWith('!') ? this.shardOf(place, place) : shardIndex(place, SHARDS);
+  }
+
+  onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void {
     this.#watchers.add(handle);
     return () => void this.#watchers.delete(handle);
   }

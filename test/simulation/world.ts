@@ -2,6 +2,7 @@ import type { BotSettings } from '../../src/bot/bot.js';
 import { MADE_FOR_KEY } from '../../src/bot/intake.js';
 import type { Source } from '../../src/bot/source.js';
 import { readLedger } from '../../src/bot/surface/ledger.js';
+import { canonicalJson } from '../../src/documents/json.js';
 import { rendezvousOrder } from '../../src/routing/rendezvous.js';
 import { judge, tell, type ExpectedAnswer, type ExpectedMessage } from '../world/judge.js';
 import type { TimelineEvent } from '../world/matrix-http.js';
@@ -263,6 +264,21 @@ export class World {
     const problems = judge(histories, { bot: this.bot, answers: this.answers, messages: this.messages });
     const orphans = this.orphanRooms();
     return [problems.length === 0 ? '' : tell(problems), ...orphans].filter((line) => line !== '').join('\n');
+  }
+
+  /** What is wrong in what the replicas' actors say, once everything is quiet and exchanged; empty when nothing is. */
+  actorProblems(): string[] {
+    const up = this.replicas.filter(({ running }) => running);
+    const problems = up.flatMap((replica) => replica.actorProblems());
+    const [first, ...others] = up.map(({ life }) => life.state.actors);
+    for (const key of first?.keys() ?? []) {
+      const here = canonicalJson(first?.snapshot(key) as never);
+      for (const other of others) {
+        const there = canonicalJson(other.snapshot(key) as never);
+        if (there !== here) problems.push(`${key} is not the same everywhere:\n${here}\n${there}`);
+      }
+    }
+    return problems;
   }
 
   /** Rooms that the bot made for a source and that are not the one room of that source, and not left. */

@@ -1,7 +1,9 @@
 import type { PlatformClient } from '../../platform/client.js';
 import type { Homeserver } from '../../matrix/homeserver.js';
 import { meaningOf } from '../intake.js';
-import { type Cause, type Records, type RecordWrite, roomKey, userKey } from '../records.js';
+import type { Write } from '../../documents/write.js';
+import type { Recorder } from '../actors/recorder.js';
+import { type Cause, type Records, roomKey, userKey } from '../records.js';
 import type { Agents, Choice } from './agents.js';
 import { roomKey as platformRoomKey } from './platform-key.js';
 import type { MadeRoom, Rooms } from './rooms.js';
@@ -9,6 +11,7 @@ import type { MadeRoom, Rooms } from './rooms.js';
 export interface BindingDeps {
   homeserver: Homeserver;
   records: Records;
+  recorder: Recorder;
   rooms: Rooms;
   platform: PlatformClient;
   agents: Agents;
@@ -33,7 +36,7 @@ export class Binding {
     cause: Cause,
     signal: AbortSignal,
   ): Promise<Bound | Extract<Choice, { gone: string }>> {
-    const { records, agents, platform, clusterId } = this.deps;
+    const { records, recorder, agents, platform, clusterId } = this.deps;
     await this.finishIfMade(room, signal);
     const choice = await agents.choose(room, person, signal);
     if ('gone' in choice) return choice;
@@ -48,7 +51,7 @@ export class Binding {
     );
     signal.throwIfAborted();
     const bound = { platformChat: chat.platform_chat_id, agent: chat.agent };
-    await records.write([this.binds(room, person, bound)], cause);
+    await records.write([this.binds(room, person, bound), ...recorder.bound(room, bound, cause)], cause);
     return bound;
   }
 
@@ -56,10 +59,12 @@ export class Binding {
   async rebind(room: string, person: string, to: Bound, cause: Cause, signal: AbortSignal): Promise<void> {
     await this.finishIfMade(room, signal);
     const selected = { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } } as const;
-    await this.deps.records.write([selected, this.binds(room, person, to)], cause);
+    const { records, recorder } = this.deps;
+    const writes = [selected, this.binds(room, person, to), ...recorder.bound(room, to, cause)];
+    await records.write(writes, cause);
   }
 
-  private binds(room: string, person: string, to: Bound): RecordWrite {
+  private binds(room: string, person: string, to: Bound): Write {
     const known = this.deps.records.room(room);
     return {
       kind: 'room',

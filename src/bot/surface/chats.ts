@@ -1,11 +1,14 @@
 import type { PlatformClient } from '../../platform/client.js';
+import type { Recorder } from '../actors/recorder.js';
 import { type Cause, chatKey, type Records, roomKey, userKey } from '../records.js';
 import type { Agents, Choice } from './agents.js';
+import { onboardingSource } from './ledger.js';
 import { stepKey } from './platform-key.js';
 import type { Rooms } from './rooms.js';
 
 export interface ChatsDeps {
   records: Records;
+  recorder: Recorder;
   rooms: Rooms;
   platform: PlatformClient;
   agents: Agents;
@@ -32,7 +35,7 @@ export class Chats {
     wantedName: string | undefined,
     signal: AbortSignal,
   ): Promise<MadeChat | Extract<Choice, { gone: string }>> {
-    const { records, rooms, agents, platform } = this.deps;
+    const { records, recorder, rooms, agents, platform } = this.deps;
     const choice = await agents.choose(undefined, person, signal);
     if ('gone' in choice) return choice;
     const { room, number } = await rooms.decide(cause.id, person, space, wantedName, signal);
@@ -45,8 +48,12 @@ export class Chats {
         signal,
       );
       signal.throwIfAborted();
+      const bound = { platformChat: chat.platform_chat_id, agent: chat.agent };
+      const isFirst = cause.id === onboardingSource(person);
       await records.write(
         [
+          ...recorder.bound(room, bound, cause),
+          ...(isFirst ? recorder.onboarded(person, 'CHAT', room, cause) : []),
           {
             kind: 'room',
             key: roomKey(room),

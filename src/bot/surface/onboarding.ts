@@ -1,3 +1,4 @@
+import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
 import type { Choice } from './agents.js';
@@ -7,6 +8,7 @@ import type { Spaces } from './spaces.js';
 
 export interface OnboardingDeps {
   records: Records;
+  recorder: Recorder;
   spaces: Spaces;
   chats: Chats;
   now: () => number;
@@ -54,9 +56,10 @@ export class Onboarding {
   }
 
   private async bring(person: string, signal: AbortSignal): Promise<Welcome> {
-    const { records, spaces, chats, greet } = this.deps;
-    const space = records.user(person)?.space_id ?? (await spaces.find(person));
-    const chat = await chats.make({ id: onboardingSource(person) }, person, space, 'Chat', signal);
+    const { records, chats, greet } = this.deps;
+    const cause = { id: onboardingSource(person) };
+    const space = records.user(person)?.space_id ?? (await this.space(person, cause));
+    const chat = await chats.make(cause, person, space, 'Chat', signal);
     if ('gone' in chat) return chat;
     const greeting = await greet(this.greeting(person, chat.room));
     while (greeting.settled === undefined) {
@@ -64,6 +67,13 @@ export class Onboarding {
       await greeting.changed(signal);
     }
     return { space, room: chat.room };
+  }
+
+  private async space(person: string, cause: { id: string }): Promise<string> {
+    const { records, recorder, spaces } = this.deps;
+    const space = await spaces.find(person);
+    await records.write(recorder.onboarded(person, 'SPACE', space, cause), cause);
+    return space;
   }
 
   private greeting(person: string, room: string): SourceRef {

@@ -2,6 +2,7 @@ import { type PlatformClient, PlatformError } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import { type Clock, sleep } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
+import { type Recorder, shortId } from '../actors/recorder.js';
 import type { Source } from '../source.js';
 import type { Binding } from './binding.js';
 import { stepKey } from './platform-key.js';
@@ -51,35 +52,53 @@ async function answers(platform: PlatformClient, signal: AbortSignal): Promise<b
 
 /** Answers a prompt by a run of the room's agent, in the room's own context. */
 export async function answerPrompt(
-  deps: { clock: Clock; log: Log; platform: PlatformClient; binding: Binding; prefix: string },
+  deps: {
+    clock: Clock;
+    log: Log;
+    platform: PlatformClient;
+    binding: Binding;
+    recorder: Recorder;
+    prefix: string;
+  },
   source: Source,
   text: string,
   context: WorkContext,
 ): Promise<Outcome> {
   const { room, sender, ts } = source.ref;
   const bound = await deps.binding.bind(room, sender, { id: source.id, ts }, context.signal);
-  if ('gone' in bound) return pickAnAgent(bound.gone, bound.agents, deps.prefix);
+  if ('gone' in bound) {
+    source.failure = 'no-agent';
+    return pickAnAgent(bound.gone, bound.agents, deps.prefix);
+  }
   context.thinking();
   const prompt = { text, user: sender };
   let shown = '';
+  let asked: string | undefined;
   for await (const event of deps.platform.sendMessage(
     stepKey(source.id, 'send'),
     bound.platformChat,
     prompt,
     context.signal,
   )) {
+    if (asked !== undefined && event.type !== 'approval') {
+      deps.recorder.approval(source, 'RESUMED', asked);
+      asked = undefined;
+    }
     switch (event.type) {
       case 'delta':
         shown += event.text;
         context.progress(shown);
         break;
       case 'approval':
+        asked = event.id;
+        deps.recorder.approval(source, 'ASKED', event.id);
         context.progress(`${shown}\n(waits for an approval: ${event.question})`);
         break;
       case 'final':
         return says('m.text', event.text === '' ? '(The agent gave an empty answer.)' : event.text);
       case 'error':
         deps.log.warn({ source: source.id, code: event.code }, 'a run ended with an error');
+        source.failure = shortId(event.code);
         return notice(`The agent failed: ${event.message} (reference ${source.id.slice(1, 9)}).`);
     }
   }

@@ -4,6 +4,7 @@ import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
 import type { Outbox } from '../outbox.js';
+import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
 import { Agents } from './agents.js';
@@ -25,6 +26,7 @@ export interface SurfaceDeps {
   homeserver: Homeserver;
   outbox: Outbox;
   records: Records;
+  recorder: Recorder;
   platform: PlatformClient;
   clock: Clock;
   log: Log;
@@ -50,13 +52,13 @@ export class Surface {
   private readonly commands = new Map<string, Command>();
 
   constructor(private readonly deps: SurfaceDeps) {
-    const { records, platform, clock, greet, prefix, self } = deps;
+    const { records, recorder, platform, clock, greet, prefix, self } = deps;
     this.rooms = new Rooms(deps);
     this.agents = new Agents(platform, records);
-    this.chats = new Chats({ records, platform, rooms: this.rooms, agents: this.agents });
+    this.chats = new Chats({ records, recorder, platform, rooms: this.rooms, agents: this.agents });
     this.spaces = new Spaces(deps);
     const { spaces, chats, agents } = this;
-    this.onboarding = new Onboarding({ records, spaces, chats, greet, now: () => clock.now() });
+    this.onboarding = new Onboarding({ records, recorder, spaces, chats, greet, now: () => clock.now() });
     const finish = (made: MadeRoom, signal: AbortSignal) => this.finish(made, signal);
     this.binding = new Binding({ ...deps, rooms: this.rooms, agents, finish });
     for (const command of [
@@ -81,6 +83,12 @@ export class Surface {
   personal(event: RoomEvent): boolean {
     const parsed = parseCommand(this.deps.prefix, bodyOf(event));
     return parsed !== undefined && this.commands.get(parsed.name)?.personal === true;
+  }
+
+  /** It goes to the room's agent; false also while the event is not known. */
+  asksAgent({ ref, event }: Source): boolean {
+    if (ref.kind !== 'message' || event === undefined) return false;
+    return isText(event) && parseCommand(this.deps.prefix, bodyOf(event)) === undefined;
   }
 
   async work(source: Source, context: WorkContext): Promise<Outcome> {
@@ -121,9 +129,7 @@ export class Surface {
     const { prefix } = this.deps;
     const parsed = parseCommand(prefix, body);
     if (parsed === undefined) {
-      if (event.content['msgtype'] !== 'm.text' && event.content['msgtype'] !== 'm.emote') {
-        return notice('I can read text only for now.');
-      }
+      if (!isText(event)) return notice('I can read text only for now.');
       if (this.deps.records.room(room) === undefined) {
         const welcome = await this.onboarding.ensure(person, context.signal);
         if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
@@ -162,6 +168,9 @@ export class Surface {
     }
   }
 }
+
+const isText = ({ content }: RoomEvent): boolean =>
+  content['msgtype'] === 'm.text' || content['msgtype'] === 'm.emote';
 
 const bodyOf = (event: RoomEvent): string => {
   const body = event.content['body'];
