@@ -32,6 +32,8 @@ interface Entry {
 
 /** Cause of what the entry of the initial state yields. */
 const INIT = 'init';
+/** Begins XState's names of the delayed events that a state has by its definition. */
+const AFTER = 'xstate.after.';
 const NOTHING: readonly Effect[] = [];
 
 /**
@@ -182,8 +184,8 @@ function release(actor: string, machines: Machines, position: Position, event: L
 }
 
 /**
- * The timers of the states that a snapshot is in, when no transition entered them: those that run go on, the
- * others begin now. Entry actions do not run again (REQUIREMENTS R5).
+ * The timers of a snapshot when no transition entered its states: those that run go on, unless their state is gone;
+ * those that the states have by definition and that do not run begin now. Entry actions do not run again (REQUIREMENTS R5).
  */
 function rearmed(
   actor: string,
@@ -194,11 +196,13 @@ function rearmed(
 ): ReadonlyMap<string, Timer> {
   const timers = new Map<string, Timer>();
   if (snapshot.status === 'done') return timers;
+  // A delayed event that an action raised belongs to no state.
+  for (const [name, timer] of before) if (!name.startsWith(AFTER)) timers.set(name, timer);
   const delays = machine.logic.implementations.delays as Record<string, unknown>;
   for (const node of snapshot._nodes as { id: string; config: { after?: object } }[]) {
     for (const named of Object.keys(node.config.after ?? {})) {
       const delay = /^\d+$/u.test(named) ? Number(named) : (delays[named] as number);
-      const name = `xstate.after.${named}.${node.id}`;
+      const name = `${AFTER}${named}.${node.id}`;
       timers.set(name, before.get(name) ?? timerOf(actor, entry, name, delay, { type: name }));
     }
   }
