@@ -7,7 +7,7 @@ import type { Effect } from './effect.js';
 import { ActorError } from './errors.js';
 import type { Machines } from './machines.js';
 import type { Position } from './position.js';
-import { hasState } from './state-value.js';
+import { hasState, stateIds } from './state-value.js';
 import type { Timer } from './timer.js';
 
 /** Ids kept of what a base took in: the newest of its actor, not older than a member may be away (PROTOCOL A6, C4). */
@@ -39,7 +39,8 @@ const snapshot = z.looseObject({
   status: z.enum(['active', 'done']),
   value: z.json(),
   context: z.json(),
-  historyValue: z.record(z.string(), z.json()),
+  /** By id of the history state, ids of the states it leads back to. */
+  historyValue: z.record(z.string(), z.array(z.looseObject({ id: text }))),
 });
 
 /** A base as it stands in a document. */
@@ -138,6 +139,13 @@ function positionOf(id: string, machines: Machines, data: StoredBase): Position 
 }
 
 function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snapshot>): AnyMachineSnapshot {
+  const gone = lostHistory(logic, saved);
+  if (gone !== undefined) {
+    throw new ActorError(
+      'unknown-state',
+      `a history of machine ${id} leads to ${gone}, which it does not have`,
+    );
+  }
   try {
     const whole = { ...saved, children: {} } as unknown as Parameters<typeof logic.restoreSnapshot>[0];
     // The scope is for children, and there are none.
@@ -146,12 +154,25 @@ function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snap
       {} as Parameters<typeof logic.restoreSnapshot>[1],
     ) as AnyMachineSnapshot;
   } catch (error) {
-    // A history that names a state which is no more.
     const message = error instanceof Error ? error.message : String(error);
     throw new ActorError('unknown-state', `the saved state of machine ${id} does not fit it: ${message}`, {
       cause: error,
     });
   }
+}
+
+/** A state named by a history that the machine does not have: XState leaves it out without a word. */
+function lostHistory(
+  logic: AnyStateMachine,
+  { historyValue }: z.output<typeof snapshot>,
+): string | undefined {
+  const named = Object.entries(historyValue).flatMap(([id, states]) => [
+    id,
+    ...states.map((state) => state.id),
+  ]);
+  if (named.length === 0) return undefined;
+  const ids = stateIds(logic);
+  return named.find((id) => !ids.has(id));
 }
 
 function quarantined(found: {

@@ -22,6 +22,17 @@ export function hasState(machine: AnyStateMachine, value: Json): boolean {
   return fits(machine.root, value);
 }
 
+/** XState's ids of all states of a machine. */
+export function stateIds(machine: AnyStateMachine): ReadonlySet<string> {
+  const ids = new Set<string>();
+  const walk = (node: AnyStateNode): void => {
+    ids.add(node.id);
+    for (const child of Object.values(node.states as Record<string, AnyStateNode>)) walk(child);
+  };
+  walk(machine.root);
+  return ids;
+}
+
 function fits(node: AnyStateNode, value: Json): boolean {
   const states = node.states as Record<string, AnyStateNode>;
   const childOf = (name: string) => (Object.hasOwn(states, name) ? states[name] : undefined);
