@@ -4,13 +4,19 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** Nesting that a field's value may have; more is malformed, so that no peer can exhaust our stack. */
 const MAX_DEPTH = 32;
 
-/** True for plain JSON data: finite numbers, own enumerable properties, no deeper than the limit. */
+/** True for plain JSON data: finite numbers, plain objects and arrays, no deeper than the limit. */
 export function isJson(value: unknown, depth = MAX_DEPTH): value is Json {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return true;
   if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value !== 'object' || depth === 0) return false;
-  const values: unknown[] = Array.isArray(value) ? value : Object.values(value);
-  return values.every((inner) => isJson(inner, depth - 1));
+  if (Array.isArray(value)) return Array.from(value).every((inner) => isJson(inner, depth - 1));
+  return isPlain(value) && Object.values(value).every((inner) => isJson(inner, depth - 1));
+}
+
+/** Of no class: a Date or a Map has no members of its own, and JSON would make something else of it. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /**
