@@ -114,9 +114,16 @@ function build(given: AnyStateMachine, options: MachineOptions): Machine {
     events,
     migrate: options.migrate,
     active:
-      names.actions.size > 0 || (logic.events as string[]).some((type) => type.startsWith('xstate.after.')),
+      [...names.actions].some((name) => !isInner(given.implementations.actions[name])) ||
+      (logic.events as string[]).some((type) => type.startsWith('xstate.after.')),
     initial: initialOf(logic),
   };
+}
+
+/** It changes the context, or takes a timer away: nothing is left to do after it. */
+function isInner(action: unknown): boolean {
+  const type = (action as { type?: unknown } | undefined)?.type;
+  return type === 'xstate.assign' || type === 'xstate.cancel';
 }
 
 function initialOf(logic: AnyStateMachine): Machine['initial'] {
