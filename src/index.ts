@@ -26,3 +26,6 @@ export type { Migration } from './actors/migration.js';
 export type { Effect } from './actors/effect.js';
 export type { ActorEvent } from './actors/plan.js';
 export type { ActorSnapshot } from './actors/snapshot.js';
+export { openTasks, type Tasks, type TasksOptions } from './tasks/tasks.js';
+export { TaskError, type Task, type TaskStatus } from './tasks/task.js';
+export type { LogEntry } from './tasks/run-machine.js';

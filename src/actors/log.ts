@@ -1,4 +1,4 @@
-import { canonicalJson, type Json } from '../documents/json.js';
+import { canonicalJson } from '../documents/json.js';
 import { machineOf } from './key.js';
 import type { Base } from './base.js';
 import type { Effect } from './effect.js';
@@ -139,4 +139,4 @@ const stands = (known: LoggedEvent, event: LoggedEvent): boolean =>
   known.stamp < event.stamp || (known.stamp === event.stamp && contentOf(known) === contentOf(event));
 
 const contentOf = ({ type, ts, data, late = false }: LoggedEvent): string =>
-  canonicalJson([type, ts, (data ?? null) as Json, late]);
+  canonicalJson([type, ts, data ?? null, late]);

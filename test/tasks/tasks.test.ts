@@ -1,0 +1,152 @@
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { openTasks, type LogEntry, type Task } from '../../src/index.js';
+import { eventually, folder, node, relay } from '../node/world.js';
+
+const task = (fields: Partial<Task> = {}): Task => ({
+  id: 'job/1',
+  description: 'count the beans',
+  status: 'queued',
+  agent: 'counter',
+  created_at: 1000,
+  updated_at: 1000,
+  started_at: null,
+  completed_at: null,
+  logs: [],
+  result: null,
+  ...fields,
+});
+const entry = (n: number, message = `line ${n}`): LogEntry => ({
+  timestamp: 2000 + n,
+  level: 'info',
+  type: 'step',
+  message,
+});
+const codeOf = async (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: { code?: unknown }) => error.code,
+  );
+const own = (logs: readonly LogEntry[]) => logs.filter(({ type }) => type === 'step');
+
+it('a task is saved on creation, change of status and completion, and is read on the other replica', async () => {
+  const { url } = await relay();
+  const [a, b] = [await node([{ url }], { found: true }), await node([{ url }])];
+  const [here, there] = [
+    await openTasks(a, { dir: await folder() }),
+    await openTasks(b, { dir: await folder() }),
+  ];
+  await here.saveTask(task());
+  await here.saveTask(task({ status: 'running', started_at: 2000, updated_at: 2000 }));
+  await eventually(() => there.loadTasks()[0]?.status === 'running');
+  await here.saveTask(task({ status: 'awaitingApproval', started_at: 2000, updated_at: 3000 }));
+  const done = task({
+    status: 'completed',
+    started_at: 2000,
+    updated_at: 4000,
+    completed_at: 4000,
+    result: '12',
+  });
+  await here.saveTask(done);
+  await eventually(() => there.loadTasks()[0]?.status === 'completed');
+  expect(there.loadTasks()).toEqual([{ ...done, logs: expect.any(Array) }]);
+  expect(there.loadTasks()[0]?.logs.map(({ type }) => type)).toEqual(['begun', 'asked', 'completed']);
+  expect(
+    a.actors
+      .get('run/job/1')
+      .history()
+      .map(({ event }) => event.type),
+  ).toEqual(['CREATED', 'BEGUN', 'ASKED', 'COMPLETED']);
+});
+
+it('the same task saved again changes nothing', async () => {
+  const one = await node([], { found: true });
+  const tasks = await openTasks(one, { dir: await folder() });
+  const running = task({ status: 'running', started_at: 2000, updated_at: 2000, logs: [entry(1)] });
+  await tasks.saveTask(running);
+  const before = one.heads();
+  await tasks.saveTask(running);
+  await tasks.saveTask({ ...running, logs: tasks.loadTasks()[0]?.logs ?? [] });
+  expect(one.heads()).toEqual(before);
+});
+
+it('a status that cannot be reached is a typed error, and the task stays as it was', async () => {
+  const one = await node([], { found: true });
+  const tasks = await openTasks(one, { dir: await folder() });
+  await tasks.saveTask(task({ status: 'failed', result: 'broken', updated_at: 2000 }));
+  const before = tasks.loadTasks();
+  expect(await codeOf(tasks.saveTask(task({ status: 'running', updated_at: 3000 })))).toBe(
+    'impossible-status',
+  );
+  expect(await codeOf(tasks.saveTask(task({ status: 'failed', result: 'other', updated_at: 3000 })))).toBe(
+    'already-ended',
+  );
+  expect(await codeOf(tasks.saveTask(task({ id: 'with space' })))).toBe('invalid-task');
+  expect(await codeOf(tasks.saveTask({ ...task(), status: 'lost' } as unknown as Task))).toBe('invalid-task');
+  expect(tasks.loadTasks()).toEqual(before);
+});
+
+it('a deleted task is listed no more, on no replica, and its id is not used again', async () => {
+  const { url } = await relay();
+  const [a, b] = [await node([{ url }], { found: true }), await node([{ url }])];
+  const [here, there] = [
+    await openTasks(a, { dir: await folder() }),
+    await openTasks(b, { dir: await folder() }),
+  ];
+  await here.saveTask(task());
+  await eventually(() => there.loadTasks().length === 1);
+  expect(await there.deleteTask('job/1')).toBe(true);
+  expect(await there.deleteTask('job/1')).toBe(false);
+  expect(await there.deleteTask('job/2')).toBe(false);
+  await eventually(() => here.loadTasks().length === 0);
+  expect(await codeOf(here.saveTask(task()))).toBe('deleted');
+});
+
+it('the documents keep the last 20 log entries, cut to 200 characters, and the session log all of them whole', async () => {
+  const one = await node([], { found: true });
+  const dir = await folder();
+  const tasks = await openTasks(one, { dir });
+  const logs = Array.from({ length: 50 }, (_, n) => entry(n, n === 49 ? 'x'.repeat(1000) : `line ${n}`));
+  await tasks.saveTask(
+    task({ status: 'running', started_at: 2000, updated_at: 2000, logs: logs.slice(0, 30) }),
+  );
+  await tasks.saveTask(task({ status: 'running', started_at: 2000, updated_at: 3000, logs }));
+  await tasks.saveTask(task({ status: 'running', started_at: 2000, updated_at: 4000, logs }));
+  const kept = own(tasks.loadTasks()[0]?.logs ?? []);
+  expect(tasks.loadTasks()[0]?.logs.length).toBe(20);
+  expect(kept.at(-1)?.message).toBe('x'.repeat(200));
+  const path = join(dir, 'sessions', 'job%2f1.log');
+  const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line))).toEqual(logs);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+});
+
+it('a session log that grows is put aside, three times at most, and a line that a kill cut stands alone', async () => {
+  const one = await node([], { found: true });
+  const dir = await folder();
+  const tasks = await openTasks(one, { dir, mostLogBytes: 300 });
+  for (let n = 0; n < 20; n += 1) await tasks.saveSessionLog('../s', [entry(n, 'y'.repeat(100))]);
+  const names = (await readdir(join(dir, 'sessions'))).sort();
+  expect(names).toEqual(['%2e.%2fs.log', '%2e.%2fs.log.1', '%2e.%2fs.log.2', '%2e.%2fs.log.3']);
+  await writeFile(join(dir, 'sessions', 'cut.log'), '{"timestamp":1,"lev');
+  await tasks.saveSessionLog('cut', [entry(1)]);
+  const lines = (await readFile(join(dir, 'sessions', 'cut.log'), 'utf8')).trimEnd().split('\n');
+  expect(lines).toEqual(['{"timestamp":1,"lev', JSON.stringify(entry(1))]);
+});
+
+it('tasks and what they stand at outlive the process', async () => {
+  const dataDir = await folder();
+  const first = await node([], { found: true, dataDir });
+  const tasks = await openTasks(first, { dir: dataDir });
+  await Promise.all([
+    tasks.saveTask(task({ status: 'running', started_at: 2000, updated_at: 2000 })),
+    tasks.saveTask(task({ id: 'job/2', created_at: 900 })),
+  ]);
+  await first.close();
+  const second = await openTasks(await node([], { dataDir }), { dir: dataDir });
+  expect(second.loadTasks().map(({ id, status }) => [id, status])).toEqual([
+    ['job/2', 'queued'],
+    ['job/1', 'running'],
+  ]);
+});
