@@ -195,11 +195,7 @@ export class LiveActors {
     this.#arrived.clear();
     this.#owed.reload();
     this.#folded.reload();
-    for (const { key, from } of watched) {
-      const to = this.snapshot(key);
-      if (JSON.stringify(from) !== JSON.stringify(to))
-        this.#tell(key, { event: undefined, from, to, late: false });
-    }
+    for (const { key, from } of watched) this.#tellOfMove(key, from, this.snapshot(key));
     for (const machine of this.machines.all()) this.#scanSoon(machine);
   }
 
@@ -287,10 +283,21 @@ export class LiveActors {
     this.#tell(key, { event, from, to: this.#shown(key, log), late: taken.late || event.late === true });
   }
 
+  /** A generation begins elsewhere: told as one change, whatever it takes or brings. */
   #rebased(key: string): void {
-    if (this.#folded.loaded(key) === undefined) return;
+    const before = this.#folded.loaded(key);
+    if (before === undefined) return;
+    const from = this.#watchers.has(key) ? this.#shown(key, before) : undefined;
     this.#folded.forget(key);
-    this.#owed.look(key, this.#folded.log(key));
+    const log = this.#folded.log(key);
+    this.#owed.look(key, log);
+    if (from !== undefined) this.#tellOfMove(key, from, this.#shown(key, log));
+  }
+
+  #tellOfMove(key: string, from: ActorSnapshot, to: ActorSnapshot): void {
+    if (JSON.stringify(from) !== JSON.stringify(to)) {
+      this.#tell(key, { event: undefined, from, to, late: false });
+    }
   }
 
   #shown(key: string, log: ActorLog): ActorSnapshot {
