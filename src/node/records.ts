@@ -23,6 +23,7 @@ const MAX_SHARDS = 4096;
 export class Records {
   readonly rooms = new RoomIndex();
   #shards = { placing: 1, opened: 1 };
+  #lastShard = { key: '', placing: 0, index: 0 };
 
   constructor(
     private readonly source: DocumentSource,
@@ -124,8 +125,14 @@ export class Records {
     return this.#shardOf(typeof person === 'string' ? person : room);
   }
 
+  /** The last one is kept: an actor's events are read one after the other, and the digest is most of finding them. */
   #shardOf(key: string): number {
-    return shardIndex(key, this.#shards.placing);
+    const { placing } = this.#shards;
+    const last = this.#lastShard;
+    if (last.key === key && last.placing === placing) return last.index;
+    const index = shardIndex(key, placing);
+    this.#lastShard = { key, placing, index };
+    return index;
   }
 
   /** Everywhere a record may stand. */
