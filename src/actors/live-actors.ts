@@ -224,7 +224,8 @@ export class LiveActors {
     if (writes.length === 0) return this.port.flush();
     const durable = this.port.change(writes, cause);
     // Visible from here on, before it is durable: the next event of this actor comes after it.
-    for (const write of writes) this.#changed(write.kind, write.key);
+    // The definition that moved it is our own.
+    for (const { kind, key } of writes) if (kind !== 'actor') this.#changed(kind, key);
     this.#drain();
     await durable;
   }
