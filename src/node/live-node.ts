@@ -75,6 +75,7 @@ export class LiveNode implements StateNode {
   readonly #movedHandlers = new Set<(shard: number) => void>();
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
+  #reloading = false;
   actorTurn = (actor: string, since: number): number =>
     actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
   #closing: Promise<void> | undefined;
@@ -342,6 +343,9 @@ export class LiveNode implements StateNode {
 
   #moved({ name: { index } }: OpenDocument, touched: Touched[]): void {
     this.#events.touched(touched);
+    // Several shards may go over at once, as at a start; all that stood in them is read anew together.
+    if (!this.#reloading) queueMicrotask(() => this.#reloadActors());
+    this.#reloading = true;
     for (const handle of this.#movedHandlers) {
       queueMicrotask(() => {
         try {
@@ -354,6 +358,11 @@ export class LiveNode implements StateNode {
     }
   }
 
+  #reloadActors(): void {
+    this.#reloading = false;
+    if (this.#closing === undefined) this.#actors?.reload();
+  }
+
   async #startGenerations(): Promise<Generations> {
     const { clock, log, relays, storage, options } = this.#parts;
     const stored = await StoredDocuments.open(options.dataDir, storage);
@@ -361,9 +370,10 @@ export class LiveNode implements StateNode {
       {
         documents: this.#documents,
         records: this.#records,
-        options: options.generations ?? {
-          bases: actorBases(new Machines(), this.#counters.countMalformed),
-        },
+        options: options.generations ?? {},
+        bases:
+          options.generations?.bases ??
+          actorBases(() => this.#actors?.machines ?? new Machines(), this.#counters.countMalformed),
         word: this.#word,
         hasRelays: options.relays.length > 0,
         reachesRelay: () => relays.channel.connected(),

@@ -15,10 +15,7 @@ export interface OpenNodeOptions {
   relays: readonly { url: string; token?: string }[];
   /** Number of shards, 1–4096; read when a cluster is founded, and never again. Default 64. */
   shards?: number;
-  /**
-   * When actors shards are cut, and what that must know of actors (PROTOCOL A6). Without it no machine is known:
-   * shards that hold actors are not cut here, and cuts of others are taken from them.
-   */
+  /** When actors shards are cut, and by which bases (PROTOCOL A6). Default: those of the node's own actors. */
   generations?: GenerationOptions;
   /** The operator says go: found or serve without the word of a relay (PROTOCOL C5). */
   found?: boolean;

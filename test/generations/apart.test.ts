@@ -15,17 +15,17 @@ async function sides(count: number) {
   await together(nodes);
   return {
     nodes,
-    async restart(at: number): Promise<void> {
+    restart: async (at: number): Promise<void> => {
       await nodes[at]!.close();
       nodes[at] = await open(at);
     },
-    async part(): Promise<void> {
+    part: async (): Promise<void> => {
       await common.close();
       await eventually(() =>
         nodes.every((one) => one.relays().filter(({ state }) => state === 'open').length === 1),
       );
     },
-    async join(): Promise<void> {
+    join: async (): Promise<void> => {
       common = await relay({ storage, port: common.port });
       await together(nodes);
     },

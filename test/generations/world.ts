@@ -1,57 +1,10 @@
+import { join } from 'node:path';
+import * as A from '@automerge/automerge';
 import { splitActorKey } from '../../src/documents/actor-key.js';
-import { keysOf, readRecord, type Document } from '../../src/documents/document.js';
-import type { Json } from '../../src/documents/json.js';
-import type { Write } from '../../src/documents/write.js';
-import type { ActorBases } from '../../src/node/generations/ports.js';
-import type { OpenNodeOptions, StateNode } from '../../src/index.js';
+import { silentLog, type OpenNodeOptions, type StateNode } from '../../src/index.js';
+import { DurableStorage } from '../../src/storage/durable.js';
 import { node } from '../node/world.js';
-
-const ignore = (): void => {};
-
-/** Bases that name every event they count: what is lost or counted twice shows. */
-export const listingBases: ActorBases = {
-  foldBases(document) {
-    const counted = new Map<string, { ids: Set<string>; stamp: number }>();
-    const of = (actor: string) => {
-      const known = counted.get(actor) ?? { ids: new Set<string>(), stamp: 0 };
-      counted.set(actor, known);
-      return known;
-    };
-    for (const key of keysOf(document, 'base', ignore)) {
-      const base = baseIn(document, key.slice('base:'.length));
-      const known = of(key.slice('base:'.length));
-      for (const id of base?.ids ?? []) known.ids.add(id);
-      known.stamp = Math.max(known.stamp, base?.stamp ?? 0);
-    }
-    for (const key of keysOf(document, 'event', ignore)) {
-      const { actor, id } = splitActorKey(key.slice('event:'.length))!;
-      const known = of(actor);
-      known.ids.add(id);
-      known.stamp = Math.max(known.stamp, readRecord(document, 'event', key, ignore)!.get('event')!.stamp);
-    }
-    return new Map(
-      [...counted].map(([actor, { ids, stamp }]): [string, Json] => [
-        actor,
-        { version: 1, hash: 'listing', stamp, ids: [...ids].sort() },
-      ]),
-    );
-  },
-  absorbedBy(base) {
-    const ids = new Set((base as { ids?: string[] } | undefined)?.ids);
-    return (id) => ids.has(id);
-  },
-};
-
-function baseIn(document: Document, actor: string): { ids: string[]; stamp: number } | undefined {
-  const value = readRecord(document, 'base', `base:${actor}`, ignore)?.get('base')?.value;
-  return value as { ids: string[]; stamp: number } | undefined;
-}
-
-export const ACTOR = 'light/!room:x';
-
-export function eventWrite(id: string, stamp: number, actor = ACTOR): Write {
-  return { kind: 'event', key: `event:${actor} ${id}`, fields: { event: { type: 'GO', ts: stamp } }, stamp };
-}
+import { ACTOR, eventWrite, listingBases } from './bases.js';
 
 /** Writes one event of an actor, as {@link ACTOR}'s machine would. */
 export async function send(to: StateNode, id: string, stamp: number, actor = ACTOR): Promise<void> {
@@ -91,3 +44,16 @@ export const cutNow = (of: StateNode): Promise<number> => of.cutIfDue({ mayCut: 
 /** The name of the actors document that is read. */
 export const generationOf = (of: StateNode): string =>
   of.heads().find(({ name }) => name.startsWith('actors/0'))?.name ?? 'none';
+
+/** The generations of actors documents that stand in a folder. */
+export async function generationsOnDisk(dataDir: string): Promise<number[]> {
+  const storage = new DurableStorage({ dir: join(dataDir, 'documents'), log: silentLog });
+  const found: number[] = [];
+  for (const id of await storage.documents()) {
+    const chunks = await storage.loadRange([id]);
+    let document = A.init<Record<string, unknown>>();
+    for (const { data } of chunks) if (data !== undefined) document = A.loadIncremental(document, data);
+    if (document['kind'] === 'actors') found.push(document['generation'] as number);
+  }
+  return found.sort((a, b) => a - b);
+}

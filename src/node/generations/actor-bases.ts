@@ -4,10 +4,10 @@ import type { Machines } from '../../actors/machines.js';
 import type { CountMalformed } from '../../documents/errors.js';
 import type { ActorBases } from './ports.js';
 
-/** {@link ActorBases} by the machines that are registered here. */
-export function actorBases(machines: Machines, count: CountMalformed): ActorBases {
+/** {@link ActorBases} by the machines that are registered at the time of asking. */
+export function actorBases(machines: () => Machines, count: CountMalformed): ActorBases {
   return {
-    foldBases: (document, at) => basesOf(document, machines, at, count),
+    foldBases: (document, at) => basesOf(document, machines(), at, count),
     absorbedBy(base) {
       const parsed = storedBase.safeParse(base);
       if (!parsed.success) return () => false;

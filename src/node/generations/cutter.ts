@@ -11,7 +11,13 @@ import type { RelayWord } from '../relay-word.js';
 import { cutId, cutKey, documentOf, type Cut, type CutContent } from './cut.js';
 import { nextGeneration } from './next-generation.js';
 import { documentAt } from './past.js';
-import { DEFAULT_BYTES, DEFAULT_EVENTS, type CutPorts, type GenerationOptions } from './ports.js';
+import {
+  DEFAULT_BYTES,
+  DEFAULT_EVENTS,
+  type ActorBases,
+  type CutPorts,
+  type GenerationOptions,
+} from './ports.js';
 import type { ShardGenerations } from './shard.js';
 import type { StoredDocuments } from './stored-documents.js';
 
@@ -21,7 +27,8 @@ const RELAY_MS = 30_000;
 export interface CutterContext {
   documents: OpenDocuments;
   stored: StoredDocuments;
-  options: GenerationOptions;
+  options: Pick<GenerationOptions, 'events' | 'bytes'>;
+  bases: ActorBases;
   word: Pick<RelayWord, 'acknowledged'>;
   /** This node is to have relays: nothing is cut that none of them has stored. */
   hasRelays: boolean;
@@ -138,8 +145,8 @@ export class Cutter {
   }
 
   #bytes(past: Document, index: number, generation: number, at: number): Uint8Array {
-    const { options, counters } = this.context;
-    return nextGeneration(past, { index, generation, at }, options.bases, counters.countMalformed);
+    const { bases, counters } = this.context;
+    return nextGeneration(past, { index, generation, at }, bases, counters.countMalformed);
   }
 
   async #drop(next: OpenDocument): Promise<void> {

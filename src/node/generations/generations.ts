@@ -11,7 +11,7 @@ import { chainOf } from './chain.js';
 import { cutKey, documentOf, movedField, readCut, type Cut } from './cut.js';
 import { Cutter } from './cutter.js';
 import { RETIRED_AFTER_MS } from './next-generation.js';
-import type { CutPorts, GenerationOptions } from './ports.js';
+import type { ActorBases, CutPorts, GenerationOptions } from './ports.js';
 import { ShardGenerations } from './shard.js';
 import type { StoredDocuments } from './stored-documents.js';
 
@@ -21,7 +21,8 @@ const LOOK_MS = 30_000;
 export interface GenerationsContext {
   documents: OpenDocuments;
   records: Records;
-  options: GenerationOptions;
+  options: Pick<GenerationOptions, 'events' | 'bytes'>;
+  bases: ActorBases;
   word: Pick<RelayWord, 'acknowledged'>;
   hasRelays: boolean;
   reachesRelay: () => boolean;
@@ -91,11 +92,11 @@ export class Generations {
 
   async openShard(index: number): Promise<void> {
     if (this.#shards.has(index)) return;
-    const { documents, options, counters, log, replica, epoch, change, sent, moved, clock } = this.context;
+    const { documents, bases, counters, log, replica, epoch, change, sent, moved, clock } = this.context;
     const shard = new ShardGenerations(index, {
       documents,
       stored: this.stored,
-      bases: options.bases,
+      bases,
       counters,
       log,
       replica,

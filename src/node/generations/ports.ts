@@ -33,7 +33,8 @@ export interface CutPorts {
 }
 
 export interface GenerationOptions {
-  bases: ActorBases;
+  /** Default: by the machines of the node's actors. */
+  bases?: ActorBases;
   /** Events in a shard at which it is cut. Default 2000. */
   events?: number;
   /** Bytes of a shard on disk at which it is cut, if at least half of them can go. Default 256 KiB. */
