@@ -1,15 +1,18 @@
 import { kindNames } from '../documents/schemas/kinds.js';
+import { actorQuestions } from '../node/audit/questions.js';
 import type { StateNode } from '../node/state-node.js';
 import type { Handler } from '../telemetry/control.js';
 import type { LookedAt, LookedAtRecord } from '../telemetry/look.js';
 import type { Bot } from './bot.js';
 
-/** What the control socket of a running replica answers: `inspect {key?}`, `status {}` and `heads {}`. */
+/** What the control socket of a running replica answers: `inspect {key?}`, `status {}`, `tasks {}`, `heads {}`, and about actors. */
 export function inspectHandlers(node: StateNode, bot: Bot): Record<string, Handler> {
   return {
     inspect: ({ key }): LookedAt => ({ records: look(node, typeof key === 'string' ? key : undefined) }),
     status: () => ({ ...bot.status(), documents: node.status().state, ready: bot.readiness().length === 0 }),
+    tasks: () => ({ ...bot.tasks.summary() }),
     heads: () => ({ documents: node.heads() }),
+    ...actorQuestions(node),
   };
 }
 

@@ -45,7 +45,8 @@ Examples:
     (settings: Record<string, [string, Setting<unknown>]>, load: () => Promise<{ run: Run }>) =>
     async (...args: unknown[]): Promise<void> => {
       const command = args.at(-1) as Command;
-      const options = command.opts<Record<string, unknown>>();
+      // An option that a command shares with the one above it is taken by that one.
+      const options = command.optsWithGlobals<Record<string, unknown>>();
       const flags: Invocation['flags'] = new Map();
       for (const [option, [flag, { name }]] of Object.entries(settings)) {
         const text = options[option];
@@ -189,6 +190,60 @@ Examples:
       ),
     )
     .action(action({ data: ['--data', dataDir] }, () => import('./commands/inspect.js')));
+
+  cli
+    .command('history')
+    .description('What an actor went through, from its first event on, or where it stood at a time.')
+    .argument('<key>', 'the actor, for example conversation/!abc:example.org')
+    .option(
+      '--data <dir>',
+      'the data folder of a replica (default: data/replica, or the first of `understudy up`)',
+    )
+    .option('--at <time>', 'where it stood then: 2026-03-01T12:00:00Z, -5m, or milliseconds since 1970')
+    .option('--machines <dir>', 'machine files by which a folder is read (default: data/machines)')
+    .option('--json', 'JSON lines, one an event, each with a version field')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy history order/1234', 'every event: when, from which state to which, why, by whom'],
+        ['npx understudy history order/1234 --at -5m', 'its state five minutes ago'],
+        ['npx understudy history order/1234 --json > order.jsonl', 'for other tools'],
+      ),
+    )
+    .action(action({ data: ['--data', dataDir] }, () => import('./commands/history.js')));
+
+  const actors = cli
+    .command('actors')
+    .description('Where every actor stands, quarantined ones first; `actors release` lets one go on.')
+    .option(
+      '--data <dir>',
+      'the data folder of a replica (default: data/replica, or the first of `understudy up`)',
+    )
+    .option('--machine <id>', 'only actors of this machine')
+    .option('--machines <dir>', 'machine files by which a folder is read (default: data/machines)')
+    .option('--json', 'machine-readable, with a version field')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy actors', 'all of them'],
+        ['npx understudy actors --machine run --json', 'the runs, for other tools'],
+      ),
+    )
+    .action(action({ data: ['--data', dataDir] }, () => import('./commands/actors.js')));
+  actors
+    .command('release')
+    .description('Let a quarantined actor go on, through the replica that runs.')
+    .argument('<key>', 'the actor, for example order/1234')
+    .option('--data <dir>', 'the data folder of that replica')
+    .option('--state <state>', 'where it goes on: a state, dotted when nested (default: its initial state)')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy actors release order/1234', 'it begins anew; what it did before stays done'],
+        ['npx understudy actors release order/1234 --state fulfilling.packing', 'it goes on there'],
+      ),
+    )
+    .action(action({ data: ['--data', dataDir] }, () => import('./commands/actors-release.js')));
 
   cli
     .command('machines')

@@ -39,6 +39,8 @@ export class ControlError extends Error {
   constructor(
     readonly code: 'nobody' | 'late' | 'refused',
     message: string,
+    /** The code of the error that the process answered with. */
+    readonly reason?: string,
   ) {
     super(message);
     this.name = 'ControlError';
@@ -164,7 +166,7 @@ export function askControl(
 function settle(line: string, resolve: (value: unknown) => void, reject: (error: Error) => void): void {
   try {
     const parsed = reply.parse(JSON.parse(line));
-    if ('error' in parsed) reject(new ControlError('refused', parsed.error.message));
+    if ('error' in parsed) reject(new ControlError('refused', parsed.error.message, parsed.error.code));
     else resolve(parsed.result);
   } catch (error) {
     reject(

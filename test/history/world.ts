@@ -1,10 +1,6 @@
 import { assign, setup } from 'xstate';
-import { Machines } from '../../src/actors/machines.js';
-import { actorBases } from '../../src/node/generations/actor-bases.js';
 import type { OpenNodeOptions, StateNode } from '../../src/index.js';
 import { node } from '../node/world.js';
-
-const ignore = (): void => {};
 
 const light = setup({
   types: {
@@ -34,16 +30,13 @@ export async function lit(
   relays: readonly { url: string }[],
   opening: Partial<OpenNodeOptions> = {},
 ): Promise<StateNode> {
-  const machines = new Machines();
-  machines.register(light, options);
   const opened = await node(relays, {
     shards: 1,
     found: relays.length === 0,
-    generations: { bases: actorBases(machines, ignore), events: 1 },
+    generations: { events: 1 },
     ...opening,
   });
   opened.actors.register(light, options);
-  opened.onMoved(() => opened.actors.reload());
   return opened;
 }
 

@@ -1,15 +1,11 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { ControlError, askControl, controlPath } from '../../telemetry/control.js';
 import { lookedAt, type LookedAtRecord } from '../../telemetry/look.js';
 import { SettingsReader } from '../config/reader.js';
-import { dataDir } from '../config/settings.js';
 import { lookIntoFiles } from '../inspect/files.js';
-import { documentsFolder } from '../inspect/folder.js';
+import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.js';
 import { detail, overview } from '../inspect/table.js';
 import type { Invocation } from '../process.js';
-import { readRecord } from '../up/record.js';
 import { UserError } from '../user-error.js';
 
 /** The version of the output of --json; a field is only ever added under one version. */
@@ -29,9 +25,8 @@ export async function run(
   key?: string,
 ): Promise<number> {
   const read = new SettingsReader(invocation.env, invocation.flags, invocation.configFile);
-  const given = read.optional(dataDir);
-  const dir = resolve(given ?? (await defaultFolder()));
-  const look = (await askHolder(dir, key)) ?? (await readFiles(dir));
+  const dir = await folderToLookAt(read);
+  const look = (await askRunning(dir, key)) ?? (await readFiles(dir));
   const records = look.records.filter((record) => matches(record, key));
   if (options['json'] === true) {
     const output = {
@@ -51,36 +46,18 @@ export async function run(
   return 0;
 }
 
-/** Of the replicas that `up` keeps here the first; without `up` the usual folder of a replica. */
-async function defaultFolder(): Promise<string> {
-  const usual = 'data/replica';
-  if (existsSync(usual)) return usual;
-  const record = await readRecord('data');
-  return record?.processes.find(({ name }) => name.startsWith('replica'))?.dataDir ?? usual;
-}
-
 /** Undefined when no process listens for the folder. */
-async function askHolder(dir: string, key: string | undefined): Promise<Look | undefined> {
-  const path = controlPath(dir);
-  try {
-    const { records } = lookedAt.parse(await askControl(path, 'inspect', key === undefined ? {} : { key }));
-    const status = z.record(z.string(), z.unknown()).parse(await askControl(path, 'status'));
-    return { source: 'running process', status, records, faults: [] };
-  } catch (error) {
-    if (error instanceof ControlError && error.code === 'nobody') return undefined;
-    if (error instanceof ControlError)
-      throw new UserError(3, `the process that holds ${dir} does not answer: ${error.message}`);
-    throw error;
-  }
+async function askRunning(dir: string, key: string | undefined): Promise<Look | undefined> {
+  const found = await askHolder(dir, 'inspect', key === undefined ? {} : { key });
+  const said = found && (await askHolder(dir, 'status'));
+  if (found === undefined || said === undefined) return undefined;
+  const { records } = lookedAt.parse(found.answer);
+  const status = z.record(z.string(), z.unknown()).parse(said.answer);
+  return { source: 'running process', status, records, faults: [] };
 }
 
 async function readFiles(dir: string): Promise<Look> {
-  if (!existsSync(documentsFolder(dir))) {
-    throw new UserError(
-      2,
-      `there are no documents in ${dir}: name the data folder of a replica with --data or UNDERSTUDY_DATA_DIR`,
-    );
-  }
+  assertDocumentsIn(dir);
   const { records, faults } = await lookIntoFiles(dir);
   return { source: 'files', status: undefined, records, faults };
 }

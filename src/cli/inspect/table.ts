@@ -2,7 +2,7 @@ import type { LookedAtRecord } from '../../telemetry/look.js';
 import { printable } from '../printable.js';
 
 /** Rows under a header, each column as wide as its widest cell, the last one cut at the width of the terminal. */
-function table(header: string[], rows: string[][], width: number): string[] {
+export function table(header: string[], rows: string[][], width: number): string[] {
   const all = [header, ...rows].map((row) => row.map((cell) => printable(cell).replace(/[\n\t]/g, ' ')));
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   const lines = all.map((row) =>

@@ -83,9 +83,10 @@ export class NodeHistory {
 
   /** One stretch; undefined when its audit document is neither on this disk nor at a relay in reach. */
   async segment(key: string, segment: HistorySegment): Promise<HistoryEntry[] | undefined> {
-    if (!segment.archived) return this.#live(key);
     const { shard: index, generation } = segment;
     const cut = this.context.cutsOf(index).find((one) => one.generation === generation);
+    // What was written now when the stretches were named may have been cut off meanwhile.
+    if (!segment.archived && cut === undefined) return this.#live(key);
     const lines = cut && (await this.context.store.read({ index, generation, heads: cut.heads }));
     return lines && (readAuditLines(lines, generation, this.context.count, key).get(key) ?? []);
   }

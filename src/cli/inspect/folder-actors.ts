@@ -1,0 +1,108 @@
+import * as A from '@automerge/automerge';
+import { logsOf } from '../../actors/cut.js';
+import type { Machines } from '../../actors/machines.js';
+import { effectivePosition } from '../../actors/plan.js';
+import { snapshotOf } from '../../actors/snapshot.js';
+import { readAuditPart } from '../../documents/audit-document.js';
+import { readRecord, type Document } from '../../documents/document.js';
+import type { DocumentKind } from '../../documents/ids.js';
+import { kinds } from '../../documents/schemas/kinds.js';
+import { NodeHistory } from '../../node/audit/node-history.js';
+import { byUrgency, listed, type ListedActor } from '../../node/audit/questions.js';
+import { DEFAULT_SHARDS } from '../../node/options.js';
+import { recordView } from '../../node/record-view.js';
+import { Records } from '../../node/records.js';
+import { chainOf } from '../../node/generations/chain.js';
+import type { Cut } from '../../node/generations/cut.js';
+import { currentOf, cutsIn, loadDocuments, type Loaded } from './folder.js';
+
+/** The actors of a data folder that no process holds, read from its files. Free it when done. */
+export class FolderActors {
+  readonly histories: NodeHistory;
+  readonly #cuts: ReadonlyMap<number, Cut[]>;
+  readonly #current: ReadonlyMap<number, Loaded>;
+  readonly #records: Records;
+
+  private constructor(
+    private readonly documents: readonly Loaded[],
+    private readonly machines: Machines,
+    /** Files that could not be used, and values that are not well formed. */
+    readonly faults: string[],
+  ) {
+    this.#cuts = cutsIn(documents, faults);
+    this.#current = currentOf(documents, this.#cuts);
+    this.#records = new Records({ document: (kind, index) => this.#document(kind, index) }, this.#count);
+    this.#records.readShards(DEFAULT_SHARDS);
+    for (const { family, index } of documents) if (family === 'routing') this.#records.indexRooms(index);
+    this.histories = this.#openHistories();
+  }
+
+  static async open(dataDir: string, machines: Machines): Promise<FolderActors> {
+    const faults: string[] = [];
+    return new FolderActors(await loadDocuments(dataDir, faults), machines, faults);
+  }
+
+  /** Every actor where it stands; of a machine that is not known here, where its last writer saw it. */
+  list(machine?: string): ListedActor[] {
+    const actors = new Map<string, ListedActor>();
+    for (const { document } of this.#current.values()) {
+      for (const [key, log] of logsOf(document, this.machines, this.#count)) {
+        if (machine !== undefined && !key.startsWith(`${machine}/`)) continue;
+        const snapshot = snapshotOf(key, this.machines, effectivePosition(log, this.machines));
+        const isUnknown = this.machines.latest(snapshot.machine) === undefined;
+        actors.set(key, listed(isUnknown ? this.#lastSaid(document, snapshot) : snapshot));
+      }
+    }
+    return [...actors.values()].sort(byUrgency);
+  }
+
+  free(): void {
+    for (const { document } of this.documents) A.free(document);
+  }
+
+  #lastSaid(document: Document, snapshot: ReturnType<typeof snapshotOf>): ReturnType<typeof snapshotOf> {
+    const record = readRecord(document, 'actor', kinds.actor.prefix + snapshot.key, this.#count);
+    const saved = kinds.actor.fields.current_state.schema.safeParse(record?.get('current_state')?.value).data;
+    if (saved === undefined) return snapshot;
+    const { key, machine, context } = snapshot;
+    const status = saved.status === 'done' ? 'done' : 'active';
+    return { key, machine, version: saved.version, status, value: saved.value, context };
+  }
+
+  #openHistories(): NodeHistory {
+    return new NodeHistory({
+      store: {
+        read: ({ index, generation, heads }) => Promise.resolve(this.#archive(index, generation, heads)),
+        write: () => Promise.reject(new Error('a folder is only read')),
+      },
+      machines: () => this.machines,
+      view: recordView(this.#records, this.#count),
+      shardsOf: (actor) => this.#records.shardsOfActor(actor),
+      cutsOf: (shard) =>
+        chainOf(this.#cuts.get(shard) ?? [])
+          .slice(0, this.#current.get(shard)?.generation ?? 0)
+          .map(({ generation, heads }) => ({ generation: generation - 1, heads })),
+      current: (shard) => this.#current.get(shard),
+      count: this.#count,
+    });
+  }
+
+  #archive(index: number, generation: number, heads: readonly string[]): string[] | undefined {
+    const wanted = [...heads].sort().join(' ');
+    const parts = this.documents
+      .filter((one) => one.family === 'audit' && one.index === index && one.generation === generation)
+      .map(({ document }) => readAuditPart(document))
+      .filter((part) => part !== undefined)
+      .filter((part) => part.heads.join(' ') === wanted)
+      .sort((a, b) => a.part - b.part);
+    const whole = parts.length > 0 && parts.length === parts[0]?.parts;
+    return whole ? parts.flatMap(({ lines }) => [...lines]) : undefined;
+  }
+
+  #document(kind: DocumentKind, index: number): Document | undefined {
+    if (kind === 'actors') return this.#current.get(index)?.document;
+    return this.documents.find((one) => one.family === kind && one.index === index)?.document;
+  }
+
+  readonly #count = (what: string): void => void this.faults.push(`malformed ${what}`);
+}
