@@ -1,4 +1,4 @@
-import type { AnyStateMachine } from 'xstate';
+import type { AnyStateMachine, AnyStateNode } from 'xstate';
 import { digest } from '../documents/digest.js';
 import { canonicalJson, isJson, type Json } from '../documents/json.js';
 import { ActorError } from './errors.js';
@@ -31,6 +31,7 @@ export function checkDefinition(machine: AnyStateMachine): DefinitionNames {
     throw new ActorError('invalid-context', `machine ${machine.id}: the initial context is not plain JSON`);
   }
   checkNode(config, '', names, refuse);
+  checkTargets(machine.root, refuse);
   const { actions, guards, delays } = machine.implementations as unknown as Implementations;
   for (const [name, action] of Object.entries(actions)) checkImplementation(name, action, refuse);
   for (const name of names.guards) {
@@ -51,7 +52,7 @@ export function definitionHash(machine: AnyStateMachine, declared: Json): string
 }
 
 type Node = Record<string, unknown>;
-type Refuse = (state: string, field: string, what: string) => void;
+type Refuse = (state: string, field: string, what: string) => never;
 interface Implementations {
   actions: Record<string, unknown>;
   guards: Record<string, unknown>;
@@ -73,7 +74,9 @@ function checkNode(node: Node, path: string, names: Names, refuse: Refuse): void
   if (node['onDone'] !== undefined) checkTransitions(node['onDone'], path, 'onDone', names, refuse);
   for (const field of ['entry', 'exit']) checkActions(node[field], path, field, names, refuse);
   checkTransitions(node['always'], path, 'always', names, refuse);
+  checkTransitions(node['initial'], path, 'initial', names, refuse);
   for (const [event, transition] of entries(node['on'])) {
+    if (event.startsWith('understudy.')) refuse(path, `on.${event}`, 'is an event of our own');
     checkTransitions(transition, path, `on.${event}`, names, refuse);
   }
   for (const [delay, transition] of entries(node['after'])) {
@@ -82,6 +85,40 @@ function checkNode(node: Node, path: string, names: Names, refuse: Refuse): void
   }
   for (const [name, child] of entries(node['states'])) {
     checkNode(child as Node, path === '' ? name : `${path}.${name}`, names, refuse);
+  }
+}
+
+/** XState looks targets up by plain property access, so that every machine seems to have a state `constructor`. */
+function checkTargets(root: AnyStateNode, refuse: Refuse): void {
+  const nodes = new Set<unknown>();
+  const collect = (node: AnyStateNode): void => {
+    nodes.add(node);
+    for (const child of Object.values(node.states as Record<string, AnyStateNode>)) collect(child);
+  };
+  collect(root);
+  for (const node of nodes as Set<AnyStateNode>) {
+    const path = node.path.join('.');
+    const check = (field: string, targets: readonly unknown[] | undefined) => {
+      if (targets?.some((target) => !nodes.has(target)) === true)
+        refuse(path, field, 'has an unknown target');
+    };
+    for (const [event, transitions] of node.transitions) {
+      for (const { target } of transitions) check(`on.${event}`, target);
+    }
+    for (const { target } of node.always ?? []) check('always', target);
+    if (node.type === 'compound') check('initial', initialTargets(node, path, refuse));
+  }
+}
+
+function initialTargets(node: AnyStateNode, path: string, refuse: Refuse): readonly unknown[] | undefined {
+  try {
+    return node.initial.target;
+  } catch (error) {
+    return refuse(
+      path,
+      'initial',
+      `cannot be resolved: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

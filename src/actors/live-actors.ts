@@ -68,8 +68,7 @@ export class LiveActors {
    * @throws {ActorError} `invalid-machine`, `invalid-context`, `duplicate-machine`, `definition-changed`.
    */
   register(logic: AnyStateMachine, options: MachineOptions = {}): Machine {
-    const machine = this.machines.register(logic, options);
-    this.#definitions.assertSame(machine);
+    const machine = this.machines.register(logic, options, (one) => this.#definitions.assertSame(one));
     this.#folded.forgetMachine(machine.id);
     for (const key of this.#watchers.keys()) if (machineOf(key) === machine.id) this.#folded.log(key);
     this.#scanSoon(machine);

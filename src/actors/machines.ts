@@ -45,9 +45,14 @@ export class Machines {
   /**
    * Registers a machine. The same definition again is the same machine.
    *
+   * @param admit the last word on it; nothing is registered when it throws.
    * @throws {ActorError} `invalid-machine`, `invalid-context`, `duplicate-machine`.
    */
-  register(logic: AnyStateMachine, options: MachineOptions = {}): Machine {
+  register(
+    logic: AnyStateMachine,
+    options: MachineOptions = {},
+    admit: (machine: Machine) => void = () => {},
+  ): Machine {
     const machine = build(logic, options);
     const versions = this.#versions.get(machine.id) ?? new Map<number, Machine>();
     const known = versions.get(machine.version);
@@ -58,6 +63,7 @@ export class Machines {
         `machine ${machine.id} version ${machine.version} is registered with another definition: raise the version`,
       );
     }
+    admit(machine);
     versions.set(machine.version, machine);
     this.#versions.set(machine.id, versions);
     return machine;
@@ -95,7 +101,8 @@ function build(given: AnyStateMachine, options: MachineOptions): Machine {
   logic.options.maxIterations = MOST_MICROSTEPS;
   const events = new Map<string, readonly string[]>();
   for (const type of logic.events as string[]) {
-    if (!RESERVED.test(type)) events.set(type, options.events?.[type] ?? []);
+    // A wildcard stands for events that other states name.
+    if (!RESERVED.test(type) && !type.endsWith('*')) events.set(type, options.events?.[type] ?? []);
   }
   for (const type of Object.keys(options.events ?? {})) {
     if (!events.has(type)) {
