@@ -1,7 +1,8 @@
-import { type Json, isJson } from '../documents/json.js';
+import type { Json } from '../documents/json.js';
 import { kinds } from '../documents/schemas/kinds.js';
 import { MAX_AHEAD_MS, nextStamp } from '../documents/stamp.js';
 import type { Cause, Write } from '../documents/write.js';
+import { checkedEvent, checkedId } from './checked-event.js';
 import { machineOf } from './key.js';
 import { ActorError } from './errors.js';
 import { type LoggedEvent, RELEASE, UPGRADE } from './event.js';
@@ -27,8 +28,8 @@ export interface PlannedEvent {
 
 type Given = Pick<LoggedEvent, 'id' | 'type' | 'data'> & { readonly ts?: number | undefined };
 
-/** Of the declared fields together, as JSON, bytes (PROTOCOL A2). */
-const MOST_BYTES = 1024;
+/** Of a state and its context, as JSON, bytes: a base holds them, and more, in one record. */
+const MOST_STATE_BYTES = 64 * 1024;
 
 /**
  * The writes for events of one actor, in order, to be made in one change (PROTOCOL A1); events that count already
@@ -45,7 +46,11 @@ export function planEvents(
   now: number,
 ): Write[] {
   assertMoves(log.key, effectivePosition(log, machines), true);
-  const given = planned.map(({ event, id = cause.id, ts }) => ({ id, ts, ...checked(log, machines, event) }));
+  const given = planned.map(({ event, id = cause.id, ts }) => ({
+    id,
+    ts,
+    ...checkedEvent(latestOf(log, machines), event),
+  }));
   return planLogged(log, machines, given, cause, now);
 }
 
@@ -57,14 +62,16 @@ export function planLogged(
   cause: Cause,
   now: number,
 ): Write[] {
-  const fresh = given.filter(({ id }) => !log.has(id));
+  const fresh = given.filter(({ id }) => !log.has(checkedId(id)));
   if (fresh.length === 0) return [];
   const writes: Write[] = [];
   let position = log.position();
   let top = log.top;
   const first = fresh[0]?.type === RELEASE ? [] : upgrades(log.key, machines, position);
   for (const { ts: own, ...event } of [...first, ...fresh] as Given[]) {
-    const happened = own ?? cause.ts ?? now;
+    const told = own ?? cause.ts;
+    // A homeserver's word, and so not trusted.
+    const happened = told !== undefined && Number.isFinite(told) ? told : now;
     const ts = Math.max(0, Math.min(Math.floor(happened), Math.floor(now) + MAX_AHEAD_MS));
     const stamp = nextStamp(happened, now, top);
     const logged: LoggedEvent = { ...event, ts, stamp };
@@ -92,33 +99,6 @@ function upgrades(
         : latest.version;
   if (from >= latest.version) return [];
   return [{ id: `upgrade/${latest.version}`, type: UPGRADE, data: { to: latest.version } }];
-}
-
-function checked(log: ActorLog, machines: Machines, event: ActorEvent): Pick<LoggedEvent, 'type' | 'data'> {
-  const { type, ...fields } = event;
-  const machine = latestOf(log, machines);
-  const declared = typeof type === 'string' ? machine.events.get(type) : undefined;
-  if (declared === undefined) {
-    const known = [...machine.events.keys()].join(', ');
-    throw new ActorError(
-      'unknown-event',
-      `machine ${machine.id} takes no event ${JSON.stringify(type)}; it takes: ${known}`,
-    );
-  }
-  const names = Object.keys(fields).filter((name) => fields[name] !== undefined);
-  const stranger = names.find((name) => !declared.includes(name));
-  if (stranger !== undefined) {
-    throw new ActorError(
-      'invalid-event',
-      `event ${type} of machine ${machine.id} has a field ${JSON.stringify(stranger)} that is not declared: name it in \`events\` when the machine is registered, if a guard or an assignment reads it`,
-    );
-  }
-  if (!isJson(fields))
-    throw new ActorError('invalid-event', `event ${type} has fields that are not plain JSON`);
-  if (Buffer.byteLength(JSON.stringify(fields)) > MOST_BYTES) {
-    throw new ActorError('invalid-event', `event ${type} has more than ${MOST_BYTES} bytes of fields`);
-  }
-  return { type, data: names.length === 0 ? undefined : fields };
 }
 
 function latestOf(log: ActorLog, machines: Machines): Machine {
@@ -165,6 +145,12 @@ function stateWrite(key: string, position: Position, stamp: number | undefined):
     context: snapshot.context as Json,
     status: snapshot.status,
   };
+  if (Buffer.byteLength(JSON.stringify(current)) > MOST_STATE_BYTES) {
+    throw new ActorError(
+      'invalid-context',
+      `${key} would come to a state and context of more than ${MOST_STATE_BYTES} bytes: keep large things elsewhere, and their names in the context`,
+    );
+  }
   return {
     kind: 'actor',
     key: kinds.actor.prefix + key,
