@@ -1,8 +1,9 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import type { ActorSnapshot } from '../../src/index.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { ActorSnapshot, StateNode } from '../../src/index.js';
 import { rendezvousOrder } from '../../src/routing/rendezvous.js';
+import { nodeFiles } from '../../src/storage/file-layer.js';
 import { eventually, folder, node, relay } from '../node/world.js';
 import { compiledChildren, startChild, type Child } from '../storage/children/build.js';
 import type { Plan } from './children/actor-child.js';
@@ -55,9 +56,7 @@ function expectPaid(snapshot: ActorSnapshot, ledger: Ledger): void {
   expect(new Set(ledger.calls()).size).toBe(2);
 }
 
-/** Opens the folder in this process until everything is carried out. */
-async function restarted(dir: string, ledger: Ledger, send = false): Promise<ActorSnapshot> {
-  const one = await node([], { dataDir: dir, shards: 1 });
+function carryOutInto(one: StateNode, ledger: Ledger): void {
   one.actors.register(order, ORDER);
   for (const name of ['charge', 'ship']) {
     one.actors.carryOut('order', name, ({ id }) => {
@@ -65,6 +64,12 @@ async function restarted(dir: string, ledger: Ledger, send = false): Promise<Act
       return Promise.resolve(name === 'charge' ? { type: 'PAID' } : undefined);
     });
   }
+}
+
+/** Opens the folder in this process until everything is carried out. */
+async function restarted(dir: string, ledger: Ledger, send = false): Promise<ActorSnapshot> {
+  const one = await node([], { dataDir: dir, shards: 1 });
+  carryOutInto(one, ledger);
   if (send) await one.actors.get(KEY).send({ type: 'PLACE' }, { cause: { id: '$place', ts: Date.now() } });
   await one.actors.ready();
   await eventually(() => one.actors.pending() === 0);
@@ -165,3 +170,39 @@ describe('killed around an effect, and taken over', () => {
     60_000,
   );
 });
+
+describe('while the disk refuses', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('no effect begins whose event is not on disk, and all do when it takes writes again', async () => {
+    const ledger = new Ledger(await folder());
+    const { one, sending } = await refused(ledger);
+    await eventually(() => one.storage().state === 'failing');
+    expect(one.actors.get(KEY).snapshot().value).toBe('paying');
+    expect(ledger.calls()).toEqual([]);
+    vi.restoreAllMocks();
+    await sending;
+    await eventually(() => one.actors.pending() === 0);
+    expectPaid(one.actors.get(KEY).snapshot(), ledger);
+  });
+
+  it('closing ends', async () => {
+    const { one } = await refused(new Ledger(await folder()));
+    await eventually(() => one.storage().state === 'failing');
+    const began = Date.now();
+    await one.close();
+    // O7: handed over within 10 s.
+    expect(Date.now() - began).toBeLessThan(10_000);
+  });
+});
+
+/** A replica that has placed an order and cannot write it down. */
+async function refused(ledger: Ledger): Promise<{ one: StateNode; sending: Promise<unknown> }> {
+  const one = await node([], { dataDir: await filled() });
+  carryOutInto(one, ledger);
+  vi.spyOn(nodeFiles, 'create').mockRejectedValue(Object.assign(new Error('full'), { code: 'ENOSPC' }));
+  return {
+    one,
+    sending: one.actors.get(KEY).send({ type: 'PLACE' }, { cause: { id: '$place', ts: Date.now() } }),
+  };
+}
