@@ -79,7 +79,7 @@ export class Bot {
   private readonly copies: Copies;
   private readonly adoption: Adoption;
   private readonly genesis: GenesisWatch;
-  private readonly tasks: TaskBoard;
+  readonly tasks: TaskBoard;
   private readonly stops: (() => void)[] = [];
   private readonly ended = new AbortController();
   private readonly encrypted = new Set<string>();
@@ -391,8 +391,15 @@ export class Bot {
   }
 }
 
+const own = [
+  { machine: conversationMachine, options: conversationOptions },
+  { machine: onboardingMachine, options: onboardingOptions },
+  { machine: runMachine, options: runOptions },
+];
+
+/** Ids of the machines that the bot registers itself. */
+export const ownMachines: ReadonlySet<string> = new Set(own.map(({ machine }) => machine.id));
+
 function registerActors({ actors }: State): void {
-  actors.register(conversationMachine, conversationOptions);
-  actors.register(onboardingMachine, onboardingOptions);
-  actors.register(runMachine, runOptions);
+  for (const { machine, options } of own) actors.register(machine, options);
 }

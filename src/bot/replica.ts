@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { ActorError } from '../actors/errors.js';
+import type { LoadedMachine } from '../actors/json/machine-file.js';
 import { openHomeserver } from '../matrix/client.js';
 import { HomeserverError } from '../matrix/homeserver.js';
 import { openNode } from '../node/open-node.js';
@@ -10,7 +12,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Clock } from '../time/clock.js';
 import { allowList } from './allow.js';
-import { Bot } from './bot.js';
+import { Bot, ownMachines } from './bot.js';
 import { applyJournal, emptyJournal, journalEntry, journalSnapshot } from './journal.js';
 import { inspectHandlers } from './inspect.js';
 import { defaultDevice, openSession, type Credentials } from './session.js';
@@ -32,6 +34,8 @@ export type ReplicaConfig = Credentials & {
   found: boolean;
   prefix: string;
   allowedUsers?: string[];
+  /** Beside the bot's own. */
+  machines: readonly LoadedMachine[];
 };
 
 export interface Replica {
@@ -97,6 +101,7 @@ async function open(
     onStatus: (status) => log.info({ ...status }, 'documents'),
   });
   opened.push(node);
+  registerMachines(node, config.machines);
   const device = await deliveryDevice(node, session);
   if (device !== undefined) log.error({ device: session.deviceId }, device);
   const synced =
@@ -178,6 +183,15 @@ async function open(
   };
 }
 
+/** @throws {ActorError} for a machine that takes a name of the bot's own, or that the documents contradict. */
+function registerMachines({ actors }: StateNode, machines: readonly LoadedMachine[]): void {
+  for (const { id, file, machine, options } of machines) {
+    if (ownMachines.has(id))
+      throw new ActorError('duplicate-machine', `${file}: machine ${id} is one of the bot's own`);
+    actors.register(machine, options);
+  }
+}
+
 function nodeOptions(config: ReplicaConfig) {
   const { clusterId, dataDir, replicaId, relays, shards, found } = config;
   return { clusterId, dataDir, relays, shards, found, ...(replicaId !== undefined && { replicaId }) };
@@ -233,6 +247,13 @@ function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
   metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () =>
     bot.encryptedRooms(),
   );
+  metrics.gauge(
+    'quarantined_actors',
+    'Actors that stand still until they are released.',
+    () => node.actors.quarantined().size,
+  );
+  metrics.gauge('actor_duties', 'Effects and timers of actors that wait.', () => node.actors.pending());
+  metrics.gauge('tasks', 'Agent runs by status.', () => ({ ...bot.tasks.summary().counts }), 'status');
   metrics.gauge(
     'homeserver_lag_seconds',
     'Since the last answer of the homeserver.',

@@ -161,6 +161,16 @@ describe('a wrong or missing setting', () => {
     expect(await refusal(['platform'], settings)).toMatch(/agent "a": backend/);
   });
 
+  it('machine files: a folder that is not there, a file that is wrong', async () => {
+    const settings = await replica({ UNDERSTUDY_MACHINES_DIR: join(dir, 'machines') });
+    expect(await refusal(['replica'], settings)).toContain('UNDERSTUDY_MACHINES_DIR: there is no folder');
+    await mkdir(join(dir, 'machines'));
+    await writeFile(join(dir, 'machines', 'lamp.json'), '{ "id": "lamp", "version": 1 }');
+    const line = await refusal(['replica'], settings);
+    expect(line).toContain('UNDERSTUDY_MACHINES_DIR: ');
+    expect(line).toContain('lamp.json');
+  });
+
   it('a port in use, of the service and of the health pages', async () => {
     const port = new URL(await homeserver()).port;
     const relay = { UNDERSTUDY_CLUSTER_ID: clusterId, UNDERSTUDY_DATA_DIR: join(dir, 'relay') };

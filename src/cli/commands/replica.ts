@@ -1,14 +1,19 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { ActorError } from '../../actors/errors.js';
+import { MachineFileError, describeProblem } from '../../actors/json/errors.js';
+import type { LoadedMachine } from '../../actors/json/machine-file.js';
 import type { Replica, ReplicaConfig } from '../../bot/replica.js';
 import { ensureFolder } from '../../storage/folder.js';
+import { loadMachines } from '../../storage/machine-files.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { systemClock } from '../../time/clock.js';
 import { replicaSettings, type ReplicaSettings } from '../config/roles.js';
 import { Lifetime } from '../lifetime.js';
 import { checkAccessToken, checkHomeserver, checkPlatform, checkRelays } from '../preflight.js';
 import { openPages, prepare, type Invocation, type Prepared } from '../process.js';
-import { loginRefused } from '../explain.js';
+import { loginRefused, messageOf } from '../explain.js';
+import { wrongSetting } from '../user-error.js';
 
 /** O7: a replica that is asked to end finishes or passes on what it has begun within this. */
 const drainMs = 9_000;
@@ -25,6 +30,7 @@ async function start(
   found: boolean,
   signal: AbortSignal,
 ): Promise<{ close(): Promise<void> }> {
+  const machines = await machinesOf(config);
   await ensureFolder(config.dataDir);
   await preflight({ config, log }, signal);
   const metrics = new Metrics({
@@ -46,9 +52,11 @@ async function start(
   try {
     // Loaded here, so that a wrong setting is told at once and not after all of the bot has been read.
     const { startReplica } = await import('../../bot/replica.js');
-    replica = await startReplica(replicaConfig(config, found), { log, clock: systemClock, metrics, signal });
+    const deps = { log, clock: systemClock, metrics, signal };
+    replica = await startReplica(replicaConfig(config, machines, found), deps);
   } catch (error) {
     await pages.close();
+    if (error instanceof ActorError) throw machineRefused(error);
     throw loginRefused(error, config);
   }
   const running = replica;
@@ -73,7 +81,29 @@ async function preflight({ config, log }: Prepared<ReplicaSettings>, signal: Abo
   ]);
 }
 
-function replicaConfig(config: ReplicaSettings, found: boolean): ReplicaConfig {
+async function machinesOf({ machinesDir }: ReplicaSettings): Promise<LoadedMachine[]> {
+  const { path, isNamed } = machinesDir;
+  if (isNamed && !existsSync(path)) throw wrongSetting(`UNDERSTUDY_MACHINES_DIR: there is no folder ${path}`);
+  try {
+    return await loadMachines(path);
+  } catch (error) {
+    const words =
+      error instanceof MachineFileError
+        ? error.problems.map(describeProblem).join('; ')
+        : `${path} cannot be read: ${messageOf(error)}`;
+    throw wrongSetting(`UNDERSTUDY_MACHINES_DIR: ${words}`, error);
+  }
+}
+
+/** What the documents say against a machine, or one machine against another. */
+const machineRefused = (error: ActorError): Error =>
+  wrongSetting(`a machine cannot be registered (UNDERSTUDY_MACHINES_DIR): ${error.message}`, error);
+
+function replicaConfig(
+  config: ReplicaSettings,
+  machines: readonly LoadedMachine[],
+  found: boolean,
+): ReplicaConfig {
   const { homeserverUrl, credentials, deviceId, clusterId, replicaId, dataDir, relays, platformUrl } = config;
   return {
     homeserverUrl,
@@ -89,6 +119,7 @@ function replicaConfig(config: ReplicaSettings, found: boolean): ReplicaConfig {
     heartbeatMs: config.heartbeatMs,
     patienceMs: config.patienceMs,
     shards: config.shards,
+    machines,
     found,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),

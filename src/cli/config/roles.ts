@@ -93,6 +93,8 @@ export interface ReplicaSettings {
   heartbeatMs: number;
   patienceMs: number;
   shards: number;
+  /** Of machine files; one that was named must be there. */
+  machinesDir: { path: string; isNamed: boolean };
   prefix: string;
   /** Full user ids, or `*:server`; undefined: everybody. */
   allowedUsers: string[] | undefined;
@@ -116,6 +118,10 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     heartbeatMs: read.required(setting.heartbeat),
     patienceMs: read.required(setting.patience),
     shards: read.required(setting.shards),
+    machinesDir: {
+      path: resolve(read.required(setting.machinesDir)),
+      isNamed: read.isGiven(setting.machinesDir),
+    },
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
     http: pages(read),

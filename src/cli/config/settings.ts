@@ -64,6 +64,7 @@ export const lease = define('UNDERSTUDY_LEASE', value.duration, { fallback: '3s'
 export const heartbeat = define('UNDERSTUDY_HEARTBEAT', value.duration, { fallback: '500ms' });
 export const patience = define('UNDERSTUDY_PATIENCE', value.duration, { fallback: '5s' });
 export const shards = define('UNDERSTUDY_SHARDS', value.wholeNumber(1, 1024), { fallback: '64' });
+export const machinesDir = define('UNDERSTUDY_MACHINES_DIR', value.text, { fallback: 'data/machines' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
@@ -105,6 +106,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   heartbeat,
   patience,
   shards,
+  machinesDir,
   prefix,
   allowedUsers,
   httpHost,
