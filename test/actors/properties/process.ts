@@ -1,0 +1,206 @@
+import * as A from '@automerge/automerge';
+import { LiveActors } from '../../../src/actors/live-actors.js';
+import { Machines } from '../../../src/actors/machines.js';
+import type { DocumentKind } from '../../../src/documents/ids.js';
+import type { Cause, Write } from '../../../src/documents/write.js';
+import { ChangeEvents } from '../../../src/node/change-events.js';
+import { NodeCounters } from '../../../src/node/counters.js';
+import { actorBases } from '../../../src/node/generations/actor-bases.js';
+import { Generations } from '../../../src/node/generations/generations.js';
+import type { OpenDocument } from '../../../src/node/open-documents.js';
+import { recordView } from '../../../src/node/record-view.js';
+import { Records } from '../../../src/node/records.js';
+import { Writer } from '../../../src/node/writer.js';
+import { type Log, silentLog } from '../../../src/telemetry/log.js';
+import { ProcessClock } from '../../simulation/clock.js';
+import { storedIn } from './disk.js';
+import { Documents } from './documents.js';
+import { membersChange } from './members.js';
+import type { Replica } from './replica.js';
+
+const SHARD = 0;
+
+/** One incarnation of a replica: a state node from its documents to its actors, as `node/live-node.ts` composes it, without a network. */
+export class Process {
+  readonly counters = new NodeCounters();
+  readonly name: string;
+  readonly documents: Documents;
+  readonly machines = new Machines();
+  readonly #clock: ProcessClock;
+  readonly #events: ChangeEvents;
+  readonly #records: Records;
+  readonly #writer: Writer;
+  readonly #log: Log;
+  #generations: Generations | undefined;
+  #actors: LiveActors | undefined;
+  #killed = false;
+
+  static async start(replica: Replica): Promise<Process> {
+    const process = new Process(replica);
+    await process.#open();
+    return process;
+  }
+
+  private constructor(private readonly replica: Replica) {
+    const { disk, name, clockErrorMs, surroundings } = replica;
+    this.name = name;
+    this.#log = errorsTo(replica);
+    this.#clock = new ProcessClock(surroundings.clock, clockErrorMs);
+    this.#events = new ChangeEvents(this.counters, this.#log);
+    this.documents = new Documents({
+      storage: disk.adapter(),
+      clock: this.#clock,
+      log: this.#log,
+      onTouched: (document, touched) => {
+        if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
+        for (const { kind, key } of touched) {
+          if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
+        }
+        this.#events.touched(touched);
+      },
+    });
+    this.#records = new Records(
+      { document: (kind) => this.#find(kind)?.handle.doc() },
+      this.counters.countMalformed,
+    );
+    this.#writer = new Writer({
+      documents: this.documents.surface,
+      records: this.#records,
+      clock: this.#clock,
+      document: (kind) => this.document(kind),
+      writable: (kind, index) => (kind === 'actors' ? this.#generations?.writable(index) : undefined),
+      sent: (document, bytes) => surroundings.made(document, bytes),
+      replica: name,
+    });
+  }
+
+  get actors(): LiveActors {
+    if (this.#actors === undefined) throw new Error('the actors are not there yet');
+    return this.#actors;
+  }
+
+  /** The document of a family that is read now; of the actors that of the current generation. */
+  document(kind: DocumentKind): OpenDocument {
+    const document = this.#find(kind);
+    if (document === undefined) throw new Error(`no document ${kind} is open`);
+    return document;
+  }
+
+  /** The latest version of the machine that is registered here. */
+  get newest(): number {
+    return this.replica.version;
+  }
+
+  /** No cut is known here whose bytes are not. */
+  get writable(): boolean {
+    return this.#generations?.writable(SHARD) === undefined;
+  }
+
+  async change(writes: readonly Write[], cause: Cause): Promise<void> {
+    // Nobody hears of the promises of a process that is gone.
+    if (this.#killed) return new Promise(() => {});
+    await this.#writer.write(writes, cause, 0);
+  }
+
+  cut(): Promise<number> {
+    return this.#generations?.cutIfDue({ mayCut: () => true }) ?? Promise.resolve(0);
+  }
+
+  /** Takes changes of another replica in, one by one or together. */
+  take(id: string, changes: readonly Uint8Array[], together: boolean): void {
+    const document = this.documents.get(id);
+    if (document === undefined || changes.length === 0) return;
+    if (together) this.documents.applyAll(document, changes);
+    else for (const change of changes) this.documents.apply(document, change);
+  }
+
+  kill(): void {
+    this.#killed = true;
+    this.#clock.kill();
+    this.#actors?.close().catch((error: unknown) => this.replica.errors.push(error));
+  }
+
+  /** Gives the memory of its documents back. */
+  free(): void {
+    for (const { handle } of this.documents.all()) A.free(handle.doc());
+  }
+
+  async #open(): Promise<void> {
+    const { replica, counters, documents } = this;
+    const { disk, name, surroundings } = replica;
+    surroundings.register(this.machines, replica.version);
+    const cluster = await documents.open({ kind: 'cluster', index: 0, generation: 0 });
+    documents.apply(cluster, membersChange(surroundings.replicas, surroundings.clock.now()));
+    this.#records.readShards(1);
+    this.#generations = await Generations.start(
+      {
+        documents: documents.surface,
+        records: this.#records,
+        options: { events: 1 },
+        bases: actorBases(() => this.machines, counters.countMalformed),
+        word: { acknowledged: () => Promise.resolve(true) },
+        hasRelays: false,
+        reachesRelay: () => false,
+        counters,
+        clock: this.#clock,
+        log: this.#log,
+        replica: name,
+        epoch: () => 0,
+        change: (writes, cause) => this.change(writes, cause),
+        sent: (document, bytes) => surroundings.made(document, bytes),
+        moved: (_document, touched) => {
+          this.#events.touched(touched);
+          queueMicrotask(() => {
+            if (!this.#killed) this.#actors?.reload();
+          });
+        },
+      },
+      storedIn(disk),
+    );
+    await this.#generations.openShard(SHARD);
+    this.#actors = this.#openActors();
+  }
+
+  #openActors(): LiveActors {
+    const { replica, counters, documents } = this;
+    const { surroundings } = replica;
+    const view = recordView(this.#records, counters.countMalformed);
+    const actors = new LiveActors({
+      clock: this.#clock,
+      log: this.#log,
+      count: counters.countMalformed,
+      keys: (kind) => view.keys(kind),
+      provenance: (kind, key) => view.provenance(kind, key),
+      change: (writes, cause) => this.change(writes, cause),
+      flush: () => documents.saver.flushAll(),
+      onChange: (handle) => this.#events.on(handle),
+      turn: () => (replica.acts ? 0 : Infinity),
+    });
+    surroundings.register(actors, replica.version);
+    for (const effect of surroundings.effects) {
+      actors.carryOut('m', effect, (owed, { actor }) =>
+        Promise.resolve(surroundings.carryOut(replica.name, actor, owed)),
+      );
+    }
+    for (const key of surroundings.actors) {
+      actors.get(key).subscribe((change) => surroundings.told(replica.name, change));
+    }
+    return actors;
+  }
+
+  #find(kind: DocumentKind): OpenDocument | undefined {
+    if (kind === 'actors') return this.#generations?.current(SHARD);
+    return this.documents.named({ kind, index: 0, generation: 0 });
+  }
+}
+
+/** An error in a log is a failure of the schedule. */
+function errorsTo(replica: Replica): Log {
+  return {
+    ...silentLog,
+    error(fields, message) {
+      replica.errors.push(Object.assign(new Error(message), { cause: fields['err'] ?? fields }));
+    },
+    child: () => errorsTo(replica),
+  };
+}
