@@ -6,6 +6,8 @@ import { HomeserverError } from '../matrix/homeserver.js';
 import { openNode } from '../node/open-node.js';
 import type { StateNode } from '../node/state-node.js';
 import { httpPlatform } from '../platform/http-client.js';
+import { seedLedger, type SeedLedger } from '../seed/ledger.js';
+import { seedQuestions } from '../seed/questions.js';
 import { openJournal } from '../storage/journal.js';
 import { controlPath, startControl } from '../telemetry/control.js';
 import type { Log } from '../telemetry/log.js';
@@ -44,6 +46,8 @@ export interface Replica {
   drain(ms: number): Promise<void>;
   close(): Promise<void>;
   describe(): Promise<object>;
+  /** Which scaffolds were made, in the whole cluster. */
+  readonly seeds: SeedLedger;
 }
 
 const VERSION = '0.1.0';
@@ -162,9 +166,10 @@ async function open(
     log.warn({ error: String(error) }, 'the agent registry is out of reach for now; prompts wait for it');
   });
   await bot.start(signal);
+  const seeds = seedLedger(node, clock);
   const control = await startControl({
     path: controlPath(dataDir),
-    handlers: inspectHandlers(node, bot),
+    handlers: { ...inspectHandlers(node, bot), ...seedQuestions(seeds) },
     log,
   });
   opened.push(control);
@@ -180,6 +185,7 @@ async function open(
       for (const part of opened.reverse()) await part.close();
     },
     describe: async () => Promise.resolve(bot.status()),
+    seeds,
   };
 }
 

@@ -3,6 +3,7 @@ import { Argument, Command, Option } from 'commander';
 import {
   agentsFile,
   dataDir,
+  machinesDir,
   platformPort,
   relayPort,
   relayStorage,
@@ -17,6 +18,7 @@ type Run = (
   invocation: Invocation,
   options: Record<string, unknown>,
   argument?: string,
+  list?: readonly string[],
 ) => Promise<number> | number;
 
 /** The command line. `finish` is given the exit code of the command that ran. */
@@ -55,9 +57,9 @@ Examples:
       const { config } = cli.opts<{ config?: string }>();
       const { run } = await load();
       const argument = typeof args[0] === 'string' ? args[0] : undefined;
-      finish(
-        await run({ env, flags, ...(config !== undefined && { configFile: config }) }, options, argument),
-      );
+      const list = args.slice(0, -2).find((given): given is string[] => Array.isArray(given));
+      const invocation = { env, flags, ...(config !== undefined && { configFile: config }) };
+      finish(await run(invocation, options, argument, list));
     };
 
   cli
@@ -210,7 +212,12 @@ Examples:
         ['npx understudy history order/1234 --json > order.jsonl', 'for other tools'],
       ),
     )
-    .action(action({ data: ['--data', dataDir] }, () => import('./commands/history.js')));
+    .action(
+      action(
+        { data: ['--data', dataDir], machines: ['--machines', machinesDir] },
+        () => import('./commands/history.js'),
+      ),
+    );
 
   const actors = cli
     .command('actors')
@@ -229,7 +236,12 @@ Examples:
         ['npx understudy actors --machine run --json', 'the runs, for other tools'],
       ),
     )
-    .action(action({ data: ['--data', dataDir] }, () => import('./commands/actors.js')));
+    .action(
+      action(
+        { data: ['--data', dataDir], machines: ['--machines', machinesDir] },
+        () => import('./commands/actors.js'),
+      ),
+    );
   actors
     .command('release')
     .description('Let a quarantined actor go on, through the replica that runs.')
@@ -244,6 +256,47 @@ Examples:
       ),
     )
     .action(action({ data: ['--data', dataDir] }, () => import('./commands/actors-release.js')));
+
+  const seed = cli
+    .command('seed')
+    .description(
+      '`seed simple` and `seed genesis`: agents and machines to begin with. Nothing is ever overwritten.',
+    );
+  seed
+    .command('simple')
+    .description('What everyone needs: an agents file. Accounts begin empty, at the first invite.')
+    .option('--agents <file>', 'the agents file (default: data/agents.yaml)')
+    .addHelpText('after', examples(['npx understudy seed simple', 'before the first start']))
+    .action(
+      action({ agents: ['--agents', agentsFile] }, () =>
+        import('./commands/seed.js').then(({ runSimple }) => ({ run: runSimple })),
+      ),
+    );
+  seed
+    .command('genesis')
+    .description('Starter agents and machine templates, once for a token, on this node.')
+    .argument('[name...]', 'some of them (default: all)')
+    .requiredOption('--once <token>', 'a word of your own; the same word never seeds again, on any node')
+    .option('--data <dir>', 'the data folder of a replica (default: data/replica)')
+    .option('--agents <file>', 'the agents file (default: data/agents.yaml)')
+    .option('--machines <dir>', 'where machine files go (default: data/machines)')
+    .addHelpText(
+      'after',
+      examples(
+        ['npx understudy seed genesis --once first', 'all of it; what is there stays as it is'],
+        ['npx understudy seed genesis --once more assistant approval', 'an agent and a machine'],
+      ),
+    )
+    .action(
+      action(
+        {
+          data: ['--data', dataDir],
+          agents: ['--agents', agentsFile],
+          machines: ['--machines', machinesDir],
+        },
+        () => import('./commands/seed.js'),
+      ),
+    );
 
   cli
     .command('machines')

@@ -4,7 +4,7 @@ import { documentMaps, genesisBytes, SCHEMA } from './genesis.js';
 import type { DocumentKind } from './ids.js';
 import { joinAll } from './merge/join.js';
 import { decodeRecord, encodeRecord, type FieldMap } from './record.js';
-import { recordAt, ruleOf, tableOf, type Kind } from './schemas/kinds.js';
+import { isKeyOf, recordAt, ruleOf, tableOf, type Kind } from './schemas/kinds.js';
 
 /** An Automerge document of ours; what stands in it is hostile until looked at. */
 export type Document = A.Doc<Record<string, unknown>>;
@@ -57,8 +57,7 @@ export function putRecord(draft: Record<string, unknown>, kind: Kind, key: strin
 export function keysOf(document: Document, kind: Kind, count: CountMalformed): string[] {
   const map = mapIn(document, tableOf(kind).map, count);
   if (map === undefined) return [];
-  const { prefix } = tableOf(kind);
-  return Object.keys(map).filter((key) => key.startsWith(prefix));
+  return Object.keys(map).filter((key) => isKeyOf(kind, key));
 }
 
 /** Throws unless this version may write the document: its schema is known and its maps are in place. */

@@ -48,7 +48,8 @@ export async function loadAgents(path: string, env: NodeJS.ProcessEnv): Promise<
   return parseAgents(path, text, env);
 }
 
-function parseAgents(path: string, text: string, env: NodeJS.ProcessEnv): AgentSet {
+/** @throws {AgentsFileError} naming `path`, for what stands or is to stand there. */
+export function parseAgents(path: string, text: string, env: NodeJS.ProcessEnv): AgentSet {
   const document = parseDocument(text);
   const mistake = document.errors[0];
   if (mistake) throw new AgentsFileError('not-yaml', `${path}: ${mistake.message.split('\n')[0]}`);

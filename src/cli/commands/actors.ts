@@ -18,7 +18,7 @@ export async function run(invocation: Invocation, options: Record<string, unknow
   const found = await askHolder(dir, 'actors', machine === undefined ? {} : { machine });
   const { actors, faults } =
     found === undefined
-      ? await fromFiles(dir, machine, options['machines'])
+      ? await fromFiles(dir, machine, read)
       : { ...actorsAnswer.parse(found.answer), faults: [] };
   if (options['json'] === true) {
     const source = found === undefined ? 'files' : 'running process';
@@ -43,11 +43,10 @@ export async function run(invocation: Invocation, options: Record<string, unknow
 async function fromFiles(
   dir: string,
   machine: string | undefined,
-  machines: unknown,
+  read: SettingsReader,
 ): Promise<{ actors: ShownActor[]; faults: string[] }> {
   assertDocumentsIn(dir);
-  const known = await knownMachines(typeof machines === 'string' ? machines : undefined);
-  const folder = await FolderActors.open(dir, known);
+  const folder = await FolderActors.open(dir, await knownMachines(read));
   try {
     return { ...actorsAnswer.parse({ actors: folder.list(machine) }), faults: [...new Set(folder.faults)] };
   } finally {

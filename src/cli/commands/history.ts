@@ -38,12 +38,10 @@ export async function run(
   key: string = '',
 ): Promise<number> {
   const read = new SettingsReader(invocation.env, invocation.flags, invocation.configFile);
-  const { at, json, machines } = options;
+  const { at, json } = options;
   const time = typeof at === 'string' ? timeFrom(at, systemClock.now()) : undefined;
   const dir = await folderToLookAt(read);
-  const source =
-    (await fromHolder(dir, key)) ??
-    (await fromFiles(dir, key, typeof machines === 'string' ? machines : undefined));
+  const source = (await fromHolder(dir, key)) ?? (await fromFiles(dir, key, read));
   try {
     if (time === undefined) return await showHistory(source, key, json === true);
     return await showState(source, key, time, json === true);
@@ -70,9 +68,9 @@ async function fromHolder(dir: string, key: string): Promise<Source | undefined>
   };
 }
 
-async function fromFiles(dir: string, key: string, machines: string | undefined): Promise<Source> {
+async function fromFiles(dir: string, key: string, read: SettingsReader): Promise<Source> {
   assertDocumentsIn(dir);
-  const folder = await FolderActors.open(dir, await knownMachines(machines));
+  const folder = await FolderActors.open(dir, await knownMachines(read));
   const { histories, faults } = folder;
   const shown = historyAnswer.shape.entries.unwrap().unwrap();
   return {

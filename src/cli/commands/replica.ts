@@ -4,8 +4,10 @@ import { ActorError } from '../../actors/errors.js';
 import { MachineFileError, describeProblem } from '../../actors/json/errors.js';
 import type { LoadedMachine } from '../../actors/json/machine-file.js';
 import type { Replica, ReplicaConfig } from '../../bot/replica.js';
+import { seedGenesis } from '../../seed/seed.js';
 import { ensureFolder } from '../../storage/folder.js';
 import { loadMachines } from '../../storage/machine-files.js';
+import type { Log } from '../../telemetry/log.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { systemClock } from '../../time/clock.js';
 import { replicaSettings, type ReplicaSettings } from '../config/roles.js';
@@ -60,6 +62,7 @@ async function start(
     throw loginRefused(error, config);
   }
   const running = replica;
+  await seedOnce(running, config, log);
   return {
     async close() {
       await running.drain(drainMs);
@@ -67,6 +70,27 @@ async function start(
       await pages.close();
     },
   };
+}
+
+/** UNDERSTUDY_SEED: a replica answers prompts with or without its scaffold, so that what is wrong is only said. */
+async function seedOnce(
+  { seeds }: Replica,
+  { seed, agentsFile, machinesDir }: ReplicaSettings,
+  log: Log,
+): Promise<void> {
+  if (seed === undefined) return;
+  try {
+    const places = { agentsFile, machinesDir: machinesDir.path, env: process.env };
+    const outcome = await seedGenesis(seeds, seed, [], places);
+    if (outcome.turn === 'done') {
+      log.info(
+        { replica: outcome.replica },
+        'nothing to seed: the token of UNDERSTUDY_SEED is used up; leave the setting out',
+      );
+    } else log.info({ parts: outcome.parts }, 'seeded; machines are loaded at the next start');
+  } catch (error) {
+    log.error({ err: error }, 'seeding failed; it is tried again at the next start');
+  }
 }
 
 async function preflight({ config, log }: Prepared<ReplicaSettings>, signal: AbortSignal): Promise<void> {

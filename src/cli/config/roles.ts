@@ -95,6 +95,10 @@ export interface ReplicaSettings {
   shards: number;
   /** Of machine files; one that was named must be there. */
   machinesDir: { path: string; isNamed: boolean };
+  /** The token of the scaffold to be made here, once. */
+  seed: string | undefined;
+  /** Where a scaffold puts agents; the platform reads it. */
+  agentsFile: string;
   prefix: string;
   /** Full user ids, or `*:server`; undefined: everybody. */
   allowedUsers: string[] | undefined;
@@ -122,6 +126,8 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
       path: resolve(read.required(setting.machinesDir)),
       isNamed: read.isGiven(setting.machinesDir),
     },
+    seed: read.optional(setting.seed),
+    agentsFile: resolve(read.required(setting.agentsFile)),
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
     http: pages(read),

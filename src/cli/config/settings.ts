@@ -65,6 +65,8 @@ export const heartbeat = define('UNDERSTUDY_HEARTBEAT', value.duration, { fallba
 export const patience = define('UNDERSTUDY_PATIENCE', value.duration, { fallback: '5s' });
 export const shards = define('UNDERSTUDY_SHARDS', value.wholeNumber(1, 1024), { fallback: '64' });
 export const machinesDir = define('UNDERSTUDY_MACHINES_DIR', value.text, { fallback: 'data/machines' });
+/** The scaffold that this replica makes, once for the token. */
+export const seed = define('UNDERSTUDY_SEED', value.seedOrder);
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
@@ -107,6 +109,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   patience,
   shards,
   machinesDir,
+  seed,
   prefix,
   allowedUsers,
   httpHost,

@@ -84,3 +84,11 @@ export const replicaId = z.string().transform((value, context) => {
   context.addIssue('must be 1 to 64 letters, digits, - _ or .');
   return z.NEVER;
 });
+
+/** `genesis:TOKEN`: the token. */
+export const seedOrder = z.string().transform((value, context) => {
+  const [, token] = /^genesis:([\x21-\x7e]{1,200})$/.exec(value) ?? [];
+  if (token !== undefined) return token;
+  context.addIssue('must be genesis: and a token of your own, as in genesis:first-scaffold');
+  return z.NEVER;
+});

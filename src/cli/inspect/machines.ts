@@ -5,13 +5,16 @@ import { conversationMachine, conversationOptions } from '../../bot/actors/conve
 import { onboardingMachine, onboardingOptions } from '../../bot/actors/onboarding.js';
 import { loadMachines } from '../../storage/machine-files.js';
 import { runMachine, runOptions } from '../../tasks/run-machine.js';
+import type { SettingsReader } from '../config/reader.js';
+import { machinesDir } from '../config/settings.js';
 import { wrongSetting } from '../user-error.js';
 
-const usual = 'data/machines';
-
 /** The machines by which a folder's actors are folded here: the bot's own, and those of the files. */
-export async function knownMachines(dir: string = usual): Promise<Machines> {
-  if (dir !== usual && !existsSync(dir)) throw wrongSetting(`there is no folder ${dir}`);
+export async function knownMachines(read: SettingsReader): Promise<Machines> {
+  const dir = read.required(machinesDir);
+  if (read.isGiven(machinesDir) && !existsSync(dir)) {
+    throw wrongSetting(`UNDERSTUDY_MACHINES_DIR: there is no folder ${dir}`);
+  }
   const machines = new Machines();
   machines.register(conversationMachine, conversationOptions);
   machines.register(onboardingMachine, onboardingOptions);

@@ -183,3 +183,46 @@ export const cut = {
     kind: 'fact',
   },
 } as const satisfies KindTable;
+
+/** A scaffold that was asked for once (REQUIREMENTS R5), by the hash of its token: the same token never runs twice. */
+export const seed = {
+  document: 'cluster',
+  map: 'meta',
+  prefix: 'seed:',
+  key: '<hash of the token>',
+  placement: 'cluster',
+  fields: {
+    names: {
+      schema: z.array(z.string().min(1)),
+      what: 'the agents and machines that were asked for',
+      writer: 'the node that was told to seed',
+      merge: 'lowestStampWins',
+      why: 'whoever began first carries it out',
+      kind: 'fact',
+    },
+    replica: {
+      schema: z.string().min(1),
+      what: 'the node that carries it out',
+      writer: 'the node that was told to seed',
+      merge: 'lowestStampWins',
+      why: 'whoever began first carries it out',
+      kind: 'fact',
+    },
+    begun_at: {
+      schema: time,
+      what: 'when it began, milliseconds',
+      writer: 'the node that was told to seed',
+      merge: 'lowestStampWins',
+      why: 'set together with the node',
+      kind: 'fact',
+    },
+    done_at: {
+      schema: time,
+      what: 'when it was complete, milliseconds',
+      writer: 'the node that carried it out',
+      merge: 'lowestNumberWins',
+      why: 'done is for ever',
+      kind: 'fact',
+    },
+  },
+} as const satisfies KindTable;

@@ -1,5 +1,5 @@
 import { DocumentError } from '../errors.js';
-import { cluster, cut, member } from './cluster.js';
+import { cluster, cut, member, seed } from './cluster.js';
 import { actor, attempt, base, done, event, floor, mark } from './actors.js';
 import { chat, room, user } from './routing.js';
 import type { FieldsOf, FieldTable, KindTable } from './table.js';
@@ -10,6 +10,7 @@ export const kinds = {
   cluster,
   member,
   cut,
+  seed,
   user,
   room,
   chat,
@@ -42,18 +43,28 @@ export function ruleOf(kind: Kind): (field: string) => MergeRule {
   return (field) => fieldTable(kind, field)?.merge ?? 'higherStampWins';
 }
 
+/** Whether a key in the map of a kind is one of that kind: a map may hold several. */
+export function isKeyOf(kind: Kind, key: string): boolean {
+  const { prefix, only } = tableOf(kind);
+  return only === undefined ? key.startsWith(prefix) && key.length > prefix.length : key === only;
+}
+
 /** @throws {DocumentError} `bad-key` unless `key` is one of this kind, as in `matrix_room:!abc:example.org`. */
 export function assertKey(kind: Kind, key: string): void {
   if (!Object.hasOwn(kinds, kind)) throw new DocumentError('bad-key', `there is no kind ${kind}`);
+  if (isKeyOf(kind, key)) return;
   const { prefix, only } = tableOf(kind);
-  const fits = only === undefined ? key.startsWith(prefix) && key.length > prefix.length : key === only;
-  if (!fits) throw new DocumentError('bad-key', `a key of kind ${kind} is ${only ?? `${prefix}…`}`);
+  throw new DocumentError('bad-key', `a key of kind ${kind} is ${only ?? `${prefix}…`}`);
 }
 
-const kindByMap = new Map(kindNames.map((kind) => [tableOf(kind).map, kind]));
+const kindsByMap = new Map<string, Kind[]>();
+for (const kind of kindNames) {
+  const { map } = tableOf(kind);
+  kindsByMap.set(map, [...(kindsByMap.get(map) ?? []), kind]);
+}
 
 /** Which record a key of a document’s map is; undefined for maps of later versions and foreign keys. */
 export function recordAt(map: string, key: string): { kind: Kind; key: string } | undefined {
-  const kind = kindByMap.get(map);
-  return kind !== undefined && key.startsWith(tableOf(kind).prefix) ? { kind, key } : undefined;
+  const kind = kindsByMap.get(map)?.find((one) => isKeyOf(one, key));
+  return kind && { kind, key };
 }
