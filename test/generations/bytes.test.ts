@@ -34,7 +34,7 @@ const next = (document: Document, at = 1000) =>
 const load = (bytes: Uint8Array): Document => A.loadIncremental(A.init<Record<string, unknown>>(), bytes);
 
 describe('the first bytes of the next generation', () => {
-  it('A6 bytes: are the same wherever the same changes came together, in whatever order', () => {
+  it('A6-bytes: are the same wherever the same changes came together, in whatever order', () => {
     const common = event(empty(), '$1', 1);
     const [left, right] = [event(A.clone(common), '$2', 2), event(A.clone(common), '$3', 3)];
     const one = next(A.merge(A.clone(left), right));
@@ -43,11 +43,11 @@ describe('the first bytes of the next generation', () => {
     expect(Buffer.from(next(left)).equals(Buffer.from(one))).toBe(false);
   });
 
-  it('A6 bytes: are pinned', () => {
+  it('A6-bytes: are pinned', () => {
     expect(A.decodeChange(next(event(empty(), '$1', 1))).hash).toBe(PINNED);
   });
 
-  it('A6 bytes: are those of the heads of the cut, also where more has come since', () => {
+  it('A6-bytes: are those of the heads of the cut, also where more has come since', () => {
     const document = event(empty(), '$1', 1);
     const heads = A.getHeads(document);
     const more = event(A.clone(document), '$2', 2);
@@ -119,14 +119,14 @@ describe('late records', () => {
   const lateEvent = (id: string, stamp: number) =>
     written('event', `event:${ACTOR} ${id}`, { event: entry({ type: 'GO', ts: stamp }, stamp) });
 
-  it('A6 absorbed: an event that the base counts is none, another keeps id and stamp and is marked', () => {
+  it('A6-absorbed: an event that the base counts is none, another keeps id and stamp and is marked', () => {
     const document = load(next(event(empty(), '$1', 1)));
     const late = lateRecords([lateEvent('$1', 1), lateEvent('$2', 7)], document, listingBases, unreachable);
     expect(late.map(({ key }) => key)).toEqual([`event:${ACTOR} $2`]);
     expect(late[0]!.record.get('event')).toEqual(entry({ type: 'GO', ts: 7, late: true }, 7));
   });
 
-  it('A6 again: applied a second time, or where the event was written anew, change nothing or take the lower stamp', () => {
+  it('A6-again: applied a second time, or where the event was written anew, change nothing or take the lower stamp', () => {
     let document = load(next(empty()));
     const apply = () => {
       const late = lateRecords([lateEvent('$2', 7)], document, listingBases, unreachable);

@@ -22,7 +22,7 @@ const forests = fc
   });
 
 describe('the chain of cuts', () => {
-  it('A6 order: is the same for every order and repetition of the same records', () => {
+  it('A6-order: is the same for every order and repetition of the same records', () => {
     fc.assert(
       fc.property(
         forests.chain((cuts) =>
@@ -35,7 +35,7 @@ describe('the chain of cuts', () => {
     );
   });
 
-  it('A6 order: goes from generation to generation, each resting on the one before, to one that nothing follows', () => {
+  it('A6-order: goes from generation to generation, each resting on the one before, to one that nothing follows', () => {
     fc.assert(
       fc.property(forests, (cuts) => {
         const chain = chainOf(cuts);
@@ -49,7 +49,7 @@ describe('the chain of cuts', () => {
     );
   });
 
-  it('A6 order: takes the earlier of two, then the lower id, and a record that came late may change it', () => {
+  it('A6-order: takes the earlier of two, then the lower id, and a record that came late may change it', () => {
     const [early, late, other] = [cut(undefined, 1, 'b'), cut(undefined, 2, 'a'), cut(undefined, 1, 'c')];
     const next = cut(late, 3, 'd');
     expect(chainOf([late, next]).map(({ id }) => id)).toEqual([late.id, next.id]);
@@ -59,7 +59,7 @@ describe('the chain of cuts', () => {
     expect(chainOf([early, other])).toEqual([lower]);
   });
 
-  it('A6 settled: nothing takes the place of a settled cut, nor of one that it rests on', () => {
+  it('A6-settled: nothing takes the place of a settled cut, nor of one that it rests on', () => {
     const [first, earlier] = [cut(undefined, 5, 'a'), cut(undefined, 1, 'b')];
     const second = cut(first, 6, 'c', true);
     expect(chainOf([first, earlier, second]).map(({ id }) => id)).toEqual([first.id, second.id]);

@@ -5,7 +5,7 @@ import { eventually, folder, MemoryStorage, relay, sameHeads } from '../node/wor
 import { counted, cutNow, cutting, generationOf, send, standing } from './world.js';
 
 describe('a cut', () => {
-  it('A6 cut: two replicas go over to the next generation, and go on there', async () => {
+  it('A6-cut: two replicas go over to the next generation, and go on there', async () => {
     const hub = await relay();
     const one = await cutting([hub]);
     const two = await cutting([hub]);
@@ -26,7 +26,7 @@ describe('a cut', () => {
     expect(generationOf(two)).toBe(generationOf(one));
   });
 
-  it('A6 removal: when every member has moved, the earlier generation goes from every disk', async () => {
+  it('A6-removal: when every member has moved, the earlier generation goes from every disk', async () => {
     const hub = await relay();
     const dirs = [await folder(), await folder()];
     const [one, two] = [
@@ -51,7 +51,7 @@ describe('a cut', () => {
     expect(again.counters().generations.moves).toBe(0);
   });
 
-  it('A6 relay: nothing is cut that no relay has stored, and growth goes on', async () => {
+  it('A6-relay: nothing is cut that no relay has stored, and growth goes on', async () => {
     const storage = new MemoryStorage();
     const hub = await relay({ storage });
     const one = await cutting([hub]);
@@ -67,7 +67,7 @@ describe('a cut', () => {
     expect(counted(one)).toEqual(['$1', '$2']);
   });
 
-  it('A6 empty: a replica that never held the earlier generation takes the bytes from the relay', async () => {
+  it('A6-empty: a replica that never held the earlier generation takes the bytes from the relay', async () => {
     const hub = await relay();
     const one = await cutting([hub]);
     await send(one, '$1', 100);

@@ -16,7 +16,7 @@ const EVENTS = Number(process.env['GROWTH_EVENTS'] ?? 20_000);
 const AT_ONCE = 200;
 
 describe('growth', () => {
-  it(`A6 growth: after ${EVENTS} events of one actor its document is below 256 KB and opens in a moment`, async () => {
+  it(`A6-growth: after ${EVENTS} events of one actor its document is below 256 KB and opens in a moment`, async () => {
     const dataDir = await folder();
     const one = await node([], { dataDir, found: true, shards: 1 });
     one.actors.register(

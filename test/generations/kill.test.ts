@@ -15,7 +15,7 @@ async function leftIn(dataDir: string): Promise<string[]> {
 const children = compiledChildren('test/generations/children', ['cut-child']);
 
 describe('a kill', () => {
-  it('A6 kill: before any change to the disk in a cut leaves every event counted once, and nothing behind', async () => {
+  it('A6-kill: before any change to the disk in a cut leaves every event counted once, and nothing behind', async () => {
     const hub = await relay();
     const dataDir = await folder();
     const other = await cutting([hub]);

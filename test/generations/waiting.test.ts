@@ -53,7 +53,7 @@ async function supply(url: string, { bytes, document }: ReturnType<typeof foreig
 }
 
 describe('a replica that has the record and not the bytes', () => {
-  it('A6 wait: writes nothing to the shard, reads on, and takes the bytes when they come', async () => {
+  it('A6-wait: writes nothing to the shard, reads on, and takes the bytes when they come', async () => {
     const hub = await relay();
     const one = await cutting([hub]);
     await send(one, '$1', 100);
@@ -76,7 +76,7 @@ describe('a replica that has the record and not the bytes', () => {
     }
   });
 
-  it('A6 wait: waits on after a restart, and closing fails what waits', async () => {
+  it('A6-wait: waits on after a restart, and closing fails what waits', async () => {
     const hub = await relay();
     const dataDir = await folder();
     const first = await cutting([hub], { dataDir });
@@ -91,7 +91,7 @@ describe('a replica that has the record and not the bytes', () => {
     await failed;
   });
 
-  it('A6 switch: goes over to an earlier cut that it hears of late, and takes everything along', async () => {
+  it('A6-switch: goes over to an earlier cut that it hears of late, and takes everything along', async () => {
     const hub = await relay();
     const one = await cutting([hub]);
     // A member that is away keeps the cut from being settled.
@@ -123,7 +123,7 @@ describe('a replica that cannot make the bytes', () => {
     return [one, two];
   };
 
-  it('A6 differ: because its fold gives others counts that, and takes them from a peer', async () => {
+  it('A6-differ: because its fold gives others counts that, and takes them from a peer', async () => {
     const [one, two] = await pair(() => new Map([[ACTOR, { version: 9, hash: 'other', stamp: 1 }]]));
     await cutNow(one);
     await eventually(() => standing(two).base.length === 1);
@@ -131,7 +131,7 @@ describe('a replica that cannot make the bytes', () => {
     expect(generationOf(two)).toBe(generationOf(one));
   });
 
-  it('A6 machine: because a machine is not known there makes no cut, and takes those of others', async () => {
+  it('A6-machine: because a machine is not known there makes no cut, and takes those of others', async () => {
     const [one, two] = await pair(() => {
       throw new ActorError('unknown-machine', 'no machine light');
     });

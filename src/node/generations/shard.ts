@@ -272,7 +272,11 @@ export class ShardGenerations {
       sent(current, bytes);
       counters.generations.late += late.length;
     }
-    for (const [source, heads] of drained) source.drained = heads;
+    for (const [source, heads] of drained) {
+      // What waits for a routing record to be on disk must not come there by this way before it (DESIGN §3).
+      if (late.length > 0) documents.saver.hold(current.id, documents.saver.flush(source.document.id));
+      source.drained = heads;
+    }
   }
 
   /**
