@@ -50,6 +50,8 @@ export class PlatformError extends Error {
     readonly code: 'unreachable' | 'refused' | 'aborted',
     message: string,
     readonly status?: number,
+    /** The platform's own word for why it refused, as in `no-such-chat`. */
+    readonly reason?: string,
   ) {
     super(message);
     this.name = 'PlatformError';

@@ -125,15 +125,16 @@ async function failure(response: Response): Promise<PlatformError> {
   const { status } = response;
   const text = await response.text();
   const again = status >= 500 || status === 408 || status === 425 || status === 429;
-  return new PlatformError(again ? 'unreachable' : 'refused', `HTTP ${status}${explanation(text)}`, status);
+  const said = explanation(text);
+  const message = `HTTP ${status}${said === undefined ? '' : ` (${said.code}): ${said.message}`}`;
+  return new PlatformError(again ? 'unreachable' : 'refused', message, status, said?.code);
 }
 
-function explanation(text: string): string {
+function explanation(text: string): { code: string; message: string } | undefined {
   try {
-    const { error } = errorBody.parse(JSON.parse(text));
-    return ` (${error.code}): ${error.message}`;
+    return errorBody.parse(JSON.parse(text)).error;
   } catch {
-    return ''; // a proxy's page, not the platform's own words: the status alone is what we know
+    return undefined; // a proxy's page, not the platform's own words: the status alone is what we know
   }
 }
 

@@ -89,6 +89,20 @@ test('homeserver and platform are each killed in the middle of a run: one answer
   await world.watch('homeserver and platform killed');
 });
 
+test('the platform comes back without its database: rooms go on, in a fresh context', async () => {
+  const world = await cluster({ replicas: 2 });
+  const room = await world.room();
+  await world.answered();
+  const platform = world.platforms[0]!;
+  await platform.kill();
+  await rm(platform.settings['UNDERSTUDY_DATA_DIR']!, { recursive: true });
+  await platform.start();
+  await world.ask(room);
+  await world.answered();
+  expect(await world.problems()).toBe('');
+  await world.watch('platform database lost');
+});
+
 test('O7: SIGTERM in the middle of a run hands over; the answer is not later than the run and a lease', async () => {
   const [runMs, leaseMs] = [3000, 3000];
   const world = await cluster({

@@ -106,6 +106,26 @@ test('C2-outage: an outage of the platform is no attempt', async () => {
   expect(world.verdict()).toBe('');
 });
 
+test.each([
+  ['its own', undefined],
+  ['one of another agent', '!agent agent-2'],
+])('a platform that lost its database: the room goes on in an empty context, %s', async (_which, command) => {
+  const { world, alice, room } = await alone((made) => {
+    made.platform.forgetful = false;
+  });
+  await world.asks(alice, room, 'before', { text: 'before by run 1' });
+  await world.settleAll();
+  if (command !== undefined) await world.asks(alice, room, command, { token: 'agent-2' });
+  await world.settleAll();
+  world.platform.loses();
+  await world.asks(alice, room, 'after', { text: 'after by run 2' });
+  await world.asks(alice, room, 'and on', { text: 'and on by run 3' });
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+  const [, after, last] = world.platform.invocations;
+  expect(after?.chat).toBe(last?.chat);
+});
+
 test('C2-beside: a source that cannot even be considered holds up neither the process nor the others', async () => {
   const { world, alice, room, only } = await alone();
   const place = only.life.state.shardOf.bind(only.life.state);

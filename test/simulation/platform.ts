@@ -41,12 +41,20 @@ export class SimulatedPlatform {
   /** Contexts made. */
   readonly chats: { id: string; agent: string; key: string }[] = [];
   readonly #runs = new Map<string, Run>();
+  /** Of chats that were lost, by key. */
+  readonly #ids = new Map<string, string>();
   #up = true;
 
   constructor(
     private readonly clock: SimulatedClock,
     private readonly name = 'p',
   ) {}
+
+  /** Its database is gone, with all contexts and runs; a key gives the id again that it gave before. */
+  loses(): void {
+    for (const { key, id } of this.chats.splice(0)) this.#ids.set(key, id);
+    this.#runs.clear();
+  }
 
   down(): void {
     this.#up = false;
@@ -70,7 +78,8 @@ export class SimulatedPlatform {
     const chat = (key: string, agent: string) => {
       const known = this.forgetful ? undefined : this.chats.find((one) => one.key === key);
       if (known) return { platform_chat_id: known.id, agent: known.agent };
-      const made = { id: `${this.name}-chat-${this.chats.length + 1}`, agent, key };
+      const id = this.#ids.get(key) ?? `${this.name}-chat-${this.chats.length + this.#ids.size + 1}`;
+      const made = { id, agent, key };
       this.chats.push(made);
       return { platform_chat_id: made.id, agent };
     };
@@ -101,6 +110,9 @@ export class SimulatedPlatform {
   ): AsyncGenerator<RunEvent> {
     await process.gate();
     this.#reach(signal);
+    if (!this.chats.some(({ id }) => id === prompt.chat)) {
+      throw new PlatformError('refused', 'there is no such chat', 404, 'no-such-chat');
+    }
     const run = this.#run(prompt);
     for (let next = 0; ;) {
       this.#reach(signal);

@@ -5,7 +5,7 @@ import type { Write } from '../../documents/write.js';
 import type { Recorder } from '../actors/recorder.js';
 import { type Cause, type Records, roomKey, userKey } from '../records.js';
 import type { Agents, Choice } from './agents.js';
-import { roomKey as platformRoomKey } from './platform-key.js';
+import { replacementKey, roomKey as platformRoomKey } from './platform-key.js';
 import type { MadeRoom, Rooms } from './rooms.js';
 
 export interface BindingDeps {
@@ -62,6 +62,24 @@ export class Binding {
     const { records, recorder } = this.deps;
     const writes = [selected, this.binds(room, person, to), ...recorder.bound(room, to, cause)];
     await records.write(writes, cause);
+  }
+
+  /**
+   * The platform knows the room's context no more, as after the loss of its database: asked by the same key it makes
+   * the same one again, empty. A context that came from another key (`!new`, `!agent`) is replaced by a new one, the
+   * same one whoever asks, and however often.
+   */
+  async regain(room: string, person: string, lost: Bound, cause: Cause, signal: AbortSignal): Promise<Bound> {
+    const { platform, clusterId } = this.deps;
+    const request = { agent: lost.agent };
+    const chat = await platform.createChat(platformRoomKey(clusterId, room), request, signal);
+    if (chat.platform_chat_id === lost.platformChat) return lost;
+    const other = await platform.createChat(replacementKey(clusterId, lost.platformChat), request, signal);
+    signal.throwIfAborted();
+    const bound = { platformChat: other.platform_chat_id, agent: other.agent };
+    const { records, recorder } = this.deps;
+    await records.write([this.binds(room, person, bound), ...recorder.bound(room, bound, cause)], cause);
+    return bound;
   }
 
   private binds(room: string, person: string, to: Bound): Write {

@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto';
  * everything a source causes, (source, step). Hashed, so that no key carries the cluster id.
  */
 export const roomKey = (cluster: string, room: string) => hash('room', cluster, room);
+/** For the chat that takes the place of one that the platform has lost. */
+export const replacementKey = (cluster: string, lost: string) => hash('replacement', cluster, lost);
 export const stepKey = (source: string, step: string) => hash('step', source, step);
 
 function hash(...parts: string[]): string {

@@ -1,4 +1,4 @@
-import { type PlatformClient, PlatformError } from '../../platform/client.js';
+import { type PlatformClient, PlatformError, type RunEvent } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import { type Clock, sleep } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
@@ -72,14 +72,28 @@ export async function answerPrompt(
   }
   context.thinking();
   const prompt = { text, user: sender };
+  const send = (chat: string) =>
+    deps.platform.sendMessage(stepKey(source.id, 'send'), chat, prompt, context.signal);
+  try {
+    return await follow(deps, source, send(bound.platformChat), context);
+  } catch (error) {
+    if (!(error instanceof PlatformError) || error.reason !== 'no-such-chat') throw error;
+    deps.log.warn({ room }, 'the platform has lost the context of a room; it gets a fresh one');
+    const again = await deps.binding.regain(room, sender, bound, { id: source.id, ts }, context.signal);
+    return follow(deps, source, send(again.platformChat), context);
+  }
+}
+
+/** Shows a run's progress until it ends. */
+async function follow(
+  deps: { log: Log; recorder: Recorder },
+  source: Source,
+  run: AsyncIterable<RunEvent>,
+  context: WorkContext,
+): Promise<Outcome> {
   let shown = '';
   let asked: string | undefined;
-  for await (const event of deps.platform.sendMessage(
-    stepKey(source.id, 'send'),
-    bound.platformChat,
-    prompt,
-    context.signal,
-  )) {
+  for await (const event of run) {
     if (asked !== undefined && event.type !== 'approval') {
       deps.recorder.approval(source, 'RESUMED', asked);
       asked = undefined;
