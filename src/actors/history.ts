@@ -105,16 +105,3 @@ export function beginningOf(log: ActorLog, machines: Machines): ActorSnapshot {
     context: (initial?.context ?? null) as Json,
   };
 }
-
-/**
- * Where an actor stood at a time, milliseconds: after everything stamped up to then. Undefined when it had no event
- * yet. An event that came late counts from where its generation took it in.
- */
-export function stateAt(entries: Iterable<HistoryEntry>, time: number): ActorSnapshot | undefined {
-  let found: ActorSnapshot | undefined;
-  for (const { event, to } of entries) {
-    if (event.stamp > time) return found;
-    found = to;
-  }
-  return found;
-}
