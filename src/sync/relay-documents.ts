@@ -16,7 +16,7 @@ import { SyncError } from './errors.js';
 import { passOnEveryChange } from './announce-changes.js';
 import { RelayAdapter } from './relay-adapter.js';
 import type { RelayCount } from './relay-stats.js';
-import { onRefusedMessage } from './repo-guard.js';
+import { onRefusedMessage, onUndeliveredDocument } from './repo-guard.js';
 import type { CheckedMessage } from './repo-message.js';
 import { RetryingStorage } from './retrying-storage.js';
 
@@ -75,6 +75,10 @@ export class RelayDocuments {
       options.counters.add('refusedChanges');
       options.log.warn({ peer: sender, error: describe(error) }, 'A sync message could not be applied');
       this.#peers.get(sender)?.end('malformed');
+    });
+    onUndeliveredDocument(this.#repo, (document, error) => {
+      options.counters.add('undeliveredDocuments');
+      options.log.info({ document, error: describe(error) }, 'A document was announced and never delivered');
     });
   }
 

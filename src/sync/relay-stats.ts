@@ -28,6 +28,7 @@ export const relayCounts = [
   'headsAnswered',
   'headsRefused',
   'unknownDocuments',
+  'undeliveredDocuments',
   'refusedChanges',
   'storageFailures',
   'throttled',
