@@ -121,6 +121,14 @@ export class Saver {
     gate.catch((error: unknown) => this.log.debug({ err: error }, 'an earlier flush failed'));
   }
 
+  /**
+   * Nothing of the document is written before what holds another one back now is done: for what is copied from
+   * there. Not before the other one is written, or two that copy from each other would wait for ever.
+   */
+  holdAs(id: DocumentId, other: DocumentId): void {
+    for (const gate of this.#saved(other).gates) this.hold(id, gate);
+  }
+
   async flushAll(): Promise<void> {
     await Promise.all([...this.#documents.keys()].map((id) => this.flush(id)));
   }

@@ -1,25 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chainOf } from '../../src/node/generations/chain.js';
-import { cutId, cutKey, readCut, type Cut } from '../../src/node/generations/cut.js';
+import { cutId, cutKey, readCut } from '../../src/node/generations/cut.js';
 import { encodeRecord, decodeRecord, type Entry } from '../../src/documents/record.js';
-
-function cut(parent: Cut | undefined, at: number, name: string, settled = false): Cut {
-  const content = { parent: parent?.id ?? '', heads: [name], bytesHash: name };
-  const generation = (parent?.generation ?? 0) + 1;
-  return { ...content, id: cutId(content), index: 0, generation, at, settled, moved: new Set() };
-}
-
-/** A forest of cuts: each follows one of those before it, or none. */
-const forests = fc
-  .array(fc.record({ parent: fc.nat(), at: fc.nat(3), settled: fc.boolean() }), { maxLength: 12 })
-  .map((steps) => {
-    const cuts: Cut[] = [];
-    for (const [number, { parent, at, settled }] of steps.entries()) {
-      cuts.push(cut(cuts[parent % (cuts.length + 1)], at, `h${number}`, settled));
-    }
-    return cuts;
-  });
+import { cut, forests } from './forests.js';
 
 describe('the chain of cuts', () => {
   it('A6-order: is the same for every order and repetition of the same records', () => {
@@ -64,6 +48,15 @@ describe('the chain of cuts', () => {
     const second = cut(first, 6, 'c', true);
     expect(chainOf([first, earlier, second]).map(({ id }) => id)).toEqual([first.id, second.id]);
     expect(chainOf([first, earlier, { ...second, settled: false }])).toEqual([earlier]);
+  });
+});
+
+describe('a cut whose record stands under another generation too', () => {
+  it('A6-order: counts where it follows its parent, whichever record came first', () => {
+    const [first, other] = [cut(undefined, 1, 'a'), cut(undefined, 2, 'b', true)];
+    const misplaced = { ...first, generation: 4, settled: true };
+    expect(chainOf([first, misplaced, other])).toEqual([other]);
+    expect(chainOf([misplaced, first, other])).toEqual([other]);
   });
 });
 

@@ -16,7 +16,7 @@ const EVENTS = Number(process.env['GROWTH_EVENTS'] ?? 20_000);
 const AT_ONCE = 200;
 
 describe('growth', () => {
-  it(`A6-growth: after ${EVENTS} events of one actor its document is below 256 KB and opens in a moment`, async () => {
+  it(`A6-growth: after ${EVENTS} events of one actor its document is below 256 KB; the time to open it is printed`, async () => {
     const dataDir = await folder();
     const one = await node([], { dataDir, found: true, shards: 1 });
     one.actors.register(
@@ -68,5 +68,5 @@ describe('growth', () => {
     expect(A.hasHeads(opened.handle.doc(), [cut.bytesHash])).toBe(true);
     expect(size).toBeLessThan(256 * 1024);
     expect(await generationsOnDisk(dataDir)).toEqual([cuts]);
-  }, 180_000);
+  }, 600_000);
 });

@@ -10,7 +10,7 @@ import type { Cut } from './cut.js';
  * has to give way when it is back.
  */
 export function chainOf(cuts: Iterable<Cut>): Cut[] {
-  const all = [...new Map([...cuts].map((cut) => [cut.id, cut])).values()];
+  const all = [...byName(cuts).values()];
   const settled = settledOf(all);
   const chain: Cut[] = [];
   for (let parent = ''; ;) {
@@ -18,8 +18,7 @@ export function chainOf(cuts: Iterable<Cut>): Cut[] {
     const [first] = all
       .filter((cut) => cut.parent === parent && cut.generation === generation)
       .sort(
-        (a, b) =>
-          Number(settled.has(b.id)) - Number(settled.has(a.id)) || a.at - b.at || (a.id < b.id ? -1 : 1),
+        (a, b) => Number(settled.has(b)) - Number(settled.has(a)) || a.at - b.at || (a.id < b.id ? -1 : 1),
       );
     if (first === undefined) return chain;
     chain.push(first);
@@ -27,18 +26,25 @@ export function chainOf(cuts: Iterable<Cut>): Cut[] {
   }
 }
 
-/** Ids of the settled cuts, and of those that they rest on. */
-export function settledOf(cuts: readonly Cut[]): ReadonlySet<string> {
-  const byId = new Map(cuts.map((cut) => [cut.id, cut]));
-  const settled = new Set<string>();
-  for (const cut of cuts.filter((one) => one.settled)) {
-    for (
-      let one: Cut | undefined = cut;
-      one !== undefined && !settled.has(one.id);
-      one = byId.get(one.parent)
-    ) {
-      settled.add(one.id);
+/** The settled cuts, and those that they rest on. */
+export function settledOf(cuts: Iterable<Cut>): ReadonlySet<Cut> {
+  const named = byName(cuts);
+  const settled = new Set<Cut>();
+  for (const cut of [...named.values()].filter((one) => one.settled)) {
+    let one: Cut | undefined = cut;
+    while (one !== undefined && !settled.has(one)) {
+      settled.add(one);
+      one = named.get(nameOf(one.generation - 1, one.parent));
     }
   }
   return settled;
+}
+
+/** The generation stands beside the id, which does not hash it: a record may claim another one for the same cut. */
+function byName(cuts: Iterable<Cut>): Map<string, Cut> {
+  return new Map([...cuts].map((cut) => [nameOf(cut.generation, cut.id), cut]));
+}
+
+function nameOf(generation: number, id: string): string {
+  return `${generation}/${id}`;
 }

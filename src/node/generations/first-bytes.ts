@@ -1,0 +1,49 @@
+import * as A from '@automerge/automerge';
+import { ActorError } from '../../actors/errors.js';
+import type { Log } from '../../telemetry/log.js';
+import type { NodeCounters } from '../counters.js';
+import type { Cut } from './cut.js';
+import { nextGeneration } from './next-generation.js';
+import { documentAt } from './past.js';
+import type { ActorBases } from './ports.js';
+import type { ShardDocuments } from './shard-documents.js';
+
+/** Makes the first bytes of a generation that another replica began, where everything they need is here. */
+export class FirstBytes {
+  /** Cuts whose bytes cannot be made here for now. */
+  readonly #failed = new Set<string>();
+
+  constructor(
+    private readonly documents: ShardDocuments,
+    private readonly context: { bases: ActorBases; counters: NodeCounters; log: Log },
+  ) {}
+
+  /** What could not be made is tried anew: a machine may be known by now. */
+  tryAgain(): void {
+    this.#failed.clear();
+  }
+
+  /** The bytes of a cut, from the generation before it; undefined when they must come from others. */
+  async make(cut: Cut, before: Cut | undefined): Promise<Uint8Array | undefined> {
+    if (this.#failed.has(cut.id)) return undefined;
+    const { bases, counters, log } = this.context;
+    const { index } = this.documents;
+    const parent = await this.documents.held(before);
+    if (parent === undefined || !A.hasHeads(parent.handle.doc(), [...cut.heads])) return undefined;
+    const past = documentAt(parent.handle.doc(), cut.heads);
+    try {
+      const { generation, at } = cut;
+      const bytes = nextGeneration(past.document, { index, generation, at }, bases, counters.countMalformed);
+      if (A.decodeChange(bytes).hash === cut.bytesHash) return bytes;
+      log.warn({ cut: cut.id, shard: index }, 'the cut gives other bytes here: taken from a peer');
+    } catch (error) {
+      if (!(error instanceof ActorError)) throw error;
+      log.warn({ err: error, cut: cut.id, shard: index }, 'the cut cannot be made here: taken from a peer');
+    } finally {
+      past.free();
+    }
+    counters.generations.notComputed += 1;
+    this.#failed.add(cut.id);
+    return undefined;
+  }
+}
