@@ -10,6 +10,11 @@ import { program } from './program.js';
  */
 export async function main(argv: string[]): Promise<number> {
   let code = 0;
+  // Whoever reads the output may stop in the middle, as `head` does.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(code);
+  });
   const cli = program(process.env, (exitCode) => (code = exitCode));
   try {
     await cli.parseAsync(argv, { from: 'user' });

@@ -1,5 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Command } from 'commander';
+import { program as commandLine } from '../../src/cli/program.js';
 import { buildOnce } from '../world/build.js';
 import { understudy } from '../world/command.js';
 import { program } from '../world/process.js';
@@ -7,7 +9,37 @@ import { program } from '../world/process.js';
 describe('the command line', () => {
   beforeAll(buildOnce, 120_000);
 
-  const commands = ['up', 'replica', 'relay', 'platform', 'cluster new', 'chat', 'inspect'];
+  const commands = [
+    'up',
+    'replica',
+    'relay',
+    'platform',
+    'cluster new',
+    'chat',
+    'inspect',
+    'history',
+    'actors',
+    'actors release',
+    'seed simple',
+    'seed genesis',
+    'machines check',
+  ];
+
+  it('are all the commands there are', () => {
+    const names = (command: Command, path: string[]): string[] =>
+      command.commands.flatMap((one) => {
+        const name = [...path, one.name()];
+        const within = names(one, name);
+        // One that only holds others does nothing of its own.
+        return within.length > 0 && one.name() !== 'actors' ? within : [name.join(' '), ...within];
+      });
+    expect(
+      names(
+        commandLine({}, () => {}),
+        [],
+      ).sort(),
+    ).toEqual([...commands].sort());
+  });
 
   it.each(commands)('%s --help shows what it does, with examples', async (name) => {
     const { code, stdout, stderr } = await understudy([...name.split(' '), '--help']);
@@ -50,6 +82,7 @@ describe('the command line', () => {
   it('no option takes a secret', async () => {
     for (const name of commands) {
       const { stdout } = await understudy([...name.split(' '), '--help']);
+      // The word of `seed genesis --once` opens nothing.
       expect(stdout).not.toMatch(/--[a-z-]*(token|password|secret|key|cluster-id)/);
     }
   });

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { silentLog, type StateNode } from '../../src/index.js';
 import { actorQuestions } from '../../src/node/audit/questions.js';
@@ -7,6 +9,7 @@ import { controlPath, startControl } from '../../src/telemetry/control.js';
 import { folder, node } from '../node/world.js';
 import { buildOnce } from '../world/build.js';
 import { understudy } from '../world/command.js';
+import { cleanEnvironment, program } from '../world/process.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const KEY = 'order/1234';
@@ -106,15 +109,73 @@ describe('understudy history', () => {
       1,
       'understudy: there is no actor order/0, or it has no event\n',
     ]);
-    expect((await run('history', 'order', '--data', dir)).code).toBe(2);
+    const key = await run('history', 'order', '--data', dir);
+    expect([key.code, key.stderr]).toEqual([2, expect.stringContaining("an actor's key is <machine id>/")]);
     const when = await run('history', KEY, '--data', dir, '--at', 'yesterday');
     expect(when.code).toBe(2);
     expect(when.stderr).toContain('--at must be a time');
   });
 });
 
+describe('understudy history, beside others', () => {
+  beforeAll(buildOnce, 120_000);
+
+  it('a running process refuses a bad key as a folder does', async () => {
+    const dir = await folder();
+    const opened = await ordered(dir);
+    const handlers = actorQuestions(opened);
+    const control = await startControl({ path: controlPath(dir), handlers, log: silentLog });
+    const { code, stderr } = await run('history', 'order', '--data', dir);
+    await control.close();
+    expect([code, stderr]).toEqual([2, expect.stringContaining("an actor's key is <machine id>/")]);
+  });
+
+  it('ends without a stack when nobody reads on', async () => {
+    const dir = await folder();
+    const opened = await ordered(dir);
+    for (let at = 30; at < 330; at += 1) {
+      const cause = { id: `$late-${at}`, ts: T + at * SECOND };
+      await opened.actors.get(KEY).send({ type: 'PAID', amount: 1 }, { cause });
+    }
+    await opened.close();
+    const command = `"${process.execPath}" "${program}" history ${KEY} --data "${dir}" --json | head -n 1`;
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', command], {
+      cwd: root,
+      env: cleanEnvironment({}),
+    });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({ key: KEY });
+  });
+});
+
 describe('understudy actors', () => {
   beforeAll(buildOnce, 120_000);
+
+  it('an actor whose room became a person’s stands where the process said, also in the folder', async () => {
+    const dir = await folder();
+    const opened = await node([], { dataDir: dir, shards: 8, found: true });
+    for (const { machine, options } of await loadMachines(`${root}/data/machines`)) {
+      opened.actors.register(machine, options);
+    }
+    const [room, actor] = ['!room:x', 'order/!room:x'];
+    const home = opened.shardOfActor(actor);
+    const person = ['@a:x', '@b:x', '@c:x', '@d:x', '@e:x', '@f:x'].find(
+      (one) => opened.shardOfActor(`order/${one}`) !== home,
+    );
+    const cause = (at: number) => ({ id: `$${at}`, ts: T + at });
+    await opened.actors.get(actor).send({ type: 'PLACED', total: 3 }, { cause: cause(0) });
+    const fields = { matrix_user_id: person ?? '' };
+    await opened.change([{ kind: 'room', key: `matrix_room:${room}`, fields }], cause(1));
+    expect(opened.shardOfActor(actor)).not.toBe(home);
+    await opened.actors.get(actor).send({ type: 'PAID', amount: 3 }, { cause: cause(2) });
+    const { value } = opened.actors.snapshot(actor);
+    await opened.close();
+    const { stdout } = await run('actors', '--data', dir, '--json');
+    expect(value).toEqual({ fulfilling: 'packing' });
+    expect(JSON.parse(stdout)).toMatchObject({ actors: [{ key: actor, value }] });
+    const none = await run('actors', '--data', dir, '--machine', 'nothing');
+    expect(none.stdout).toContain('no actors of machine nothing\n');
+  });
 
   /** A replica of another version wrote what this machine cannot bear. */
   async function broken(opened: StateNode): Promise<void> {

@@ -5,6 +5,7 @@ import { FolderActors } from '../inspect/folder-actors.js';
 import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.js';
 import { knownMachines } from '../inspect/machines.js';
 import { table } from '../inspect/table.js';
+import { printable } from '../printable.js';
 import type { Invocation } from '../process.js';
 
 /** The version of the output of --json; a field is only ever added under one version. */
@@ -30,10 +31,13 @@ export async function run(invocation: Invocation, options: Record<string, unknow
   const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   const from = found === undefined ? 'its files (no process holds it)' : 'the running process';
   const still = actors.filter(({ status }) => status === 'quarantined').length;
+  const counted = actors.length === 1 ? '1 actor' : `${actors.length || 'no'} actors`;
+  const which = machine === undefined ? '' : ` of machine ${printable(machine)}`;
   const lines = [
-    `${dir}, from ${from}: ${actors.length} actors${still > 0 ? `, ${still} quarantined` : ''}`,
-    '',
-    ...table(['actor', 'state', 'version', 'status', 'why'], actors.map(rowOf), width),
+    `${dir}, from ${from}: ${counted}${which}${still > 0 ? `, ${still} quarantined` : ''}`,
+    ...(actors.length === 0
+      ? []
+      : ['', ...table(['actor', 'state', 'version', 'status', 'why'], actors.map(rowOf), width)]),
     ...faults.map((fault) => `! ${fault}`),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

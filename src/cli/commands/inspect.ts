@@ -5,6 +5,7 @@ import { SettingsReader } from '../config/reader.js';
 import { lookIntoFiles } from '../inspect/files.js';
 import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.js';
 import { detail, overview } from '../inspect/table.js';
+import { printable } from '../printable.js';
 import type { Invocation } from '../process.js';
 import { UserError } from '../user-error.js';
 
@@ -70,7 +71,9 @@ function lines(dir: string, look: Look, key: string | undefined): string[] {
   const exact = look.records.filter((record) => record.key === key);
   const body =
     exact.length > 0 ? exact.flatMap((record) => detail(record, width)) : overview(look.records, width);
-  const status = Object.entries(look.status ?? {}).map(([name, value]) => `  ${name}: ${plain(value)}`);
+  const status = Object.entries(look.status ?? {}).map(
+    ([name, value]) => `  ${name}: ${name === 'tasks' ? tasksOf(value) : plain(value)}`,
+  );
   return [
     `${join(dir)}, from ${look.source === 'files' ? 'its files (no process holds it)' : 'the running process'}`,
     ...(key === undefined ? status : []),
@@ -80,4 +83,21 @@ function lines(dir: string, look: Look, key: string | undefined): string[] {
   ];
 }
 
-const plain = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+const tasks = z.object({
+  counts: z.record(z.string(), z.number()),
+  underWay: z.array(z.object({ id: z.string(), status: z.string() })),
+});
+
+/** Counts by status, and what is under way by name. */
+function tasksOf(value: unknown): string {
+  const { data } = tasks.safeParse(value);
+  if (data === undefined) return plain(value);
+  const counts = Object.entries(data.counts).map(([name, count]) => `${count} ${name}`);
+  const underWay = data.underWay.map(({ id, status }) => `\n    ${status} ${id}`);
+  return printable((counts.join(', ') || 'none') + underWay.join(''));
+}
+
+function plain(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' ? String(Math.round(value)) : JSON.stringify(value);
+}

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { MachineFileError } from '../../actors/json/errors.js';
 import { openNode } from '../../node/open-node.js';
 import { SeedError } from '../../seed/errors.js';
+import { genesisParts } from '../../seed/genesis.js';
 import { seedLedger, type SeedLedger } from '../../seed/ledger.js';
 import {
   partsNamed,
@@ -77,6 +78,13 @@ async function withLedger<T>(read: SettingsReader, act: (ledger: SeedLedger) => 
       `${dir} is no data folder of a replica: start one first, or name it with --data or UNDERSTUDY_DATA_DIR`,
     );
   }
+  const clusterId = read.optional(setting.clusterId);
+  if (clusterId === undefined) {
+    throw new UserError(
+      2,
+      `no process holds ${dir}: start its replica and run this again, or set UNDERSTUDY_CLUSTER_ID and UNDERSTUDY_RELAY_URLS as that replica has them`,
+    );
+  }
   const token = read.optional(setting.relayToken);
   const relays = read
     .required(setting.relayUrls)
@@ -84,7 +92,7 @@ async function withLedger<T>(read: SettingsReader, act: (ledger: SeedLedger) => 
   const abort = new AbortController();
   const cancel = systemClock.after(OPEN_MS, () => abort.abort());
   const node = await openNode({
-    clusterId: read.required(setting.clusterId),
+    clusterId,
     dataDir: dir,
     relays,
     signal: abort.signal,
@@ -125,12 +133,23 @@ function linesOf(outcome: GenesisOutcome, places: SeedPlaces): string[] {
     return [`nothing was done: this token was used up at ${at} by replica ${outcome.replica}`];
   }
   const where = { agent: places.agentsFile, machine: places.machinesDir };
+  const models = new Set(
+    outcome.parts.flatMap(({ name, outcome: done }) => {
+      const part = genesisParts.find((one) => one.kind === 'agent' && one.name === name);
+      return done === 'added' && part?.kind === 'agent'
+        ? [`${part.agent.model} at ${part.agent.base_url}`]
+        : [];
+    }),
+  );
   return [
     ...(outcome.resumed ? ['what was begun with this token is completed:'] : []),
     ...outcome.parts.map(({ kind, name, outcome: done }) =>
       done === 'added'
         ? `✓ ${kind} ${name} → ${where[kind]}`
         : `· ${kind} ${name} is there and stays as it is`,
+    ),
+    ...[...models].map(
+      (model) => `The agents use ${model}: change that in the file where it is not what you have.`,
     ),
     'The platform reads its agents again at once; replicas load machines when they start.',
   ];

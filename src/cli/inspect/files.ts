@@ -36,7 +36,8 @@ export async function lookIntoFiles(dataDir: string): Promise<FilesLook> {
     }
   }
   for (const { document } of all) A.free(document);
-  const records = [...found.values()].map(({ record, ...rest }) => ({
+  const inOrder = [...found.values()].sort((a, b) => kindNames.indexOf(a.kind) - kindNames.indexOf(b.kind));
+  const records = inOrder.map(({ record, ...rest }) => ({
     ...rest,
     fields: Object.fromEntries(record),
   }));

@@ -1,10 +1,13 @@
 import * as A from '@automerge/automerge';
+import { readBase } from '../../actors/base.js';
 import { logsOf } from '../../actors/cut.js';
+import { machineOf } from '../../actors/key.js';
+import { ActorLog } from '../../actors/log.js';
 import type { Machines } from '../../actors/machines.js';
 import { effectivePosition } from '../../actors/plan.js';
-import { snapshotOf } from '../../actors/snapshot.js';
+import { snapshotOf, type ActorSnapshot } from '../../actors/snapshot.js';
 import { readAuditPart } from '../../documents/audit-document.js';
-import { readRecord, type Document } from '../../documents/document.js';
+import type { Document } from '../../documents/document.js';
 import type { DocumentKind } from '../../documents/ids.js';
 import { kinds } from '../../documents/schemas/kinds.js';
 import { NodeHistory } from '../../node/audit/node-history.js';
@@ -44,24 +47,42 @@ export class FolderActors {
 
   /** Every actor where it stands; of a machine that is not known here, where its last writer saw it. */
   list(machine?: string): ListedActor[] {
-    const actors = new Map<string, ListedActor>();
+    const actors: ListedActor[] = [];
+    for (const [key, log] of this.#logs(machine)) {
+      const snapshot = snapshotOf(key, this.machines, effectivePosition(log, this.machines));
+      const isUnknown = this.machines.latest(snapshot.machine) === undefined;
+      actors.push(listed(isUnknown ? this.#lastSaid(snapshot) : snapshot));
+    }
+    return actors.sort(byUrgency);
+  }
+
+  /** An actor whose room was placed anew has events in two shards: they are folded together. */
+  #logs(machine: string | undefined): Map<string, ActorLog> {
+    const logs = new Map<string, ActorLog>();
     for (const { document } of this.#current.values()) {
       for (const [key, log] of logsOf(document, this.machines, this.#count)) {
         if (machine !== undefined && !key.startsWith(`${machine}/`)) continue;
-        const snapshot = snapshotOf(key, this.machines, effectivePosition(log, this.machines));
-        const isUnknown = this.machines.latest(snapshot.machine) === undefined;
-        actors.set(key, listed(isUnknown ? this.#lastSaid(document, snapshot) : snapshot));
+        const known = logs.get(key);
+        logs.set(key, known === undefined ? log : this.#joined(key, known, log));
       }
     }
-    return [...actors.values()].sort(byUrgency);
+    return logs;
+  }
+
+  #joined(key: string, ...logs: readonly ActorLog[]): ActorLog {
+    const stored = this.#records.joined('base', kinds.base.prefix + key)?.get('base')?.value;
+    const base = stored === undefined ? undefined : readBase(machineOf(key), this.machines, stored);
+    const joined = new ActorLog(key, this.machines, base);
+    for (const { events } of logs) for (const event of events) joined.insert(event);
+    return joined;
   }
 
   free(): void {
     for (const { document } of this.documents) A.free(document);
   }
 
-  #lastSaid(document: Document, snapshot: ReturnType<typeof snapshotOf>): ReturnType<typeof snapshotOf> {
-    const record = readRecord(document, 'actor', kinds.actor.prefix + snapshot.key, this.#count);
+  #lastSaid(snapshot: ActorSnapshot): ActorSnapshot {
+    const record = this.#records.joined('actor', kinds.actor.prefix + snapshot.key);
     const saved = kinds.actor.fields.current_state.schema.safeParse(record?.get('current_state')?.value).data;
     if (saved === undefined) return snapshot;
     const { key, machine, context } = snapshot;

@@ -4,11 +4,19 @@ import { ControlError, askControl, controlPath } from '../../telemetry/control.j
 import type { SettingsReader } from '../config/reader.js';
 import { dataDir } from '../config/settings.js';
 import { readRecord } from '../up/record.js';
-import { UserError } from '../user-error.js';
+import { UserError, type ExitCode } from '../user-error.js';
 import { documentsFolder } from './folder.js';
 
 /** Longer than the process takes to fetch an archive through a relay. */
 const ANSWER_MS = 30_000;
+
+/** Of the reasons for which the holder refuses; 1 for others. */
+const exitCodes: Record<string, ExitCode> = {
+  'bad-key': 2,
+  'bad-token': 2,
+  'missing-history': 3,
+  unreachable: 3,
+};
 
 /** The data folder that is meant: as set; else the first replica that `up` keeps here, or the usual folder of one. */
 export async function folderToLookAt(read: SettingsReader): Promise<string> {
@@ -32,7 +40,7 @@ export async function askHolder(
     if (!(error instanceof ControlError)) throw error;
     if (error.code === 'nobody') return undefined;
     if (error.code === 'refused') {
-      throw new UserError(error.reason === 'missing-history' ? 3 : 1, error.message, { cause: error });
+      throw new UserError(exitCodes[error.reason ?? ''] ?? 1, error.message, { cause: error });
     }
     throw new UserError(3, `the process that holds ${dir} does not answer: ${error.message}`, {
       cause: error,
