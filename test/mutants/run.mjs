@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const patches = dirname(fileURLToPath(import.meta.url));
 const tree = join(patches, '..', '..');
 const copied = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
-const deadlineMs = 120_000;
+const deadlineMs = 240_000;
 
 const wanted = process.argv.slice(2);
 const names = (await readdir(patches))
@@ -46,12 +46,18 @@ function run(command, args, cwd) {
 
 const plain = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** What became of one mutant: `red` is what is wanted. */
-/** The platform's rules are tested on the platform, every other on the simulated world. */
+/**
+ * The file or folder with the tests of a rule: the platform's are tested on the platform, those of generations on
+ * nodes, those of actors on actors; every other, and what the bot makes of its actors, on the simulated world.
+ */
 function placeOf(name) {
-  return name.startsWith('P2') ? 'test/platform/service.test.ts' : 'test/rules';
+  if (name.startsWith('P2')) return 'test/platform/service.test.ts';
+  if (name.startsWith('A6')) return 'test/generations';
+  const isOfBot = name.endsWith('-bot') || name.endsWith('-newer');
+  return /^A[1-5]-/.test(name) && !isOfBot ? 'test/actors/rules.test.ts' : 'test/rules';
 }
 
+/** What became of one mutant: `red` is what is wanted. */
 async function judge(name) {
   const copy = await mkdtemp(join(tmpdir(), `understudy-mutant-${name}-`));
   try {

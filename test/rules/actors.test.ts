@@ -15,7 +15,7 @@ const asks = (world: World) => {
   world.platform.answer = ({ text }) => ({ text: `echo: ${text}`, takesMs: 60_000, approval: 'a1' });
 };
 
-test('A1: a prompt moves its conversation and its run, in the changes that were made for it anyway', async () => {
+test('A1-bot: a prompt moves its conversation and its run, in the changes that were made for it anyway', async () => {
   const { world, alice, room, first, second } = await setting();
   const prompt = await world.asks(alice, room, 'hello');
   await world.until(() => stateOf(conversation(first, room)) === 'thinking');
@@ -40,7 +40,7 @@ test('A1: a prompt moves its conversation and its run, in the changes that were 
   ]);
 });
 
-test('A1: who takes over knows that the run waits for an approval, and how often it was begun', async () => {
+test('A1-bot: who takes over knows that the run waits for an approval, and how often it was begun', async () => {
   const { world, alice, room, first, second } = await setting(asks);
   const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
   await world.until(() => stateOf(run(second, room, prompt)) === 'awaitingApproval');
@@ -68,7 +68,7 @@ test('A1: who takes over knows that the run waits for an approval, and how often
   expect(world.verdict()).toBe('');
 });
 
-test('A1: after a restart of all it is still known that a room waits for an approval', async () => {
+test('A1-bot: after a restart of all it is still known that a room waits for an approval', async () => {
   const { world, alice, room, only } = await alone(asks);
   const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
   await world.until(() => stateOf(run(only, room, prompt)) === 'awaitingApproval');
@@ -177,7 +177,7 @@ test('a conversation whose room the bot was taken out of is archived, by the eve
   }
 });
 
-test('A4: a replica that does not know the version of an actor begins nothing, and says why', async () => {
+test('A4-newer: a replica that does not know the version of an actor begins nothing, and says why', async () => {
   const { world, alice, room, only } = await alone();
   const event = { type: 'understudy.upgrade', ts: 1, data: { to: 2 } };
   const key = `event:conversation/${room} upgrade/2`;
@@ -192,7 +192,7 @@ test('A4: a replica that does not know the version of an actor begins nothing, a
   expect(world.sent(room)).toHaveLength(0);
 });
 
-test('O3: what actors owe is carried out by rank, and not at all by who may not own', async () => {
+test('O3-actors: what actors owe is carried out by rank, and not at all by who may not own', async () => {
   const { world, room, first, second } = await setting();
   const since = (replica: SimulatedReplica) => replica.life.process.clock.monotonic();
   const turn = (replica: SimulatedReplica) =>

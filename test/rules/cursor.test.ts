@@ -93,6 +93,9 @@ test('C2-durable: an attempt is on the disk before its run begins', async () => 
   };
   await world.asks(alice, room, 'hello', { text: 'hello after 1 attempt' });
   await world.settleAll();
+  // The first one waits for its room's record anyway; this one for its attempt alone.
+  await world.asks(alice, room, 'again', { text: 'again after 2 attempt' });
+  await world.settleAll();
   expect(world.verdict()).toBe('');
 });
 
