@@ -35,7 +35,7 @@ async function ordered(dataDir: string): Promise<StateNode> {
 
 const run = (...args: string[]) => understudy(args, { cwd: root });
 
-describe('understudy history', () => {
+describe('understudy history', { timeout: 60_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('tells every event as a table, from the first one on, of a folder and of a running process alike', async () => {
@@ -117,7 +117,7 @@ describe('understudy history', () => {
   });
 });
 
-describe('understudy history, beside others', () => {
+describe('understudy history, beside others', { timeout: 60_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('a running process refuses a bad key as a folder does', async () => {
@@ -148,7 +148,7 @@ describe('understudy history, beside others', () => {
   });
 });
 
-describe('understudy actors', () => {
+describe('understudy actors', { timeout: 60_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('an actor whose room became a person’s stands where the process said, also in the folder', async () => {
@@ -205,7 +205,7 @@ describe('understudy actors', () => {
       [KEY, 'active'],
     ]);
     const table = await run('actors', '--data', dir, '--machine', 'order');
-    expect(table.stdout).toContain('2 actors, 1 quarantined');
+    expect(table.stdout).toContain('2 actors of machine order, 1 quarantined');
     expect(table.stdout).toMatch(/order\/broken .* quarantined +invalid-event: /);
     const healthy = await run('actors', 'release', KEY, '--data', dir);
     expect([healthy.code, healthy.stderr]).toEqual([1, expect.stringContaining('is not quarantined')]);

@@ -4,6 +4,7 @@ import { ActorError } from '../../actors/errors.js';
 import { MachineFileError, describeProblem } from '../../actors/json/errors.js';
 import type { LoadedMachine } from '../../actors/json/machine-file.js';
 import type { Replica, ReplicaConfig } from '../../bot/replica.js';
+import { SeedError } from '../../seed/errors.js';
 import { seedGenesis } from '../../seed/seed.js';
 import { ensureFolder } from '../../storage/folder.js';
 import { loadMachines } from '../../storage/machine-files.js';
@@ -89,7 +90,9 @@ async function seedOnce(
       );
     } else log.info({ parts: outcome.parts }, 'seeded; machines are loaded at the next start');
   } catch (error) {
-    log.error({ err: error }, 'seeding failed; it is tried again at the next start');
+    if (error instanceof SeedError && error.code === 'elsewhere') {
+      log.info({ reason: error.message }, 'nothing to seed here: another replica does it');
+    } else log.error({ err: error }, 'seeding failed; it is tried again at the next start');
   }
 }
 
