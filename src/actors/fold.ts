@@ -1,9 +1,4 @@
-import {
-  type AnyEventObject as EventObject,
-  type AnyMachineSnapshot,
-  type EventFromLogic,
-  transition,
-} from 'xstate';
+import type { AnyEventObject as EventObject, AnyMachineSnapshot } from 'xstate';
 import { isJson, type Json } from '../documents/json.js';
 import { type Effect, effectOf } from './effect.js';
 import { ActorError, type ActorErrorCode } from './errors.js';
@@ -11,6 +6,7 @@ import { type LoggedEvent, RELEASE, TIMER, UPGRADE } from './event.js';
 import type { Action, Machine, Machines } from './machines.js';
 import { migrate, snapshotAt } from './migration.js';
 import { type Active, contextOf, type Position, stateValue } from './position.js';
+import { transitionFrom } from './pure-transition.js';
 import { leafPaths } from './state-value.js';
 import { type Timer, timerOf } from './timer.js';
 
@@ -87,11 +83,9 @@ function fire(actor: string, position: Active, event: LoggedEvent): Step {
 
 function take(actor: string, position: Active, event: LoggedEvent, given: EventObject): Step {
   const { machine, snapshot, timers } = position;
-  const [to, actions] = transition(
-    machine.logic,
-    snapshot,
-    given as EventFromLogic<Machine['logic']>,
-  ) as unknown as [AnyMachineSnapshot, readonly Action[]];
+  // XState's pure function goes on behind a final state, its actors do not.
+  if (snapshot.status !== 'active') return ignored(position);
+  const [to, actions] = transitionFrom(machine.logic, snapshot, given);
   if (to.status === 'error') throw failed(machine, event, String(to.error));
   if (to.context !== snapshot.context && !isJson(to.context)) {
     throw new ActorError(
