@@ -85,6 +85,8 @@ function take(actor: string, position: Active, event: LoggedEvent, given: EventO
   const { machine, snapshot, timers } = position;
   // XState's pure function goes on behind a final state, its actors do not.
   if (snapshot.status !== 'active') return ignored(position);
+  // XState's pure function goes on behind a final state, its actors do not.
+  if (snapshot.status !== 'active') return ignored(position);
   const [to, actions] = transitionFrom(machine.logic, snapshot, given);
   if (to.status === 'error') throw failed(machine, event, String(to.error));
   if (to.context !== snapshot.context && !isJson(to.context)) {
