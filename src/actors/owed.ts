@@ -53,7 +53,8 @@ export class Owed {
   /** Looks at an actor anew, after its fold or its done marks have changed. */
   look(key: string, log: ActorLog): void {
     const position = log.position();
-    if (this.note(key, log)) {
+    // Who does not know its version owns nothing of it (A4).
+    if (this.note(key, log) || position.status === 'newer') {
       this.#duties.set(key, []);
       return;
     }
@@ -109,7 +110,7 @@ export class Owed {
     // A kill must not take back the event of an effect that was carried out.
     await this.#flushed();
     signal.throwIfAborted();
-    if (this.#isDone(key, effect)) return;
+    if (this.#isDone(key, effect) || this.context.log(key).position().status === 'newer') return;
     const result = await handler(effect, { actor: key, signal });
     const cause: Cause = { id: `effect:${effect.id}` };
     const done: Write = {
@@ -138,12 +139,16 @@ export class Owed {
     await write(planLogged(log(key), machines, [event], cause, port.clock.now()), cause);
   }
 
-  /** Carried out is carried out: a result that the actor does not take is said, and the effect is done. */
+  /**
+   * Carried out is carried out: a result that the actor does not take is said, and the effect is done. Unless the
+   * actor went on to a version that is not known here: then whoever knows it carries it out again, and has the result
+   * taken (A4).
+   */
   #resultOf(key: string, event: ActorEvent, cause: Cause): Write[] {
     try {
       return this.context.writes(key, event, cause);
     } catch (error) {
-      if (!(error instanceof ActorError)) throw error;
+      if (!(error instanceof ActorError) || error.code === 'newer-version') throw error;
       this.context.port.log.error({ err: error, actor: key }, 'the result of an effect was refused');
       return [];
     }
