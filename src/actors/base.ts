@@ -7,7 +7,7 @@ import type { Effect } from './effect.js';
 import { ActorError } from './errors.js';
 import type { Machines } from './machines.js';
 import type { Position } from './position.js';
-import { hasState, stateIds } from './state-value.js';
+import { hasState, inOrder, stateIds } from './state-value.js';
 import type { Timer } from './timer.js';
 
 /** Ids kept of what a base took in: the newest of its actor, not older than a member may be away (PROTOCOL A6, C4). */
@@ -41,6 +41,8 @@ const snapshot = z.looseObject({
   context: z.json(),
   /** By id of the history state, ids of the states it leads back to. */
   historyValue: z.record(z.string(), z.array(z.looseObject({ id: text }))),
+  /** Ids of the states it is in, in XState's order: of two regions that an event would lead apart the first decides. */
+  nodes: z.array(text).optional(),
 });
 
 /** A base as it stands in a document. */
@@ -147,12 +149,16 @@ function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snap
     );
   }
   try {
-    const whole = { ...saved, children: {} } as unknown as Parameters<typeof logic.restoreSnapshot>[0];
+    const rank = new Map((saved.nodes ?? []).map((node, at) => [node, at]));
+    const value = inOrder(logic, saved.value, rank);
+    const whole = { ...saved, value, children: {} } as unknown as Parameters<typeof logic.restoreSnapshot>[0];
     // The scope is for children, and there are none.
-    return logic.restoreSnapshot(
+    const restored = logic.restoreSnapshot(
       whole,
       {} as Parameters<typeof logic.restoreSnapshot>[1],
     ) as AnyMachineSnapshot;
+    (restored._nodes as { id: string }[]).sort((a, b) => (rank.get(a.id) ?? 0) - (rank.get(b.id) ?? 0));
+    return restored;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new ActorError('unknown-state', `the saved state of machine ${id} does not fit it: ${message}`, {

@@ -122,7 +122,8 @@ function savedSnapshot({
   const { status, value, historyValue, context } = machine.logic.getPersistedSnapshot(
     snapshot,
   ) as unknown as Record<'status' | 'value' | 'historyValue' | 'context', unknown>;
-  return { status, value, historyValue, context };
+  const nodes = (snapshot._nodes as { id: string }[]).map(({ id }) => id);
+  return { status, value, historyValue, context, nodes };
 }
 
 function quarantinedOf({

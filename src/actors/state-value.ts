@@ -22,6 +22,22 @@ export function hasState(machine: AnyStateMachine, value: Json): boolean {
   return fits(machine.root, value);
 }
 
+/** A state value with its regions in the order of these ids. JSON that is compared has lost it, and XState goes by it. */
+export function inOrder(machine: AnyStateMachine, value: Json, rank: ReadonlyMap<string, number>): Json {
+  return ordered(machine.root, value, ({ id }) => rank.get(id) ?? 0);
+}
+
+function ordered(node: AnyStateNode, value: Json, rankOf: (node: AnyStateNode) => number): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const states = node.states as Record<string, AnyStateNode>;
+  const members = Object.entries(value as Record<string, Json>).map(([name, inner]) => {
+    const child = states[name] as AnyStateNode;
+    return { name, rank: rankOf(child), inner: ordered(child, inner, rankOf) };
+  });
+  members.sort((a, b) => a.rank - b.rank);
+  return Object.fromEntries(members.map(({ name, inner }) => [name, inner]));
+}
+
 /** XState's ids of all states of a machine. */
 export function stateIds(machine: AnyStateMachine): ReadonlySet<string> {
   const ids = new Set<string>();
@@ -67,7 +83,7 @@ function fitsChild(child: AnyStateNode | undefined, value: Json): boolean {
 
 const isLeaf = (node: AnyStateNode): boolean => node.type === 'atomic' || node.type === 'final';
 
-/** The state value with these leaves, or undefined when the machine has no such state. */
+/** The state value with these leaves, its regions as the machine has them; undefined when it has no such state. */
 export function valueOf(machine: AnyStateMachine, paths: readonly string[]): Json | undefined {
   const value = build(
     machine.root,
@@ -81,7 +97,8 @@ function build(node: AnyStateNode, paths: readonly (readonly string[])[]): Json 
   if (heads.length === 0 || heads.includes(undefined)) return heads.length === 1 ? {} : undefined;
   const states = node.states as Record<string, AnyStateNode>;
   const members: [string, Json][] = [];
-  for (const head of heads as string[]) {
+  const names = Object.keys(states);
+  for (const head of (heads as string[]).sort((a, b) => names.indexOf(a) - names.indexOf(b))) {
     const child = Object.hasOwn(states, head) ? states[head] : undefined;
     const inner =
       child &&
