@@ -45,9 +45,9 @@ export class Judge {
   /** What the oracle says is owed, as `<actor> <cause name params>`. */
   owed(): string[] {
     const [process] = this.#processes();
-    return [...this.#expected(process)].flatMap(([actor, { folded }]) =>
-      folded.effects.map((effect) => `${actor} ${effect}`),
-    );
+    return [...this.#expected(process)]
+      .filter(([, { effective }]) => ['active', 'done'].includes(effective.status))
+      .flatMap(([actor, { folded }]) => folded.effects.map((effect) => `${actor} ${effect}`));
   }
 
   judge(): void {

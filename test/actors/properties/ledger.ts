@@ -10,6 +10,8 @@ export interface WrittenEvent {
   ts: number;
   type: string;
   data: Readonly<Record<string, unknown>>;
+  /** Taken over from another generation. */
+  late: boolean;
   /** Decides between two writes of one event at one stamp: by cause, then by text. */
   tie: string;
 }
@@ -59,6 +61,24 @@ export class Ledger {
     }
   }
 
+  /** Every write of an event. */
+  *events(): Iterable<WrittenEvent> {
+    for (const { events } of this.#changes.values()) yield* events;
+  }
+
+  /** Two sides each cut twice, from one generation on, without having heard of the other's. */
+  hasDoubleCutsApart(): boolean {
+    const grandparents = new Map<string, string>();
+    for (const { parent } of this.cuts.values()) {
+      const before = this.cuts.get(parent);
+      if (before === undefined) continue;
+      const other = grandparents.get(before.parent);
+      if (other !== undefined && other !== parent) return true;
+      grandparents.set(before.parent, parent);
+    }
+    return false;
+  }
+
   #noteCut(key: string, value: string): void {
     const id = /^cut:actors\/0\/\d+\/(.+)$/.exec(key)?.[1];
     if (id === undefined) return;
@@ -71,10 +91,10 @@ export class Ledger {
 function eventIn(key: string, text: string): WrittenEvent {
   const split = splitActorKey(key.slice('event:'.length));
   const record = JSON.parse(text) as {
-    event: [{ type: string; ts: number; data?: Record<string, unknown> }, number, string];
+    event: [{ type: string; ts: number; data?: Record<string, unknown>; late?: boolean }, number, string];
   };
   const [value, stamp, cause] = record.event;
-  const { type, ts, data = {} } = value;
+  const { type, ts, data = {}, late = false } = value;
   const tie = `${cause} ${JSON.stringify(value)}`;
-  return { actor: split?.actor ?? '', id: split?.id ?? '', stamp, ts, type, data, tie };
+  return { actor: split?.actor ?? '', id: split?.id ?? '', stamp, ts, type, data, late, tie };
 }

@@ -124,6 +124,8 @@ export class Oracle {
   }
 
   #give(actor: string, standing: Standing, event: WrittenEvent, given: AnyEventObject): void {
+    // An actor that is done has stopped.
+    if (standing.snapshot?.status !== 'active') return;
     const [to, actions] = transition(
       this.#machine(standing),
       standing.snapshot as AnyMachineSnapshot,
@@ -164,7 +166,7 @@ export class Oracle {
     const { value, context } = standing.snapshot as AnyMachineSnapshot;
     const machine = this.#machine(standing);
     const snapshot = machine.resolveState({
-      value: value as string,
+      value: asDefined(machine.root, value) as string,
       context: { ...(context as object), version: to },
     }) as AnyMachineSnapshot;
     standing.snapshot = snapshot;
@@ -210,6 +212,18 @@ export class Oracle {
       effects: effects.map(({ text }) => text).sort(),
     };
   }
+}
+
+/** An upgrade begins with the regions as the definition has them. */
+function asDefined({ states }: AnyStateMachine['root'], value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const children = states as Record<string, AnyStateMachine['root']>;
+  const inner = value as Record<string, unknown>;
+  return Object.fromEntries(
+    Object.entries(children)
+      .filter(([name]) => name in inner)
+      .map(([name, child]) => [name, asDefined(child, inner[name])]),
+  );
 }
 
 const unbegun = (): Standing => ({

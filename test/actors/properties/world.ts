@@ -29,17 +29,22 @@ export class World {
   readonly ledger = new Ledger();
   readonly replicas: readonly Replica[];
   readonly machines: readonly AnyStateMachine[];
-  /** Ids of the effects carried out, in order, each as often as it was. */
+  /** The effects carried out last, in order, each as often as it was. */
   carried: { replica: string; actor: string; effect: Effect }[] = [];
+  carriedInAll = 0;
   /** `<actor> <event id>` that some replica has said to be durable. */
   readonly durable = new Set<string>();
   readonly judge: Judge;
   readonly #sent: Sent[] = [];
   readonly #messages: { document: string; bytes: Uint8Array }[] = [];
+  kills = 0;
+  partitions = 0;
+  /** Events that subscribers were told of as late. */
+  late = 0;
   #sides: readonly boolean[] = [true, true, true];
   #answers = 0;
 
-  constructor(spec: MachineSpec, { clockErrors }: Pick<Schedule, 'clockErrors'>) {
+  constructor(spec: MachineSpec, { clockErrors, acts }: Pick<Schedule, 'clockErrors' | 'acts'>) {
     this.machines = [buildMachine(spec, 1), buildMachine(spec, 2)];
     for (const machine of this.machines) machine.options.maxIterations = 1000;
     const surroundings: Surroundings = {
@@ -53,9 +58,13 @@ export class World {
         this.#messages.push({ document: document.id, bytes });
       },
       carryOut: (replica, actor, effect) => this.#carryOut(replica, actor, effect),
-      told: (replica, change) => this.judge.told(replica, change),
+      told: (replica, change) => {
+        if (change.late) this.late += 1;
+        this.judge.told(replica, change);
+      },
     };
     this.replicas = REPLICAS.map((name, index) => new Replica(name, clockErrors[index] ?? 0, surroundings));
+    for (const [index, replica] of this.replicas.entries()) replica.acts = acts[index] ?? false;
     this.judge = new Judge(this, (actor, cause, type, params) => effectOf(actor, cause, { type, params }).id);
   }
 
@@ -83,8 +92,8 @@ export class World {
     this.judge.judge();
   }
 
-  /** One carries out all that is owed now. */
-  async carryOutAll(index: number): Promise<void> {
+  /** One carries out all that is owed now; gives what it carried out, as {@link Judge.owed} does. */
+  async carryOutAll(index: number): Promise<string[]> {
     const replica = this.#at(index);
     this.#answers = MOST_ANSWERS;
     this.carried = [];
@@ -93,14 +102,9 @@ export class World {
     await this.clock.advance(1000);
     replica.acts = false;
     await this.#untilQuiet();
-  }
-
-  async restartAll(): Promise<void> {
-    for (const replica of this.replicas) {
-      this.#kill(replica);
-      await replica.start();
-    }
-    await settle(1);
+    return this.carried.map(
+      ({ actor, effect: { cause, name, params } }) => `${actor} ${cause} ${name} ${JSON.stringify(params)}`,
+    );
   }
 
   close(): void {
@@ -126,6 +130,7 @@ export class World {
       }
       case 'partition':
         this.#sides = action.sides;
+        if (new Set(action.sides).size > 1) this.partitions += 1;
         return;
       case 'heal':
         this.#sides = [true, true, true];
@@ -140,7 +145,9 @@ export class World {
         await this.#at(action.replica).start();
         return;
       case 'stall':
-        return this.#at(action.replica).disk.stall();
+        // A start waits for its disk.
+        if (this.#at(action.replica).process !== undefined) this.#at(action.replica).disk.stall();
+        return;
       case 'thaw':
         return this.#at(action.replica).disk.thaw();
       case 'acts':
@@ -270,6 +277,7 @@ export class World {
 
   #carryOut(replica: string, actor: string, effect: Effect): { type: string } | undefined {
     this.carried.push({ replica, actor, effect });
+    this.carriedInAll += 1;
     if (effect.name !== 'ask' || this.#answers >= MOST_ANSWERS) return undefined;
     this.#answers += 1;
     return this.machines[0]?.events.includes('B') === true ? { type: 'B' } : undefined;
@@ -277,6 +285,7 @@ export class World {
 
   /** SIGKILL. */
   #kill(replica: Replica): void {
+    if (replica.process !== undefined) this.kills += 1;
     replica.kill();
     this.judge.forget(replica.name);
   }

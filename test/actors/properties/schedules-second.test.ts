@@ -1,0 +1,3 @@
+import { HALF, testSchedules } from './schedules.js';
+
+testSchedules(1, HALF);
