@@ -62,9 +62,13 @@ async function two(logic = first): Promise<Pair> {
 }
 
 const send = (to: Replica, type: string, id: string, { ts, ...rest }: { ts?: number; x?: number } = {}) =>
-  of(to).actors.send(MACHINE, { type, ...rest }, {
-    cause: { id, ...(ts !== undefined && { ts }) },
-  });
+  of(to).actors.send(
+    MACHINE,
+    { type, ...rest },
+    {
+      cause: { id, ...(ts !== undefined && { ts }) },
+    },
+  );
 const shown = (replica: Replica) => of(replica).actors.snapshot(MACHINE);
 const ids = (replica: Replica) =>
   of(replica)
@@ -159,7 +163,7 @@ test('A1-end: an actor in its final state takes no event any more', async () => 
 test('A2-order: events count in the order of their stamps, then of their ids, whoever had them first', async () => {
   const world = await two();
   const now = world.clock.now();
-  await send(world.a, 'NOTE', '$c', { ts: now - 50, x: 3 });
+  await send(world.a, 'NOTE', '$a', { ts: now - 50, x: 3 });
   await send(world.b, 'NOTE', '$b', { ts: now - 100, x: 2 });
   await world.sync();
   for (const replica of [world.a, world.b]) {
@@ -183,12 +187,17 @@ test('A2-lowest: of one event written twice the lowest stamp counts', async () =
   }
 });
 
-test('A2-once: the same cause counts once', async () => {
+test('A2-once: the same cause counts once, in the next generation too', async () => {
   const world = await two();
   await send(world.a, 'NOTE', '$1', { x: 1 });
   await send(world.a, 'NOTE', '$1', { x: 1 });
   expect(shown(world.a).context).toMatchObject({ seen: 'NOTE1' });
   expect(world.made.filter(({ keys }) => keys.includes(`event:${MACHINE} $1`))).toHaveLength(1);
+  expect(await of(world.a).cut()).toBe(1);
+  await settle(5);
+  await send(world.a, 'NOTE', '$1', { x: 1 });
+  expect(of(world.a).document('actors').name.generation).toBe(1);
+  expect(shown(world.a).context).toMatchObject({ seen: 'NOTE1' });
 });
 
 test('A2-fields: an event keeps the fields that its machine declares, and no others', async () => {
