@@ -16,14 +16,14 @@ const LIMIT_MS = 1_800_000;
 export const HALF = {
   runs: 1000,
   atLeast: {
-    events: 5000,
-    kills: 500,
-    partitions: 300,
-    cuts: 1000,
-    doubleCutsApart: 100,
-    timersFired: 200,
-    lateEvents: 500,
-    savedFromCuts: 300,
+    events: 4000,
+    kills: 600,
+    partitions: 150,
+    cuts: 600,
+    doubleCutsApart: 60,
+    timersFired: 100,
+    lateEvents: 2000,
+    savedFromCuts: 800,
   },
 };
 
