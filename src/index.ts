@@ -27,5 +27,5 @@ export type { Effect } from './actors/effect.js';
 export type { ActorEvent } from './actors/plan.js';
 export type { ActorSnapshot } from './actors/snapshot.js';
 export { openTasks, type Tasks, type TasksOptions } from './tasks/tasks.js';
-export { TaskError, type Task, type TaskStatus } from './tasks/task.js';
+export { TaskError, type Task, type TaskStatus, type UnreadableTask } from './tasks/task.js';
 export type { LogEntry } from './tasks/run-machine.js';

@@ -1,27 +1,31 @@
 import type { LiveActors } from '../actors/live-actors.js';
+import type { ActorSnapshot } from '../actors/snapshot.js';
 import { splitActorKey } from '../documents/actor-key.js';
 import { type Kind, kinds } from '../documents/schemas/kinds.js';
-import { type Task, taskOf, type TaskStatus } from './task.js';
+import { type Task, taskOf, type TaskStatus, unreadableOf } from './task.js';
 
 /** What is under way, and how many tasks stand where. */
 export interface TaskSummary {
+  /** Tasks of which this replica cannot tell where they stand. */
+  readonly unreadable: number;
   readonly counts: Readonly<Partial<Record<TaskStatus, number>>>;
   readonly underWay: readonly Pick<Task, 'id' | 'description' | 'status' | 'agent' | 'started_at'>[];
 }
 
-type Standing = TaskSummary['underWay'][number] | undefined;
+type Standing = TaskSummary['underWay'][number] | 'unreadable' | undefined;
 
 export interface BoardPort {
   readonly actors: Pick<LiveActors, 'keys' | 'snapshot'>;
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
 }
 
-const isOver = ({ status }: NonNullable<Standing>): boolean =>
+const isOver = ({ status }: Pick<Task, 'status'>): boolean =>
   status === 'completed' || status === 'failed' || status === 'cancelled';
 
 // Without its log: there may be many thousands of them.
-function standingOf(task: Task | undefined): Standing {
-  if (task === undefined) return undefined;
+function standingOf(snapshot: ActorSnapshot): Standing {
+  const task = taskOf(snapshot);
+  if (task === undefined) return unreadableOf(snapshot) && 'unreadable';
   const { id, description, status, agent, started_at } = task;
   return { id, description, status, agent, started_at };
 }
@@ -40,14 +44,19 @@ export class TaskBoard {
   summary(): TaskSummary {
     this.#look();
     const counts: Partial<Record<TaskStatus, number>> = {};
-    const underWay: NonNullable<Standing>[] = [];
+    const underWay: Exclude<Standing, string | undefined>[] = [];
+    let unreadable = 0;
     for (const standing of this.#standings.values()) {
       if (standing === undefined) continue;
+      if (standing === 'unreadable') {
+        unreadable += 1;
+        continue;
+      }
       counts[standing.status] = (counts[standing.status] ?? 0) + 1;
       if (!isOver(standing)) underWay.push(standing);
     }
     underWay.sort((a, b) => (a.started_at ?? Infinity) - (b.started_at ?? Infinity));
-    return { counts, underWay };
+    return { unreadable, counts, underWay };
   }
 
   close(): void {
@@ -56,7 +65,7 @@ export class TaskBoard {
 
   #look(): void {
     for (const key of this.#touched) {
-      this.#standings.set(key, standingOf(taskOf(this.port.actors.snapshot(key))));
+      this.#standings.set(key, standingOf(this.port.actors.snapshot(key)));
     }
     this.#touched.clear();
   }

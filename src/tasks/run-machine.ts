@@ -14,6 +14,7 @@ export interface LogEntry {
 /** What a run's actor keeps: times in milliseconds, labels and codes, never what people or agents said. */
 export interface RunContext {
   readonly description: string | null;
+  /** {@link NO_AGENT} where it was taken away. */
   readonly agent: string | null;
   readonly created_at: number | null;
   readonly started_at: number | null;
@@ -29,6 +30,8 @@ export interface RunContext {
   readonly logs: readonly LogEntry[];
 }
 
+/** An event without an agent leaves the one that is there; this one takes it away. */
+export const NO_AGENT = '';
 /** Entries that stay in the documents; all of them are in the session log. */
 export const MOST_LOGS = 20;
 /** Of a message in the documents, characters. */

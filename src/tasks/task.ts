@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ActorSnapshot } from '../actors/snapshot.js';
-import { LONGEST_MESSAGE, type LogEntry, type RunContext } from './run-machine.js';
+import { LONGEST_MESSAGE, type LogEntry, NO_AGENT, type RunContext } from './run-machine.js';
 
 export const taskStatuses = [
   'queued',
@@ -47,12 +47,14 @@ export type Task = z.output<typeof task>;
  * - `invalid-task`: a field that is missing, of another type, or too long; the message names it.
  * - `impossible-status`: from the status that the task has, this one cannot be reached.
  * - `already-ended`: the task ended with another result.
+ * - `outdated`: another status or label, of a time (`updated_at`) before the one that the task has.
  * - `deleted`: the task was deleted; its id is not used again.
  * - `session-log`: a session log could not be written.
  */
 export class TaskError extends Error {
   constructor(
-    readonly code: 'invalid-task' | 'impossible-status' | 'already-ended' | 'deleted' | 'session-log',
+    readonly code:
+      'invalid-task' | 'impossible-status' | 'already-ended' | 'outdated' | 'deleted' | 'session-log',
     message: string,
     options?: ErrorOptions,
   ) {
@@ -90,7 +92,7 @@ export function taskOf(snapshot: ActorSnapshot): Task | undefined {
     id: snapshot.key.slice(PREFIX.length),
     description: context.description ?? '',
     status,
-    agent: context.agent,
+    agent: context.agent === NO_AGENT ? null : context.agent,
     created_at,
     updated_at: context.updated_at ?? created_at,
     started_at: context.started_at,
@@ -98,4 +100,18 @@ export function taskOf(snapshot: ActorSnapshot): Task | undefined {
     logs: [...context.logs] as LogEntry[],
     result: context.result,
   };
+}
+
+/** A task of which this replica cannot tell where it stands: of no other task anything is lost by it. */
+export interface UnreadableTask {
+  readonly id: string;
+  /** `quarantined`: its actor stands still until it is released; `newer`: a later version of Understudy moved it. */
+  readonly status: 'quarantined' | 'newer';
+  readonly reason: string;
+}
+
+export function unreadableOf({ key, status, version, reason }: ActorSnapshot): UnreadableTask | undefined {
+  if (status !== 'quarantined' && status !== 'newer') return undefined;
+  const why = reason === undefined ? `version ${version} of its machine is not known here` : reason.message;
+  return { id: key.slice(PREFIX.length), status, reason: why };
 }

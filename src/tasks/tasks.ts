@@ -1,22 +1,34 @@
+import type { Cause, Write } from '../documents/write.js';
 import type { StateNode } from '../node/state-node.js';
 import { type FileLayer, nodeFiles } from '../storage/file-layer.js';
 import { planTask } from './plan-task.js';
 import { type LogEntry, runMachine, runOptions } from './run-machine.js';
 import { SessionLogs } from './session-log.js';
-import { actorOf, parseTask, type Task, TaskError, taskOf } from './task.js';
+import {
+  actorOf,
+  parseTask,
+  type Task,
+  TaskError,
+  taskOf,
+  unreadableOf,
+  type UnreadableTask,
+} from './task.js';
 
 /** Tasks: agent runs, replicated, each its `run` actor's record (REQUIREMENTS R3). */
 export interface Tasks {
   /**
    * Saves a task: new, or changed in its status, labels, log or result. Resolves when it is durable here. New log
-   * entries go into the session log whole, and the last 20 of them into the documents, cut to 200 characters.
+   * entries go into the session log whole, and the last 20 of them into the documents, cut to 200 characters. New
+   * is what follows the last entry that is known, so that the log is given whole, or its end.
    *
-   * @throws {TaskError}
+   * @throws {TaskError} nothing was saved then; after `session-log` some lines may be there.
    * @throws {ActorError} `quarantined`, `newer-version`: its actor does not move.
    */
   saveTask(task: Task): Promise<void>;
-  /** Every task that is not deleted, the oldest first. */
+  /** Every task that is not deleted, the oldest first, but for those of {@link unreadableTasks}. */
   loadTasks(): Task[];
+  /** Tasks that {@link loadTasks} leaves out because nobody here can tell where they stand. */
+  unreadableTasks(): UnreadableTask[];
   /** False when there is no such task. Its session log stays. */
   deleteTask(id: string): Promise<boolean>;
   /**
@@ -42,51 +54,59 @@ export async function openTasks(
 ): Promise<Tasks> {
   const logs = await SessionLogs.open(dir, files, mostLogBytes);
   actors.register(runMachine, runOptions);
-  const saving = new Map<string, Promise<void>>();
+  const working = new Map<string, Promise<unknown>>();
 
-  async function save(wanted: Task): Promise<void> {
+  function planned(wanted: Task): { writes: Write[]; newLogs: readonly LogEntry[]; cause: Cause } {
     const key = actorOf(wanted.id);
+    const cause = { id: `task:${wanted.id}`, ts: wanted.updated_at };
+    // Says so when it does not move.
+    actors.writes(key, [], cause);
     const snapshot = actors.exists(key) ? actors.snapshot(key) : undefined;
     if (snapshot?.value === 'deleted') throw new TaskError('deleted', `task ${wanted.id} was deleted`);
-    const known = new Set(
-      actors
-        .get(key)
-        .history()
-        .map(({ event }) => event.id),
-    );
+    const known = (eventId: string) => actors.counts(key, eventId);
     const { events, newLogs } = planTask(snapshot && taskOf(snapshot), wanted, known);
+    return { writes: actors.writes(key, events, cause), newLogs, cause };
+  }
+
+  async function save(wanted: Task): Promise<void> {
     // Before the documents know the entries: a kill in between leaves lines twice, and none out.
+    const { newLogs } = planned(wanted);
     await logs.append(wanted.id, newLogs);
-    const cause = { id: `task:${wanted.id}`, ts: wanted.updated_at };
-    await actors.change(actors.writes(key, events, cause), cause);
+    // What came from others meanwhile counts.
+    const { writes, cause } = planned(wanted);
+    await actors.change(writes, cause);
+  }
+
+  async function remove(id: string): Promise<boolean> {
+    const key = actorOf(id);
+    if (!actors.exists(key) || actors.snapshot(key).value === 'deleted') return false;
+    await actors.send(key, { type: 'DELETED' }, { cause: { id: 'deleted' } });
+    return true;
+  }
+
+  /** One after another, so that each is planned on what the one before left; its error is its caller's. */
+  async function inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const before = working.get(id) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    working.set(id, mine);
+    try {
+      return await mine;
+    } finally {
+      if (working.get(id) === mine) working.delete(id);
+    }
   }
 
   return {
     async saveTask(given) {
       const wanted = parseTask(given);
-      const before = saving.get(wanted.id) ?? Promise.resolve();
-      // One after another, so that each is planned on what the one before left; its error is its caller's.
-      const work = before.then(
-        () => save(wanted),
-        () => save(wanted),
-      );
-      saving.set(wanted.id, work);
-      try {
-        await work;
-      } finally {
-        if (saving.get(wanted.id) === work) saving.delete(wanted.id);
-      }
+      await inTurn(wanted.id, () => save(wanted));
     },
     loadTasks() {
       const tasks = [...actors.keys('run')].flatMap((key) => taskOf(actors.snapshot(key)) ?? []);
       return tasks.sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
     },
-    async deleteTask(id) {
-      const key = actorOf(id);
-      if (!actors.exists(key) || actors.snapshot(key).value === 'deleted') return false;
-      await actors.send(key, { type: 'DELETED' }, { cause: { id: 'deleted' } });
-      return true;
-    },
+    unreadableTasks: () => [...actors.keys('run')].flatMap((key) => unreadableOf(actors.snapshot(key)) ?? []),
+    deleteTask: (id) => inTurn(id, () => remove(id)),
     saveSessionLog: (session, lines) => logs.append(session, lines),
   };
 }

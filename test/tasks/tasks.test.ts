@@ -2,6 +2,7 @@ import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openTasks, type LogEntry, type Task } from '../../src/index.js';
+import { TaskBoard } from '../../src/tasks/board.js';
 import { eventually, folder, node, relay } from '../node/world.js';
 
 const task = (fields: Partial<Task> = {}): Task => ({
@@ -28,6 +29,13 @@ const codeOf = async (work: Promise<unknown>): Promise<unknown> =>
     () => undefined,
     (error: { code?: unknown }) => error.code,
   );
+const linesOf = async (dir: string, session: string): Promise<unknown[]> => {
+  const text = await readFile(join(dir, 'sessions', `${session}.log`), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+};
 const own = (logs: readonly LogEntry[]) => logs.filter(({ type }) => type === 'step');
 
 it('a task is saved on creation, change of status and completion, and is read on the other replica', async () => {
@@ -149,4 +157,95 @@ it('tasks and what they stand at outlive the process', async () => {
     ['job/2', 'queued'],
     ['job/1', 'running'],
   ]);
+});
+
+it('a task may go back and forth within one millisecond, and stands where it was saved last', async () => {
+  const tasks = await openTasks(await node([], { found: true }), { dir: await folder() });
+  for (const status of ['running', 'awaitingApproval', 'running', 'awaitingApproval'] as const) {
+    await tasks.saveTask(task({ status, description: status }));
+    expect(tasks.loadTasks()).toMatchObject([{ status, description: status }]);
+  }
+});
+
+it('an agent that a task is saved without is taken away, and the same label again writes nothing', async () => {
+  const one = await node([], { found: true });
+  const tasks = await openTasks(one, { dir: await folder() });
+  await tasks.saveTask(task());
+  await tasks.saveTask(task({ agent: null, updated_at: 1001 }));
+  expect(tasks.loadTasks()).toMatchObject([{ agent: null }]);
+  const before = one.heads();
+  await tasks.saveTask(task({ agent: null, updated_at: 1002 }));
+  expect(one.heads()).toEqual(before);
+  await tasks.saveTask(task({ agent: 'other', updated_at: 1003 }));
+  expect(tasks.loadTasks()).toMatchObject([{ agent: 'other' }]);
+});
+
+it('of log entries that are equal each counts, and those between them too', async () => {
+  const dir = await folder();
+  const tasks = await openTasks(await node([], { found: true }), { dir });
+  const [a, b] = [entry(1), entry(2)];
+  await tasks.saveTask(task({ logs: [a] }));
+  await tasks.saveTask(task({ logs: [a, b, a] }));
+  await tasks.saveTask(task({ logs: [a, b, a] }));
+  expect(own(tasks.loadTasks()[0]?.logs ?? [])).toEqual([a, b, a]);
+  expect(await linesOf(dir, 'job%2f1')).toEqual([a, b, a]);
+});
+
+it('what a task had before a cut is known after it: nothing of its log is written again', async () => {
+  const dir = await folder();
+  const one = await node([], { found: true, generations: { events: 1 } });
+  const tasks = await openTasks(one, { dir });
+  // A base keeps the ids of a week.
+  const now = Date.now();
+  const logs = Array.from({ length: 30 }, (_, n) => ({ ...entry(n), timestamp: now + n }));
+  const running = task({ status: 'running', started_at: now, updated_at: now, logs });
+  await tasks.saveTask(running);
+  for (let n = 0; n < 12; n += 1) {
+    await tasks.saveTask({ ...running, status: 'awaitingApproval' });
+    await tasks.saveTask(running);
+  }
+  expect(await one.cutIfDue({ mayCut: (shard) => shard === one.shardOfActor('run/job/1') })).toBe(1);
+  await tasks.saveTask({ ...running, updated_at: now + 1 });
+  expect(await linesOf(dir, 'job%2f1')).toEqual(logs);
+});
+
+it('an outdated save is refused: neither status nor label goes back', async () => {
+  const tasks = await openTasks(await node([], { found: true }), { dir: await folder() });
+  await tasks.saveTask(task({ status: 'awaitingApproval', updated_at: 3000 }));
+  const before = tasks.loadTasks();
+  expect(await codeOf(tasks.saveTask(task({ status: 'running', updated_at: 2999 })))).toBe('outdated');
+  expect(
+    await codeOf(
+      tasks.saveTask(task({ status: 'awaitingApproval', description: 'other', updated_at: 2999 })),
+    ),
+  ).toBe('outdated');
+  expect(tasks.loadTasks()).toEqual(before);
+});
+
+it('a task that stands still is told apart, and a save of it leaves no line in its session log', async () => {
+  const one = await node([], { found: true });
+  const dir = await folder();
+  const tasks = await openTasks(one, { dir });
+  await tasks.saveTask(task({ logs: [entry(1)] }));
+  const event = { type: 'understudy.upgrade', ts: 1, data: { to: 0 } };
+  const key = 'event:run/job/1 $bad';
+  await one.change([{ kind: 'event', key, fields: { event }, stamp: 5000 }], { id: '$bad' });
+  await one.actors.send('run/job/2', { type: 'CREATED' }, { cause: { id: 'created' } });
+  await eventually(() => one.actors.snapshot('run/job/1').status === 'quarantined');
+  expect(tasks.loadTasks().map(({ id }) => id)).toEqual(['job/2']);
+  expect(tasks.unreadableTasks()).toMatchObject([{ id: 'job/1', status: 'quarantined' }]);
+  expect(new TaskBoard(one).summary()).toMatchObject({ unreadable: 1, counts: { queued: 1 } });
+  for (let n = 0; n < 3; n += 1) {
+    expect(await codeOf(tasks.saveTask(task({ logs: [entry(1), entry(2)] })))).toBe('quarantined');
+  }
+  expect(await linesOf(dir, 'job%2f1')).toEqual([entry(1)]);
+});
+
+it('a task deleted while it is being saved stays deleted', async () => {
+  const tasks = await openTasks(await node([], { found: true }), { dir: await folder() });
+  await tasks.saveTask(task());
+  const saving = tasks.saveTask(task({ logs: [entry(1)] }));
+  expect(await tasks.deleteTask('job/1')).toBe(true);
+  await saving;
+  expect(tasks.loadTasks()).toEqual([]);
 });

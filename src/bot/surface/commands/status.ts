@@ -54,7 +54,7 @@ const words: Record<(typeof taskStatuses)[number], string> = {
   cancelled: 'cancelled',
 };
 
-function taskLines({ counts, underWay }: TaskSummary, now: number): string[] {
+function taskLines({ counts, underWay, unreadable }: TaskSummary, now: number): string[] {
   const counted = taskStatuses.flatMap((status) => {
     const count = counts[status] ?? 0;
     return count === 0 ? [] : [`${count} ${words[status]}`];
@@ -68,5 +68,6 @@ function taskLines({ counts, underWay }: TaskSummary, now: number): string[] {
     `tasks: ${counted.length === 0 ? 'none' : counted.join(', ')}`,
     ...named,
     ...(more > 0 ? [`· and ${more} more`] : []),
+    ...(unreadable > 0 ? [`warning: ${unreadable} task(s) stand still or are of a later version`] : []),
   ];
 }
