@@ -153,7 +153,7 @@ test('an answer of several parts shows as replying while its parts are sent', as
 test('an actor that stands still holds no answer up: it is said, counted, and the answer goes on', async () => {
   const { world, alice, room, only } = await alone();
   const { state } = only.life;
-  const event = { type: 'understudy.release', ts: 1, data: { version: 1, state: 'gone' } };
+  const event = { type: 'understudy.upgrade', ts: 1, data: { to: 0 } };
   const key = `event:conversation/${room} $bad`;
   const written = state.change([{ kind: 'event', key, fields: { event }, stamp: 1 }], { id: '$bad' });
   await world.clock.advance(10);
