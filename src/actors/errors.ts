@@ -13,6 +13,7 @@
  * - `transition-failed`: a guard or an assignment threw, or the machine never comes to rest.
  * - `unknown-state`: a saved state that the machine does not have, and no migration for it.
  * - `quarantined`: this actor alone stands still until it is released; the message says why.
+ * - `not-quarantined`: a release of an actor that does not stand still; its state stays as it is.
  * - `newer-version`: the actor was upgraded to a version that is not registered here.
  */
 export type ActorErrorCode =
@@ -28,6 +29,7 @@ export type ActorErrorCode =
   | 'transition-failed'
   | 'unknown-state'
   | 'quarantined'
+  | 'not-quarantined'
   | 'newer-version';
 
 export class ActorError extends Error {

@@ -4,10 +4,10 @@ import { type Effect, effectOf } from './effect.js';
 import { ActorError, type ActorErrorCode } from './errors.js';
 import { type LoggedEvent, RELEASE, TIMER, UPGRADE } from './event.js';
 import type { Action, Machine, Machines } from './machines.js';
-import { migrate, snapshotAt } from './migration.js';
-import { type Active, contextOf, type Position, stateValue } from './position.js';
+import { migrate } from './migration.js';
+import { type Active, contextOf, type Position, type Quarantined, stateValue } from './position.js';
 import { transitionFrom } from './pure-transition.js';
-import { leafPaths } from './state-value.js';
+import { releasedTo } from './release.js';
 import { type Timer, timerOf } from './timer.js';
 
 /** What one event did. */
@@ -64,8 +64,11 @@ function begin(actor: string, machines: Machines, id: string, event: LoggedEvent
 }
 
 function next(actor: string, machines: Machines, position: Position, event: LoggedEvent): Step {
-  if (event.type === RELEASE) return release(actor, machines, position, event);
-  if (position.status !== 'active') return ignored(position);
+  if (position.status === 'quarantined' && event.type === RELEASE) {
+    return release(actor, machines, position, event);
+  }
+  // A second release in the merged order finds an actor that goes on already, and takes nothing from it.
+  if (position.status !== 'active' || event.type === RELEASE) return ignored(position);
   if (event.type === UPGRADE) return upgrade(actor, machines, position, event);
   if (event.type === TIMER) return fire(actor, position, event);
   return take(actor, position, event, { ...event.data, type: event.type, ts: event.ts, id: event.id });
@@ -83,8 +86,6 @@ function fire(actor: string, position: Active, event: LoggedEvent): Step {
 
 function take(actor: string, position: Active, event: LoggedEvent, given: EventObject): Step {
   const { machine, snapshot, timers } = position;
-  // XState's pure function goes on behind a final state, its actors do not.
-  if (snapshot.status !== 'active') return ignored(position);
   // XState's pure function goes on behind a final state, its actors do not.
   if (snapshot.status !== 'active') return ignored(position);
   const [to, actions] = transitionFrom(machine.logic, snapshot, given);
@@ -164,17 +165,14 @@ function upgrade(actor: string, machines: Machines, position: Active, event: Log
 }
 
 /** An operator's word: the actor goes on in the state given, or anew; what it did before stays done. */
-function release(actor: string, machines: Machines, position: Position, event: LoggedEvent): Step {
+function release(actor: string, machines: Machines, position: Quarantined, event: LoggedEvent): Step {
   const { state, version } = event.data ?? {};
   if (typeof version !== 'number') return ignored(position);
-  const id = actor.slice(0, actor.indexOf('/'));
-  const machine = machines.version(id, version);
+  const machine = machines.version(actor.slice(0, actor.indexOf('/')), version);
   if (machine === undefined) {
     return { position: { status: 'newer', version }, effects: NOTHING, outcome: 'ignored' };
   }
-  const [initial] = machine.initial;
-  const paths = typeof state === 'string' ? state.split(' ') : leafPaths(initial.value as Json);
-  const snapshot = snapshotAt(machine, paths, initial.context as Json);
+  const snapshot = releasedTo(machine, machines, state, position.last);
   const timers = rearmed(actor, machine, snapshot, event, new Map());
   return { position: { status: 'active', machine, snapshot, timers }, effects: NOTHING, outcome: 'taken' };
 }

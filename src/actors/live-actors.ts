@@ -5,20 +5,13 @@ import type { Cause, Write } from '../documents/write.js';
 import { Actor, type ActorChange } from './actor.js';
 import { Definitions } from './definitions.js';
 import { ActorError } from './errors.js';
-import { compareEvents, type LoggedEvent, RELEASE, UPGRADE } from './event.js';
+import { compareEvents, type LoggedEvent, UPGRADE } from './event.js';
 import { FoldedActors } from './folded.js';
 import { machineOf } from './key.js';
 import type { ActorLog } from './log.js';
 import { type Machine, type MachineOptions, Machines } from './machines.js';
 import { type EffectHandler, Owed } from './owed.js';
-import {
-  type ActorEvent,
-  effectivePosition,
-  type PlannedEvent,
-  planEvents,
-  planLogged,
-  releaseData,
-} from './plan.js';
+import { type ActorEvent, effectivePosition, type PlannedEvent, planEvents, planRelease } from './plan.js';
 import type { ActorsPort } from './port.js';
 import { type ActorSnapshot, snapshotOf } from './snapshot.js';
 
@@ -174,17 +167,18 @@ export class LiveActors {
 
   /**
    * Lets a quarantined actor go on, in a state (leaf paths, separated by spaces) or anew. What came while it stood
-   * still counts, and changes nothing.
+   * still counts, and changes nothing. In a state that is given it keeps the context it stood still with, taken
+   * through the migrations; where that cannot be, and anew, its context is the initial one.
    *
-   * @throws {ActorError} `unknown-state`, `missing-actor`, `bad-key`, `unknown-machine`.
+   * @throws {ActorError} `not-quarantined`, `unknown-state`, `missing-actor`, `bad-key`, `unknown-machine`,
+   *   `newer-version`.
    */
   async release(key: string, options: { state?: string; cause: Cause }): Promise<ActorSnapshot> {
-    const machine = this.#assertKey(key);
+    this.#assertKey(key);
     if (!this.exists(key)) throw new ActorError('missing-actor', `there is no actor ${key}`);
     const { cause, state } = options;
-    const event = { id: cause.id, type: RELEASE, data: releaseData(machine, state) };
-    const log = this.#folded.log(key);
-    await this.#write(planLogged(log, this.machines, [event], cause, this.port.clock.now()), cause);
+    const writes = planRelease(this.#folded.log(key), this.machines, state, cause, this.port.clock.now());
+    await this.#write(writes, cause);
     return this.snapshot(key);
   }
 

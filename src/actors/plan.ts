@@ -10,7 +10,7 @@ import { step } from './fold.js';
 import type { ActorLog } from './log.js';
 import type { Machine, Machines } from './machines.js';
 import type { Position } from './position.js';
-import { leafPaths } from './state-value.js';
+import { releaseData, releasedTo } from './release.js';
 
 /** An event as a caller gives it: its type and the fields its machine declares. */
 export interface ActorEvent {
@@ -54,6 +54,30 @@ export function planEvents(
   return planLogged(log, machines, given, cause, now);
 }
 
+/**
+ * The writes that let a quarantined actor go on, in a state or anew; none when that release counts already.
+ *
+ * @throws {ActorError} `unknown-state`, `not-quarantined`, `newer-version`, `unknown-machine`, `invalid-event`.
+ */
+export function planRelease(
+  log: ActorLog,
+  machines: Machines,
+  state: string | undefined,
+  cause: Cause,
+  now: number,
+): Write[] {
+  if (log.has(checkedId(cause.id))) return [];
+  const machine = latestOf(log, machines);
+  const data = releaseData(machine, state);
+  const position = effectivePosition(log, machines);
+  releasedTo(machine, machines, data.state, undefined);
+  if (position.status === 'newer') assertMoves(log.key, position);
+  if (position.status !== 'quarantined') {
+    throw new ActorError('not-quarantined', `${log.key} does not stand still: there is nothing to release`);
+  }
+  return planLogged(log, machines, [{ id: cause.id, type: RELEASE, data }], cause, now);
+}
+
 /** {@link planEvents} for events of our own: timers, and releases, which bring their version themselves. */
 export function planLogged(
   log: ActorLog,
@@ -67,8 +91,7 @@ export function planLogged(
   const writes: Write[] = [];
   let position = log.position();
   let top = log.top;
-  const first = fresh[0]?.type === RELEASE ? [] : upgrades(log.key, machines, position);
-  for (const { ts: own, ...event } of [...first, ...fresh] as Given[]) {
+  for (const { ts: own, ...event } of [...upgrades(log, machines, position), ...fresh] as Given[]) {
     const told = own ?? cause.ts;
     // A homeserver's word, and so not trusted.
     const happened = told !== undefined && Number.isFinite(told) ? told : now;
@@ -76,7 +99,8 @@ export function planLogged(
     const stamp = nextStamp(happened, now, top);
     const logged: LoggedEvent = { ...event, ts, stamp };
     position = step(log.key, machines, position, logged).position;
-    assertMoves(log.key, position);
+    // An upgrade that quarantines stands before the release from it.
+    if (event.type !== UPGRADE || fresh[0]?.type !== RELEASE) assertMoves(log.key, position);
     top = stamp;
     writes.push(eventWrite(log.key, logged));
   }
@@ -85,11 +109,11 @@ export function planLogged(
 
 /** A4: what is not at the latest version yet is upgraded first; what has not begun begins there. */
 function upgrades(
-  key: string,
+  log: ActorLog,
   machines: Machines,
   position: Position,
 ): Pick<LoggedEvent, 'id' | 'type' | 'data'>[] {
-  const latest = machines.latest(machineOf(key));
+  const latest = machines.latest(machineOf(log.key));
   if (latest === undefined) return [];
   const from =
     position.status === 'active'
@@ -98,7 +122,10 @@ function upgrades(
         ? 1
         : latest.version;
   if (from >= latest.version) return [];
-  return [{ id: `upgrade/${latest.version}`, type: UPGRADE, data: { to: latest.version } }];
+  let id = `upgrade/${latest.version}`;
+  // One that came while the actor stood still counts and did nothing; a release to an older version let it go on.
+  for (let again = 2; log.has(id); again += 1) id = `upgrade/${latest.version}/${again}`;
+  return [{ id, type: UPGRADE, data: { to: latest.version } }];
 }
 
 function latestOf(log: ActorLog, machines: Machines): Machine {
@@ -114,7 +141,7 @@ function latestOf(log: ActorLog, machines: Machines): Machine {
  */
 export function effectivePosition(log: ActorLog, machines: Machines): Position {
   const position = log.position();
-  const [upgrade] = position.status === 'active' ? upgrades(log.key, machines, position) : [];
+  const [upgrade] = position.status === 'active' ? upgrades(log, machines, position) : [];
   if (upgrade === undefined) return position;
   return log.preview({ ...upgrade, ts: 0, stamp: (log.top ?? 0) + 1 }).position;
 }
@@ -156,14 +183,5 @@ function stateWrite(key: string, position: Position, stamp: number | undefined):
     key: kinds.actor.prefix + key,
     fields: { current_state: current },
     ...(stamp !== undefined && { stamp }),
-  };
-}
-
-/** What a release names: the state's leaves, by their paths. */
-export function releaseData(machine: Machine, state: string | undefined): NonNullable<LoggedEvent['data']> {
-  const paths = state?.split(/[\s+]+/u).filter((path) => path !== '');
-  return {
-    version: machine.version,
-    state: (paths ?? leafPaths(machine.initial[0].value as Json)).join(' '),
   };
 }

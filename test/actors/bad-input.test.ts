@@ -239,7 +239,7 @@ const target = setup({
         '*': 'busy',
       },
     },
-    busy: {},
+    busy: { on: { BACK: 'idle' } },
     round: { always: 'about' },
     about: { always: 'round' },
   },
@@ -252,7 +252,7 @@ async function standing(): Promise<{ one: StateNode; untouched: () => void }> {
   const one = await node([], { found: true, dataDir: await folder() });
   one.actors.register(target, OPTIONS);
   await one.actors.get(KEY).send({ type: 'GO', by: 1 }, { cause: { id: '$first', ts: 1 } });
-  await one.actors.release(KEY, { state: 'idle', cause: { id: '$idle', ts: 2 } });
+  await one.actors.get(KEY).send({ type: 'BACK' }, { cause: { id: '$idle', ts: 2 } });
   const look = () => JSON.stringify([one.heads(), one.actors.get(KEY).snapshot(), [...one.actors.keys()]]);
   const before = look();
   return { one, untouched: () => expect(look()).toBe(before) };
