@@ -100,6 +100,7 @@ export class World {
   async plainRoom(person: SimulatedPerson): Promise<string> {
     const room = await person.client.createRoom({ preset: 'private_chat', invite: [this.bot] });
     await this.server.connect('bot', 'SETUP').join(room);
+    this.platform.chats.push({ id: `chat-of-${room}`, agent: 'agent-1', key: `earlier ${room}` });
     for (const { disk } of this.replicas) {
       const fields = {
         room_type: 'invited',
