@@ -1,4 +1,5 @@
-import { Bot, type BotSettings } from '../../src/bot/bot.js';
+import { Bot } from '../../src/bot/bot.js';
+import type { BotSettings } from '../../src/bot/deps.js';
 import type { Homeserver } from '../../src/matrix/homeserver.js';
 import type { Fields, Log } from '../../src/telemetry/log.js';
 import type { SimulatedClient } from './client.js';
@@ -131,7 +132,8 @@ export class SimulatedReplica {
       const fields = context as { prompt?: string | null };
       const open =
         machine === 'conversation' ? fields.prompt !== null : machine === 'run' && isUnderWay(value);
-      if (open || status !== 'active') problems.push(`${this.id}: ${key} is ${status} in ${JSON.stringify(value)}`);
+      if (open || status !== 'active')
+        problems.push(`${this.id}: ${key} is ${status} in ${JSON.stringify(value)}`);
     }
     return problems;
   }

@@ -1,4 +1,4 @@
-import type { BotSettings } from '../../src/bot/bot.js';
+import type { BotSettings } from '../../src/bot/deps.js';
 import { MADE_FOR_KEY } from '../../src/bot/intake.js';
 import type { Source } from '../../src/bot/source.js';
 import { readLedger } from '../../src/bot/surface/ledger.js';

@@ -1,0 +1,39 @@
+import type { Homeserver } from '../matrix/homeserver.js';
+import type { PlatformClient } from '../platform/client.js';
+import type { Channel } from '../sync/channel.js';
+import type { Log } from '../telemetry/log.js';
+import type { Clock } from '../time/clock.js';
+import type { JournalEntry, JournalState } from './journal.js';
+import type { State } from './records.js';
+
+/** What one replica's bot stands on. */
+export interface BotDeps {
+  homeserver: Homeserver;
+  channel: Channel;
+  state: State;
+  platform: PlatformClient;
+  journal: { readonly state: JournalState; append(entries: JournalEntry[]): Promise<void> };
+  clock: Clock;
+  log: Log;
+  /** Counts what happened, for /metrics. */
+  happened?: (event: string, outcome: string) => void;
+}
+
+export interface BotSettings {
+  /** Our own mxid. */
+  self: string;
+  clusterId: string;
+  version: string;
+  leaseMs: number;
+  heartbeatMs: number;
+  patienceMs: number;
+  prefix: string;
+  /** Who may talk to the bot. */
+  allowed: (mxid: string) => boolean;
+  /** Ms without an answer after which a placeholder shows; Infinity: never. */
+  placeholderAfterMs: number;
+  /** Length of a long poll, ms. */
+  pollMs: number;
+  /** The outermost conditions of O1 and D6: documents in sync, the right device. Undefined: fine. */
+  obstacle: () => string | undefined;
+}

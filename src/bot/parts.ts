@@ -1,0 +1,217 @@
+import { Inbox } from '../matrix/inbox.js';
+import { Fence } from '../routing/fence.js';
+import { TaskBoard } from '../tasks/board.js';
+import { registerOwn } from './actors/own.js';
+import { Recorder } from './actors/recorder.js';
+import { Adoption } from './adoption.js';
+import { Attempts } from './attempts.js';
+import { Attendant } from './attendant.js';
+import { Copies } from './copies.js';
+import type { BotDeps, BotSettings } from './deps.js';
+import { Engine } from './engine.js';
+import { GenesisWatch } from './genesis-watch.js';
+import { Invites } from './invites.js';
+import { Outbox } from './outbox.js';
+import { Participation } from './participation.js';
+import { Presence } from './presence.js';
+import { RoomReader } from './reader.js';
+import { Receiver } from './receiver.js';
+import { Records } from './records.js';
+import type { Source, SourceRef } from './source.js';
+import type { StatusReport } from './surface/commands/status.js';
+import { Surface } from './surface/surface.js';
+
+/** A peer acknowledges a frozen answer within this, or the send goes on without it (PROTOCOL D4). */
+const PEER_DEADLINE_MS = 300;
+
+/** What the parts ask of the bot as a whole. */
+export interface BotHooks {
+  dropFromJournal: (source: Source) => void;
+  status: () => StatusReport;
+  greet: (ref: SourceRef) => Promise<Source>;
+}
+
+export type BotParts = ReturnType<typeof assemble>;
+
+/** Makes the parts of a bot and ties them together; nothing of them runs yet. */
+export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) {
+  const { homeserver, channel, state, platform, journal, clock, log } = deps;
+  const { self, clusterId, leaseMs, patienceMs, heartbeatMs, prefix, allowed } = settings;
+  const { replica, incarnation } = channel.self;
+  registerOwn(state.actors);
+  const records = new Records(state);
+  const tasks = new TaskBoard(state);
+  const encrypted = new Set<string>();
+  const recorder = new Recorder({
+    actors: state.actors,
+    records,
+    clock,
+    log,
+    asksAgent: (source) => surface.asksAgent(source),
+    happened: deps.happened,
+  });
+  const fence = new Fence(clock, leaseMs, (ms) => {
+    log.warn(
+      { jumpMs: Math.round(ms) },
+      'this process stood still or a clock jumped: reading the timeline first',
+    );
+  });
+  const participation = new Participation({
+    channel,
+    clock,
+    fence,
+    leaseMs,
+    heard: () => inbox.lastSuccess(),
+    newer: () => state.actors.newer(),
+    obstacle: settings.obstacle,
+  });
+  const engine = new Engine({
+    clock,
+    log,
+    records,
+    presence: () => presence,
+    attendant: () => attendant,
+    self: replica,
+    relay: () => channel.connected(),
+    mayBegin: () => participation.candidate(),
+    leaseMs,
+    patienceMs,
+    onSettled: hooks.dropFromJournal,
+    offered: (source) => copies.take(source),
+    onEpoch: (epoch) => (state.epoch = epoch),
+  });
+  state.actorTurn = (actor, since) => engine.actorTurn(actor, since);
+  const presence = new Presence(channel, clock, {
+    heartbeatMs,
+    say: () => ({
+      candidate: participation.candidate(),
+      begun: participation.able() ? engine.begun() : [],
+      epoch: engine.epoch,
+      version: settings.version,
+    }),
+    onProgress: (source) => engine.progress(source),
+    onChange: () => {
+      participation.relayMayHaveChanged();
+      engine.evaluate();
+    },
+  });
+  const outbox = new Outbox({
+    homeserver,
+    channel,
+    clock,
+    epoch: () => engine.epoch,
+    fenced: () => fence.raised(),
+    onRateLimit: () => deps.happened?.('send', 'rate-limited'),
+  });
+  const surface = new Surface({
+    homeserver,
+    outbox,
+    records,
+    recorder,
+    platform,
+    clock,
+    log,
+    self,
+    clusterId,
+    prefix,
+    status: hooks.status,
+    greet: hooks.greet,
+  });
+  const copies = new Copies(channel, clock, PEER_DEADLINE_MS, {
+    keep: (id, answer) => {
+      const source = engine.get(id);
+      source?.hold(answer);
+      return source !== undefined;
+    },
+    tell: (id) => {
+      const source = engine.get(id);
+      return { answers: source?.held ?? [], settled: source?.settled !== undefined };
+    },
+  });
+  const invites = new Invites({
+    homeserver,
+    clock,
+    log,
+    journal,
+    allowed,
+    mayBegin: () => participation.candidate(),
+    delay: (room, inviter) => engine.rank(room, inviter) * patienceMs,
+    everyMs: heartbeatMs,
+  });
+  const receiver = new Receiver({
+    log,
+    self,
+    engine,
+    records,
+    journal,
+    readBack: (room, options) => inbox.readBack(room, options),
+    live: () => participation.live,
+    allowed,
+    ahead: (event) => surface.ahead(event),
+    personal: (event) => surface.personal(event),
+    onMade: (made) => surface.rooms.noteMade(made),
+    onInvite: (room, inviter) => invites.note(room, inviter),
+    onJoined: (room) => invites.done(room),
+    onLeft: (room, event) => recorder.archived(room, event),
+    onEncrypted: (room) => encrypted.add(room),
+  });
+  const position = journal.state.position;
+  const inbox = new Inbox({
+    homeserver,
+    clock,
+    log,
+    ...(position !== undefined && { since: position }),
+    timeoutMs: settings.pollMs,
+    probeEveryMs: leaseMs / 3,
+    onBatch: (batch) => receiver.take(batch),
+  });
+  const attendant = new Attendant({
+    clock,
+    log,
+    records,
+    recorder,
+    outbox,
+    copies,
+    attempts: new Attempts(records, recorder, presence, { replica, incarnation }),
+    journal,
+    timeline: new RoomReader(homeserver, inbox, receiver),
+    fence,
+    work: (source, context) => surface.work(source, context),
+    floorFree: (source) => engine.floorFree(source),
+    placeholderAfterMs: settings.placeholderAfterMs,
+    ...(deps.happened !== undefined && { happened: deps.happened }),
+  });
+  const adoption = new Adoption({
+    homeserver,
+    records,
+    surface: () => surface,
+    clock,
+    log,
+    self,
+  });
+  const genesis = new GenesisWatch({
+    homeserver,
+    inbox: () => inbox,
+    receiver: () => receiver,
+    records,
+    log,
+  });
+  return {
+    records,
+    tasks,
+    recorder,
+    fence,
+    participation,
+    engine,
+    presence,
+    outbox,
+    surface,
+    copies,
+    invites,
+    receiver,
+    inbox,
+    adoption,
+    genesis,
+    encrypted,
+  };
+}
