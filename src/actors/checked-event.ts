@@ -35,10 +35,12 @@ export function checkedEvent(machine: Machine, event: unknown): Pick<LoggedEvent
   const data: unknown = Object.fromEntries(fields);
   if (!isJson(data))
     throw new ActorError('invalid-event', `event ${type} has fields that are not plain JSON`);
-  if (Buffer.byteLength(JSON.stringify(data)) > MOST_BYTES) {
+  const text = JSON.stringify(data);
+  if (Buffer.byteLength(text) > MOST_BYTES) {
     throw new ActorError('invalid-event', `event ${type} has more than ${MOST_BYTES} bytes of fields`);
   }
-  return { type, data: fields.length === 0 ? undefined : (data as NonNullable<LoggedEvent['data']>) };
+  // A copy, as it will be read: what the caller keeps stays the caller's.
+  return { type, data: fields.length === 0 ? undefined : (JSON.parse(text) as LoggedEvent['data']) };
 }
 
 /**

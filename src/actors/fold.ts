@@ -3,6 +3,7 @@ import { isJson, type Json } from '../documents/json.js';
 import { type Effect, effectOf } from './effect.js';
 import { ActorError, type ActorErrorCode } from './errors.js';
 import { type LoggedEvent, RELEASE, TIMER, UPGRADE } from './event.js';
+import { isFrozenJson } from './frozen.js';
 import type { Action, Machine, Machines } from './machines.js';
 import { migrate } from './migration.js';
 import { type Active, contextOf, type Position, type Quarantined, stateValue } from './position.js';
@@ -90,13 +91,14 @@ function take(actor: string, position: Active, event: LoggedEvent, given: EventO
   if (snapshot.status !== 'active') return ignored(position);
   const [to, actions] = transitionFrom(machine.logic, snapshot, given);
   if (to.status === 'error') throw failed(machine, event, String(to.error));
-  if (to.context !== snapshot.context && !isJson(to.context)) {
+  if (to.context !== snapshot.context && !isFrozenJson(to.context)) {
     throw new ActorError(
       'invalid-context',
       `machine ${machine.id}: event ${event.type} leaves a context that is not plain JSON`,
     );
   }
   if (to === snapshot && actions.length === 0) return ignored(position);
+  if (to.value !== snapshot.value) isFrozenJson(to.value);
   const followed = follow(actor, event, to, actions, timers);
   return {
     position: { status: 'active', machine, snapshot: to, timers: followed.timers },

@@ -4,6 +4,7 @@ import type { Base } from './base.js';
 import type { Effect } from './effect.js';
 import { compareEvents, type LoggedEvent } from './event.js';
 import { step, type Step } from './fold.js';
+import { frozenPosition } from './frozen.js';
 import type { Machines } from './machines.js';
 import type { Position } from './position.js';
 
@@ -36,7 +37,7 @@ export class ActorLog {
     private readonly machines: Machines,
     readonly base: Base | undefined,
   ) {
-    this.#positions.set(-1, this.start);
+    this.#positions.set(-1, frozenPosition(this.start));
   }
 
   /** Where its generation begins. */
@@ -51,7 +52,7 @@ export class ActorLog {
    */
   insert(event: LoggedEvent): { late: boolean } | undefined {
     const known = this.#byId.get(event.id);
-    if (known === undefined ? this.base?.absorbed(event.id) === true : stands(known, event)) return undefined;
+    if (known === undefined ? this.base?.absorbed(event.id, event.stamp) === true : stands(known, event)) return undefined;
     if (known !== undefined) this.#cut(this.#events.indexOf(known), 1);
     const index = this.#placeOf(event);
     this.#byId.set(event.id, event);

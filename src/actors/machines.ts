@@ -1,6 +1,8 @@
 import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition } from 'xstate';
 import { checkDefinition, definitionHash } from './definition.js';
+import { isJson } from '../documents/json.js';
 import { ActorError } from './errors.js';
+import { isFrozenJson } from './frozen.js';
 import type { Migration } from './migration.js';
 
 export interface MachineOptions {
@@ -141,7 +143,18 @@ function initialOf(logic: AnyStateMachine): Machine['initial'] {
   };
   try {
     const initial = initialTransition(logic);
-    if (initial[0].status === 'error') refuse(String(initial[0].error), initial[0].error);
+    const [snapshot] = initial;
+    if (snapshot.status === 'error') refuse(String(snapshot.error), snapshot.error);
+    if (!isJson(snapshot.context)) {
+      throw new ActorError(
+        'invalid-context',
+        `machine ${logic.id}: its entry leaves a context that is not plain JSON`,
+      );
+    }
+    // A copy: the definition's own context stays its owner's.
+    snapshot.context = structuredClone(snapshot.context) as unknown;
+    isFrozenJson(snapshot.context);
+    isFrozenJson(snapshot.value);
     return initial;
   } catch (error) {
     if (error instanceof ActorError) throw error;

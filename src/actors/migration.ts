@@ -1,6 +1,7 @@
 import type { AnyMachineSnapshot } from 'xstate';
-import { isJson, type Json } from '../documents/json.js';
+import type { Json } from '../documents/json.js';
 import { ActorError } from './errors.js';
+import { isFrozenJson } from './frozen.js';
 import type { Machine } from './machines.js';
 import { leafPaths, valueOf } from './state-value.js';
 
@@ -37,9 +38,11 @@ export function snapshotAt(machine: Machine, paths: readonly string[], context: 
       `machine ${machine.id} version ${machine.version} has no state ${JSON.stringify(paths.join(' + '))}, and no migration names another`,
     );
   }
-  if (!isJson(context))
+  if (!isFrozenJson(context))
     throw new ActorError('invalid-context', `machine ${machine.id}: the context is not plain JSON`);
-  return machine.logic.resolveState({ value: value as string, context }) as AnyMachineSnapshot;
+  const snapshot = machine.logic.resolveState({ value: value as string, context }) as AnyMachineSnapshot;
+  isFrozenJson(snapshot.value);
+  return snapshot;
 }
 
 function mapped(to: Machine, map: (old: Json) => Json, context: Json): Json {

@@ -111,7 +111,8 @@ export class Owed {
     await this.#flushed();
     signal.throwIfAborted();
     if (this.#isDone(key, effect) || this.context.log(key).position().status === 'newer') return;
-    const result = await handler(effect, { actor: key, signal });
+    // A copy: its parameters may be those of the definition.
+    const result = await handler(structuredClone(effect), { actor: key, signal });
     const cause: Cause = { id: `effect:${effect.id}` };
     const done: Write = {
       kind: 'done',

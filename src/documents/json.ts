@@ -2,7 +2,7 @@
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** Nesting that a field's value may have; more is malformed, so that no peer can exhaust our stack. */
-const MAX_DEPTH = 32;
+export const MAX_DEPTH = 32;
 
 /** True for plain JSON data: finite numbers, plain objects and arrays, no deeper than the limit. */
 export function isJson(value: unknown, depth = MAX_DEPTH): value is Json {
