@@ -4,11 +4,15 @@ import type { Transition } from './log.js';
 import type { ActorEvent } from './plan.js';
 import type { Position } from './position.js';
 import type { ActorSnapshot } from './snapshot.js';
+import type { ActorHandler } from './subscribers.js';
 
 /** What moved an actor, here or on another replica. */
 export interface ActorChange {
   readonly key: string;
-  /** Undefined when a generation was changed under the actor. */
+  /**
+   * Undefined when no event of its own moved the actor: a generation was changed under it, or an event that was told
+   * before turned out to stand elsewhere, because two replicas wrote it and the lower stamp counts.
+   */
   readonly event: LoggedEvent | undefined;
   readonly from: ActorSnapshot;
   readonly to: ActorSnapshot;
@@ -20,7 +24,7 @@ export interface ActorAccess {
   snapshot(): ActorSnapshot;
   exists(): boolean;
   send(event: ActorEvent, options: SendOptions): Promise<ActorSnapshot>;
-  watch(handle: (change: ActorChange) => void): () => void;
+  watch(handle: ActorHandler): () => void;
   transitions(): Iterable<Transition>;
   snapshotOf(position: Position): ActorSnapshot;
 }
@@ -52,8 +56,11 @@ export class Actor {
     return this.access.send(event, options);
   }
 
-  /** Called once for each event that moves it, in order, whichever replica sent it. Returns the unsubscriber. */
-  subscribe(handle: (change: ActorChange) => void): () => void {
+  /**
+   * Called once for each of its events, in order, whichever replica sent it, when all that came together has been
+   * taken in; what it sends is told after that. Returns the unsubscriber.
+   */
+  subscribe(handle: ActorHandler): () => void {
     return this.access.watch(handle);
   }
 

@@ -2,7 +2,7 @@ import type { AnyStateMachine } from 'xstate';
 import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
 import { kinds } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
-import { Actor, type ActorChange } from './actor.js';
+import { Actor } from './actor.js';
 import { Definitions } from './definitions.js';
 import { ActorError } from './errors.js';
 import { compareEvents, type LoggedEvent, UPGRADE } from './event.js';
@@ -14,6 +14,7 @@ import { type EffectHandler, Owed } from './owed.js';
 import { type ActorEvent, effectivePosition, type PlannedEvent, planEvents, planRelease } from './plan.js';
 import type { ActorsPort } from './port.js';
 import { type ActorSnapshot, snapshotOf } from './snapshot.js';
+import { type ActorHandler, Subscribers } from './subscribers.js';
 
 export interface SendOptions {
   /** What makes the caller send it; the event counts once per cause. */
@@ -33,9 +34,11 @@ export class LiveActors {
   readonly #definitions: Definitions;
   readonly #folded: FoldedActors;
   readonly #owed: Owed;
-  readonly #watchers = new Map<string, Set<(change: ActorChange) => void>>();
+  readonly #subscribers: Subscribers;
   /** Events that stand in the documents and are not taken in yet, by actor. */
   readonly #arrived = new Map<string, Map<string, LoggedEvent>>();
+  /** Where actors stood of which a generation begins elsewhere, until they are read anew. */
+  readonly #rebased = new Map<string, ActorSnapshot | undefined>();
   readonly #stop: () => void;
   #drainSoon = false;
   #scans: Promise<void> = Promise.resolve();
@@ -44,7 +47,8 @@ export class LiveActors {
   constructor(private readonly port: ActorsPort) {
     const { machines } = this;
     this.#definitions = new Definitions(port, machines);
-    this.#folded = new FoldedActors(port, machines, (key) => this.#watchers.has(key));
+    this.#folded = new FoldedActors(port, machines, (key) => this.#subscribers.has(key));
+    this.#subscribers = new Subscribers(port.log);
     this.#owed = new Owed({
       port,
       machines,
@@ -61,9 +65,10 @@ export class LiveActors {
    * @throws {ActorError} `invalid-machine`, `invalid-context`, `duplicate-machine`, `definition-changed`.
    */
   register(logic: AnyStateMachine, options: MachineOptions = {}): Machine {
+    this.#drain();
     const machine = this.machines.register(logic, options, (one) => this.#definitions.assertSame(one));
     this.#folded.forgetMachine(machine.id);
-    for (const key of this.#watchers.keys()) if (machineOf(key) === machine.id) this.#folded.log(key);
+    for (const key of this.#subscribers.keys()) if (machineOf(key) === machine.id) this.#folded.log(key);
     this.#scanSoon(machine);
     return machine;
   }
@@ -184,12 +189,14 @@ export class LiveActors {
 
   /** A generation was changed under the actors: everything is read anew (PROTOCOL A6). */
   reload(): void {
-    const watched = [...this.#watchers.keys()].map((key) => ({ key, from: this.snapshot(key) }));
-    this.#arrived.clear();
+    this.#takeIn();
+    const shown = (key: string) => this.#shown(key, this.#folded.log(key));
+    const watched = this.#subscribers.keys().map((key) => ({ key, from: shown(key) }));
     this.#owed.reload();
     this.#folded.reload();
-    for (const { key, from } of watched) this.#tellOfMove(key, from, this.snapshot(key));
+    for (const { key, from } of watched) this.#subscribers.noteMove(key, from, shown(key));
     for (const machine of this.machines.all()) this.#scanSoon(machine);
+    this.#subscribers.tell();
   }
 
   async close(): Promise<void> {
@@ -230,7 +237,7 @@ export class LiveActors {
       case 'actor':
         return this.#definitions.changed(key);
       case 'base':
-        return this.#rebased(key.slice(kinds.base.prefix.length));
+        return this.#baseCame(key.slice(kinds.base.prefix.length));
       case 'done': {
         const split = splitActorKey(key.slice(kinds.done.prefix.length));
         const log = split && this.#folded.loaded(split.actor);
@@ -248,14 +255,40 @@ export class LiveActors {
     if (event.type === UPGRADE) this.#definitions.seen(machineOf(split.actor), event.data?.['to']);
     const arrived = this.#arrived.get(split.actor) ?? new Map<string, LoggedEvent>();
     this.#arrived.set(split.actor, arrived.set(split.id, event));
+    this.#drainLater();
+  }
+
+  /** A generation begins elsewhere: told as one change, whatever it takes or brings. */
+  #baseCame(key: string): void {
+    const before = this.#folded.loaded(key);
+    if (before === undefined) return;
+    const from = this.#subscribers.has(key) ? this.#shown(key, before) : undefined;
+    if (!this.#rebased.has(key)) this.#rebased.set(key, from);
+    this.#folded.forget(key);
+    this.#drainLater();
+  }
+
+  #drainLater(): void {
     if (this.#drainSoon) return;
     this.#drainSoon = true;
     queueMicrotask(() => this.#drain());
   }
 
-  /** Takes in what arrived, per actor in (stamp, id) order, and tells of each event once. */
+  /** Takes in all that arrived, and then tells of it. */
   #drain(): void {
+    this.#takeIn();
+    this.#subscribers.tell();
+  }
+
+  /** Takes in what arrived, per actor in (stamp, id) order. */
+  #takeIn(): void {
     this.#drainSoon = false;
+    for (const [key, from] of this.#rebased) {
+      this.#rebased.delete(key);
+      const log = this.#folded.log(key);
+      this.#owed.look(key, log);
+      if (from !== undefined) this.#subscribers.noteMove(key, from, this.#shown(key, log));
+    }
     for (const [key, arrived] of this.#arrived) {
       this.#arrived.delete(key);
       const log = this.#folded.loaded(key);
@@ -271,27 +304,13 @@ export class LiveActors {
   }
 
   #take(key: string, log: ActorLog, event: LoggedEvent): void {
-    const from = this.#watchers.has(key) ? this.#shown(key, log) : undefined;
+    const from = this.#subscribers.has(key) ? this.#shown(key, log) : undefined;
     const taken = log.insert(event);
     if (taken === undefined || from === undefined) return;
-    this.#tell(key, { event, from, to: this.#shown(key, log), late: taken.late || event.late === true });
-  }
-
-  /** A generation begins elsewhere: told as one change, whatever it takes or brings. */
-  #rebased(key: string): void {
-    const before = this.#folded.loaded(key);
-    if (before === undefined) return;
-    const from = this.#watchers.has(key) ? this.#shown(key, before) : undefined;
-    this.#folded.forget(key);
-    const log = this.#folded.log(key);
-    this.#owed.look(key, log);
-    if (from !== undefined) this.#tellOfMove(key, from, this.#shown(key, log));
-  }
-
-  #tellOfMove(key: string, from: ActorSnapshot, to: ActorSnapshot): void {
-    if (JSON.stringify(from) !== JSON.stringify(to)) {
-      this.#tell(key, { event: undefined, from, to, late: false });
-    }
+    const to = this.#shown(key, log);
+    // Of each event once: another version of one that was told is no event of its own.
+    if (taken.replaced) this.#subscribers.noteMove(key, from, to);
+    else this.#subscribers.note({ key, event, from, to, late: taken.late || event.late === true });
   }
 
   #shown(key: string, log: ActorLog): ActorSnapshot {
@@ -299,25 +318,10 @@ export class LiveActors {
     return snapshotOf(key, this.machines, effectivePosition(log, this.machines));
   }
 
-  #tell(key: string, change: Omit<ActorChange, 'key'>): void {
-    for (const handle of this.#watchers.get(key) ?? []) {
-      try {
-        handle({ key, ...change });
-      } catch (error) {
-        this.port.log.error({ err: error, actor: key }, 'a subscriber of an actor threw');
-      }
-    }
-  }
-
-  #watch(key: string, handle: (change: ActorChange) => void): () => void {
+  #watch(key: string, handle: ActorHandler): () => void {
     this.#drain();
     this.#folded.log(key);
-    const watchers = this.#watchers.get(key) ?? new Set();
-    this.#watchers.set(key, watchers.add(handle));
-    return () => {
-      watchers.delete(handle);
-      if (watchers.size === 0 && this.#watchers.get(key) === watchers) this.#watchers.delete(key);
-    };
+    return this.#subscribers.add(key, handle);
   }
 
   #scanSoon(machine: Machine): void {

@@ -47,17 +47,19 @@ export class ActorLog {
 
   /**
    * Takes an event in, as its record has it. Undefined when it counts already, at a lower stamp or just so, here or
-   * in the base; otherwise whether it stands before another that was here. Of two writes at one stamp the record's
+   * in the base; otherwise whether it stands before another that was here, and whether it stood here already,
+   * as it was written elsewhere. Of two writes at one stamp the record's
    * merge rule decides, so that what it says now replaces what it said.
    */
-  insert(event: LoggedEvent): { late: boolean } | undefined {
+  insert(event: LoggedEvent): { late: boolean; replaced: boolean } | undefined {
     const known = this.#byId.get(event.id);
-    if (known === undefined ? this.base?.absorbed(event.id, event.stamp) === true : stands(known, event)) return undefined;
+    if (known === undefined ? this.base?.absorbed(event.id, event.stamp) === true : stands(known, event))
+      return undefined;
     if (known !== undefined) this.#cut(this.#events.indexOf(known), 1);
     const index = this.#placeOf(event);
     this.#byId.set(event.id, event);
     this.#cut(index, 0, event);
-    return { late: index < this.#events.length - 1 };
+    return { late: index < this.#events.length - 1, replaced: known !== undefined };
   }
 
   get events(): readonly LoggedEvent[] {
