@@ -7,7 +7,7 @@ import type { Effect } from './effect.js';
 import { ActorError } from './errors.js';
 import type { Machines } from './machines.js';
 import type { Position } from './position.js';
-import { hasState, inOrder, stateIds } from './state-value.js';
+import { hasState, statesById } from './state-value.js';
 import type { Timer } from './timer.js';
 
 /** Ids kept of what a base took in: the newest of its actor, not older than a member may be away (PROTOCOL A6, C4). */
@@ -41,8 +41,13 @@ const snapshot = z.looseObject({
   context: z.json(),
   /** By id of the history state, ids of the states it leads back to. */
   historyValue: z.record(z.string(), z.array(z.looseObject({ id: text }))),
-  /** Ids of the states it is in, in XState's order: of two regions that an event would lead apart the first decides. */
+  /**
+   * Ids of the states that XState has it in, in XState's order: of two regions that an event would lead apart the first
+   * decides. Behind a history inside a parallel state it may lack some that the value implies.
+   */
   nodes: z.array(text).optional(),
+  /** The value as JSON with its regions in XState's order too: that of the value itself is lost where JSON is compared. */
+  ordered: text.optional(),
 });
 
 /** A base as it stands in a document. */
@@ -130,7 +135,7 @@ function positionOf(id: string, machines: Machines, data: StoredBase): Position 
     );
   }
   const saved = data.snapshot;
-  if (saved === undefined || !hasState(machine.logic, saved.value)) {
+  if (saved === undefined || !hasState(machine.logic, saved.value, saved.nodes === undefined)) {
     throw new ActorError(
       'unknown-state',
       `machine ${id} version ${data.version} has no state ${JSON.stringify(saved?.value)}`,
@@ -149,22 +154,41 @@ function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snap
     );
   }
   try {
-    const rank = new Map((saved.nodes ?? []).map((node, at) => [node, at]));
-    const value = inOrder(logic, saved.value, rank);
+    const value = saved.ordered === undefined ? saved.value : orderedValue(logic, saved.ordered);
     const whole = { ...saved, value, children: {} } as unknown as Parameters<typeof logic.restoreSnapshot>[0];
     // The scope is for children, and there are none.
     const restored = logic.restoreSnapshot(
       whole,
       {} as Parameters<typeof logic.restoreSnapshot>[1],
     ) as AnyMachineSnapshot;
-    (restored._nodes as { id: string }[]).sort((a, b) => (rank.get(a.id) ?? 0) - (rank.get(b.id) ?? 0));
-    return restored;
+    return saved.nodes === undefined ? restored : inStates(logic, restored, saved.nodes);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new ActorError('unknown-state', `the saved state of machine ${id} does not fit it: ${message}`, {
       cause: error,
     });
   }
+}
+
+function orderedValue(logic: AnyStateMachine, ordered: string): Json {
+  const value = JSON.parse(ordered) as Json;
+  if (!hasState(logic, value, false)) throw new Error(`there is no state ${ordered}`);
+  return value;
+}
+
+/** The snapshot in just these states. */
+function inStates(
+  logic: AnyStateMachine,
+  snapshot: AnyMachineSnapshot,
+  names: readonly string[],
+): AnyMachineSnapshot {
+  const states = statesById(logic);
+  const nodes = names.map((name) => {
+    const node = states.get(name);
+    if (node === undefined) throw new Error(`there is no state ${name}`);
+    return node;
+  });
+  return Object.assign(snapshot, { _nodes: nodes, tags: new Set(nodes.flatMap(({ tags }) => tags)) });
 }
 
 /** A state named by a history that the machine does not have: XState leaves it out without a word. */
@@ -177,7 +201,7 @@ function lostHistory(
     ...states.map((state) => state.id),
   ]);
   if (named.length === 0) return undefined;
-  const ids = stateIds(logic);
+  const ids = statesById(logic);
   return named.find((id) => !ids.has(id));
 }
 

@@ -115,7 +115,8 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number): Json {
   return stored as unknown as Json;
 }
 
-function savedSnapshot({
+/** A position's snapshot as a base has it: XState goes on from it as it would have without. */
+export function savedSnapshot({
   machine,
   snapshot,
 }: Extract<ReturnType<ActorLog['position']>, { status: 'active' }>): object {
@@ -123,7 +124,7 @@ function savedSnapshot({
     snapshot,
   ) as unknown as Record<'status' | 'value' | 'historyValue' | 'context', unknown>;
   const nodes = (snapshot._nodes as { id: string }[]).map(({ id }) => id);
-  return { status, value, historyValue, context, nodes };
+  return { status, value, historyValue, context, nodes, ordered: JSON.stringify(value) };
 }
 
 function quarantinedOf({

@@ -16,40 +16,25 @@ export function leafPaths(value: Json, prefix = ''): string[] {
 
 /**
  * Whether a machine has a state value, by own properties only: XState takes `constructor` for a state and then
- * silently begins anew (DESIGN §4). Every region of a parallel state must be named, and nothing else.
+ * silently begins anew (DESIGN §4). A `whole` value names every region of a parallel state and one child of any
+ * other; XState itself may come to more or fewer behind a history, and goes on so.
  */
-export function hasState(machine: AnyStateMachine, value: Json): boolean {
-  return fits(machine.root, value);
+export function hasState(machine: AnyStateMachine, value: Json, whole = true): boolean {
+  return fits(machine.root, value, whole);
 }
 
-/** A state value with its regions in the order of these ids. JSON that is compared has lost it, and XState goes by it. */
-export function inOrder(machine: AnyStateMachine, value: Json, rank: ReadonlyMap<string, number>): Json {
-  return ordered(machine.root, value, ({ id }) => rank.get(id) ?? 0);
-}
-
-function ordered(node: AnyStateNode, value: Json, rankOf: (node: AnyStateNode) => number): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const states = node.states as Record<string, AnyStateNode>;
-  const members = Object.entries(value as Record<string, Json>).map(([name, inner]) => {
-    const child = states[name] as AnyStateNode;
-    return { name, rank: rankOf(child), inner: ordered(child, inner, rankOf) };
-  });
-  members.sort((a, b) => a.rank - b.rank);
-  return Object.fromEntries(members.map(({ name, inner }) => [name, inner]));
-}
-
-/** XState's ids of all states of a machine. */
-export function stateIds(machine: AnyStateMachine): ReadonlySet<string> {
-  const ids = new Set<string>();
+/** All states of a machine by XState's ids. */
+export function statesById(machine: AnyStateMachine): ReadonlyMap<string, AnyStateNode> {
+  const byId = new Map<string, AnyStateNode>();
   const walk = (node: AnyStateNode): void => {
-    ids.add(node.id);
+    byId.set(node.id, node);
     for (const child of Object.values(node.states as Record<string, AnyStateNode>)) walk(child);
   };
   walk(machine.root);
-  return ids;
+  return byId;
 }
 
-function fits(node: AnyStateNode, value: Json): boolean {
+function fits(node: AnyStateNode, value: Json, whole: boolean): boolean {
   const states = node.states as Record<string, AnyStateNode>;
   const childOf = (name: string) => (Object.hasOwn(states, name) ? states[name] : undefined);
   if (typeof value === 'string') {
@@ -61,24 +46,22 @@ function fits(node: AnyStateNode, value: Json): boolean {
   if (node.type === 'parallel') {
     const names = Object.keys(states).filter((name) => states[name]?.type !== 'history');
     return (
-      members.length === names.length &&
-      members.every(([name, inner]) => names.includes(name) && fitsChild(childOf(name), inner))
+      (members.length === names.length || !whole) &&
+      members.every(([name, inner]) => names.includes(name) && fitsChild(childOf(name), inner, whole))
     );
   }
-  const [only] = members;
   return (
     node.type === 'compound' &&
-    members.length === 1 &&
-    only !== undefined &&
-    fitsChild(childOf(only[0]), only[1])
+    (members.length === 1 || !whole) &&
+    members.every(([name, inner]) => fitsChild(childOf(name), inner, whole))
   );
 }
 
 /** A region without states of its own stands as an empty object. */
-function fitsChild(child: AnyStateNode | undefined, value: Json): boolean {
+function fitsChild(child: AnyStateNode | undefined, value: Json, whole: boolean): boolean {
   if (child === undefined || child.type === 'history') return false;
   const empty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-  return empty ? isLeaf(child) : fits(child, value);
+  return empty ? isLeaf(child) || !whole : fits(child, value, whole);
 }
 
 const isLeaf = (node: AnyStateNode): boolean => node.type === 'atomic' || node.type === 'final';
