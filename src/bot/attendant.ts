@@ -12,7 +12,7 @@ import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
 import type { SettleReason, Source } from './source.js';
-import { Streamer } from './streamer.js';
+import { type RunSoFar, Streamer } from './streamer.js';
 
 /** How the surface ends its work on a source: a text to deliver, or nothing to say. */
 export type Outcome = { answer: Answer } | { settle: SettleReason };
@@ -20,7 +20,7 @@ export type Outcome = { answer: Answer } | { settle: SettleReason };
 export interface WorkContext {
   signal: AbortSignal;
   /** An agent is asked now: a placeholder shows if it takes long. What the bot says itself has none. */
-  thinking(): void;
+  thinking(soFar?: RunSoFar): void;
   /** The text so far, for the placeholder's edits. */
   progress(text: string): void;
   /** From now on the work waits for something out of reach, or no longer does. */
@@ -194,8 +194,8 @@ export class Attendant {
     try {
       return await work(source, {
         signal: running,
-        thinking: () => {
-          streamer ??= new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running);
+        thinking: (soFar) => {
+          streamer ??= new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running, soFar);
         },
         progress: (text) => streamer?.show(text),
         waits: (is) => this.waits(source, is),

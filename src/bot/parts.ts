@@ -2,6 +2,7 @@ import { Inbox } from '../matrix/inbox.js';
 import { Fence } from '../routing/fence.js';
 import { TaskBoard } from '../tasks/board.js';
 import { registerOwn } from './actors/own.js';
+import { ActorReader } from './actors/reader.js';
 import { Recorder } from './actors/recorder.js';
 import { Adoption } from './adoption.js';
 import { Attempts } from './attempts.js';
@@ -108,6 +109,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     outbox,
     records,
     recorder,
+    reader: new ActorReader(state.actors),
     platform,
     clock,
     log,

@@ -7,13 +7,21 @@ import type { Source } from './source.js';
 const RAMP = { firstMs: 1000, factor: 1.5, mostMs: 10_000 };
 const PLACEHOLDER = '…';
 
+/** What is known of a run when its streamer begins: of one that another replica began there is more. */
+export interface RunSoFar {
+  /** When it was first begun, wall-clock ms: the placeholder is due so long after that. */
+  readonly since?: number;
+  /** What is shown before the run says anything. */
+  readonly text?: string;
+}
+
 /**
  * Shows a run that takes long: a placeholder (the anchor) after a while, then edits of it on a ramp. Cosmetic: a
  * placeholder or an edit that fails or is held back by the rate budget is skipped, the final text never is.
  * None is begun once a final was read (PROTOCOL D3), and `stop` waits for the one under way.
  */
 export class Streamer {
-  private text = '';
+  private text: string;
   private shown = '';
   private n = 0;
   private readonly stopped = new AbortController();
@@ -26,9 +34,13 @@ export class Streamer {
     private readonly clock: Clock,
     afterMs: number,
     running: AbortSignal,
+    { since, text = '' }: RunSoFar = {},
   ) {
+    this.text = text;
+    // Of another clock than ours, perhaps: it takes away at most the whole pause, and adds nothing.
+    const gone = since === undefined ? 0 : Math.max(0, clock.now() - since);
     this.loop = Number.isFinite(afterMs)
-      ? this.run(afterMs, running).catch((error: unknown) => this.fail(error))
+      ? this.run(Math.max(0, afterMs - gone), running).catch((error: unknown) => this.fail(error))
       : Promise.resolve();
   }
 
@@ -55,7 +67,8 @@ export class Streamer {
         await sleep(this.clock, pause, signal);
         if (this.source.view().current !== undefined) return;
         await this.send(running);
-        pause = this.n === 0 ? RAMP.firstMs : Math.min(pause * RAMP.factor, RAMP.mostMs);
+        const longer = Math.max(pause, RAMP.firstMs) * RAMP.factor;
+        pause = this.n === 0 ? RAMP.firstMs : Math.min(longer, RAMP.mostMs);
       } catch (error) {
         if (signal.aborted || error instanceof Stale) return;
         if (!(error instanceof HomeserverError)) throw error;

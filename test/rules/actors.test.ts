@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { DELIVERY_KEY } from '../../src/delivery/mark.js';
+import type { TimelineEvent } from '../world/matrix-http.js';
 import type { SimulatedReplica } from '../simulation/replica.js';
 import { World } from '../simulation/world.js';
 import { alone, inParts, of, setting } from './setting.js';
@@ -13,6 +15,11 @@ const types = (actor: ReturnType<typeof conversation>) => actor.history().map(({
 const asks = (world: World) => {
   world.platform.forgetful = false;
   world.platform.answer = ({ text }) => ({ text: `echo: ${text}`, takesMs: 60_000, approval: 'a1' });
+};
+
+const shows = (event: TimelineEvent, by: SimulatedReplica, text: string): boolean => {
+  const { body, [DELIVERY_KEY]: mark } = event.content as Record<string, unknown>;
+  return String(body).includes(text) && (mark as { replica?: string } | undefined)?.replica === by.id;
 };
 
 test('A1-bot: a prompt moves its conversation and its run, in the changes that were made for it anyway', async () => {
@@ -66,6 +73,59 @@ test('A1-bot: who takes over knows that the run waits for an approval, and how o
   ]);
   expect(world.actorProblems()).toEqual([]);
   expect(world.verdict()).toBe('');
+});
+
+test('A1-takeover-bot: who takes over shows that the run waits for an approval before the platform says it again', async () => {
+  const { world, alice, room, first, second } = await setting((made) => {
+    asks(made);
+    made.settings.placeholderAfterMs = 1500;
+  });
+  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
+  await world.until(() => stateOf(run(second, room, prompt)) === 'awaitingApproval');
+  first.kill();
+  world.platform.down();
+  await world.until(() => world.sent(room).some((event) => shows(event, second, 'waits for an approval')));
+  world.platform.up();
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+});
+
+test('A1-takeover-bot: the placeholder of a run that was taken over is due since it began, not since the takeover', async () => {
+  const { world, alice, room, first, second } = await setting((made) => {
+    made.platform.forgetful = false;
+    made.platform.answer = ({ text }) => ({ text: `echo: ${text}`, takesMs: 60_000 });
+    made.settings.placeholderAfterMs = 1500;
+  });
+  const anchor = world.server.hold(of(first, 'send', /^anchor$/), 'before');
+  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
+  await world.until(() => anchor.used);
+  first.kill();
+  anchor.drop();
+  await world.until(() => second.bot.engine.get(prompt)?.attempt !== undefined);
+  const takenOver = world.clock.now();
+  await world.until(() => world.sent(room).some((event) => shows(event, second, '…')));
+  expect(world.clock.now() - takenOver).toBeLessThan(world.settings.placeholderAfterMs);
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+});
+
+test('P4-resume: who goes on with a person’s way in does not look the space up again that is known', async () => {
+  const world = new World(2);
+  await world.startAll();
+  const alice = world.person('alice');
+  const dm = await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
+  const [first, second] = world.ranks(dm, alice) as [SimulatedReplica, SimulatedReplica];
+  const knows = ({ life }: SimulatedReplica) => life.state.actors.exists(`onboarding/${alice.mxid}`);
+  const chat = world.server.hold((one) => of(first, 'createRoom')(one) && knows(first), 'before');
+  await world.until(() => chat.used && knows(second));
+  first.kill();
+  chat.drop();
+  await world.settleAll();
+  const lookUps = world.requests(({ call }) => call === 'resolveAlias');
+  expect(lookUps.filter(({ client }) => client === second.clientName)).toEqual([]);
+  expect(world.madeRooms(`onboarding:${alice.mxid}/space`)).toHaveLength(1);
+  expect(alice.invites()).toHaveLength(2);
+  expect(world.actorProblems()).toEqual([]);
 });
 
 test('A1-bot: after a restart of all it is still known that a room waits for an approval', async () => {

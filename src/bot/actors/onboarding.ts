@@ -1,7 +1,8 @@
 import { assign, setup } from 'xstate';
 import type { MachineOptions } from '../../actors/machines.js';
 
-interface OnboardingContext {
+/** How far a person's way in has come. */
+export interface OnboardingContext {
   readonly space: string | null;
   readonly room: string | null;
   /** When the person was greeted, milliseconds. */

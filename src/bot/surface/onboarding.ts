@@ -1,3 +1,4 @@
+import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
@@ -9,6 +10,7 @@ import type { Spaces } from './spaces.js';
 export interface OnboardingDeps {
   records: Records;
   recorder: Recorder;
+  reader: ActorReader;
   spaces: Spaces;
   chats: Chats;
   now: () => number;
@@ -56,9 +58,10 @@ export class Onboarding {
   }
 
   private async bring(person: string, signal: AbortSignal): Promise<Welcome> {
-    const { records, chats, greet } = this.deps;
+    const { records, reader, chats, greet } = this.deps;
     const cause = { id: onboardingSource(person) };
-    const space = records.user(person)?.space_id ?? (await this.space(person, cause));
+    const known = records.user(person)?.space_id ?? reader.spaceOf(person);
+    const space = known ?? (await this.space(person, cause));
     const chat = await chats.make(cause, person, space, 'Chat', signal);
     if ('gone' in chat) return chat;
     const greeting = await greet(this.greeting(person, chat.room));

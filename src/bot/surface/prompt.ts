@@ -2,8 +2,10 @@ import { type PlatformClient, PlatformError, type RunEvent } from '../../platfor
 import type { Log } from '../../telemetry/log.js';
 import { type Clock, sleep } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
+import type { ActorReader } from '../actors/reader.js';
 import { type Recorder, shortId } from '../actors/recorder.js';
 import type { Source } from '../source.js';
+import type { RunSoFar } from '../streamer.js';
 import type { Binding } from './binding.js';
 import { stepKey } from './platform-key.js';
 import { notice, pickAnAgent, says } from './texts.js';
@@ -58,6 +60,7 @@ export async function answerPrompt(
     platform: PlatformClient;
     binding: Binding;
     recorder: Recorder;
+    reader: ActorReader;
     prefix: string;
   },
   source: Source,
@@ -65,12 +68,15 @@ export async function answerPrompt(
   context: WorkContext,
 ): Promise<Outcome> {
   const { room, sender, ts } = source.ref;
+  const soFar = runSoFar(deps.reader, source);
+  // What is known of a run that waits for people is shown also while the platform is out of reach.
+  if (soFar.text !== undefined) context.thinking(soFar);
   const bound = await deps.binding.bind(room, sender, { id: source.id, ts }, context.signal);
   if ('gone' in bound) {
     source.failure = 'no-agent';
     return pickAnAgent(bound.gone, bound.agents, deps.prefix);
   }
-  context.thinking();
+  context.thinking(soFar);
   const prompt = { text, user: sender };
   const send = (chat: string) =>
     deps.platform.sendMessage(stepKey(source.id, 'send'), chat, prompt, context.signal);
@@ -82,6 +88,15 @@ export async function answerPrompt(
     const again = await deps.binding.regain(room, sender, bound, { id: source.id, ts }, context.signal);
     return follow(deps, source, send(again.platformChat), context);
   }
+}
+
+/** What the actors say of a run that was begun before, by whichever replica: a takeover goes on from there. */
+function runSoFar(reader: ActorReader, source: Source): RunSoFar {
+  const standing = reader.run(source);
+  return {
+    ...(standing.since !== undefined && { since: standing.since }),
+    ...(standing.asks && { text: '(waits for an approval)' }),
+  };
 }
 
 /** Shows a run's progress until it ends. */

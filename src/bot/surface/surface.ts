@@ -4,6 +4,7 @@ import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
 import type { Outbox } from '../outbox.js';
+import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
@@ -27,6 +28,7 @@ export interface SurfaceDeps {
   outbox: Outbox;
   records: Records;
   recorder: Recorder;
+  reader: ActorReader;
   platform: PlatformClient;
   clock: Clock;
   log: Log;
@@ -52,13 +54,14 @@ export class Surface {
   private readonly commands = new Map<string, Command>();
 
   constructor(private readonly deps: SurfaceDeps) {
-    const { records, recorder, platform, clock, greet, prefix, self } = deps;
+    const { records, recorder, reader, platform, clock, greet, prefix, self } = deps;
     this.rooms = new Rooms(deps);
     this.agents = new Agents(platform, records);
     this.chats = new Chats({ records, recorder, platform, rooms: this.rooms, agents: this.agents });
     this.spaces = new Spaces(deps);
     const { spaces, chats, agents } = this;
-    this.onboarding = new Onboarding({ records, recorder, spaces, chats, greet, now: () => clock.now() });
+    const now = () => clock.now();
+    this.onboarding = new Onboarding({ records, recorder, reader, spaces, chats, greet, now });
     const finish = (made: MadeRoom, signal: AbortSignal) => this.finish(made, signal);
     this.binding = new Binding({ ...deps, rooms: this.rooms, agents, finish });
     for (const command of [
