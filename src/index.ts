@@ -20,7 +20,7 @@ export { silentLog, type Log } from './telemetry/log.js';
 export { Actor, type ActorChange } from './actors/actor.js';
 export { ActorError, type ActorErrorCode } from './actors/errors.js';
 export type { LiveActors, SendOptions } from './actors/live-actors.js';
-export type { EffectHandler } from './actors/owed.js';
+export type { EffectHandler, HandlerOptions } from './actors/handlers.js';
 export type { Machine, MachineOptions } from './actors/machines.js';
 export type { Migration } from './actors/migration.js';
 export type { Effect } from './actors/effect.js';

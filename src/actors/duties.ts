@@ -26,6 +26,9 @@ const CLOSE_MS = 2000;
 const LOOK_MS = 1000;
 /** The wall clock may be set: a timer does not wait longer without a look, ms. */
 const LOOK_AHEAD_MS = 60_000;
+/** How often a replica says that it is at work on an effect, and how long another believes it, ms. */
+const BEAT_MS = 1500;
+const WORK_LASTS_MS = 5000;
 
 /**
  * Carries out what actors owe, when it is this replica's turn (PROTOCOL A1, A4, O3). What is owed is told anew after
@@ -34,9 +37,12 @@ const LOOK_AHEAD_MS = 60_000;
 export class Duties {
   readonly #owed = new Map<string, Map<string, Owed>>();
   readonly #running = new Set<Promise<void>>();
+  /** By actor and duty, until they end: one that is dropped and owed again meanwhile is not begun beside itself. */
+  readonly #underWay = new Map<string, Owed>();
   readonly #agenda = new Agenda();
   readonly #ended = new AbortController();
   #alarm: { at: number; cancel: Cancel } | undefined;
+  #beat: Cancel | undefined;
 
   constructor(
     private readonly port: ActorsPort,
@@ -52,7 +58,8 @@ export class Duties {
     const owed = new Map<string, Owed>();
     for (const duty of duties) {
       const id = idOf(duty);
-      owed.set(id, before?.get(id) ?? { duty, since: now, notBefore: 0, failures: 0, running: false });
+      const known = before?.get(id) ?? this.#underWay.get(`${actor} ${id}`);
+      owed.set(id, known ?? { duty, since: now, notBefore: 0, failures: 0, running: false });
     }
     if (owed.size === 0) {
       this.#owed.delete(actor);
@@ -71,6 +78,7 @@ export class Duties {
 
   async close(): Promise<void> {
     this.#alarm?.cancel();
+    this.#beat?.();
     this.#ended.abort(new Error('the node is closing'));
     const { clock, log } = this.port;
     let cancel: Cancel = () => {};
@@ -125,12 +133,34 @@ export class Duties {
     if (untilDue > 0) return Math.min(untilDue, LOOK_AHEAD_MS);
     // The turn of a timer counts from when it was due, not from when it was set.
     const from = duty.kind === 'timer' ? Math.max(since, clock.monotonic() + untilDue) : since;
-    const turn = this.port.turn(actor, from);
+    const turn = Math.max(this.port.turn(actor, from), this.#othersWork(duty));
     return Math.max(Math.min(turn, LOOK_MS), notBefore - clock.monotonic());
   }
 
+  /** Milliseconds for which another replica is believed to be at work on an effect, since it said so. */
+  #othersWork(duty: Duty): number {
+    const heard = duty.kind === 'effect' ? this.port.work?.heard(duty.effect.id) : undefined;
+    return heard === undefined ? 0 : heard + WORK_LASTS_MS - this.port.clock.monotonic();
+  }
+
+  /** An effect that takes long is not begun by others as long as this replica is connected and says so. */
+  #beatWhileAtWork(): void {
+    const { work } = this.port;
+    if (work === undefined || this.#beat !== undefined) return;
+    this.#beat = this.port.clock.every(BEAT_MS, () => {
+      const duties = [...this.#underWay.values()].map(({ duty }) => duty);
+      const effects = duties.filter((duty) => duty.kind === 'effect').map(({ effect }) => effect.id);
+      if (effects.length > 0) return work.say(effects);
+      this.#beat?.();
+      this.#beat = undefined;
+    });
+  }
+
   #begin(owed: Owed): void {
+    const name = `${owed.duty.actor} ${idOf(owed.duty)}`;
     owed.running = true;
+    this.#underWay.set(name, owed);
+    this.#beatWhileAtWork();
     const work = this.carryOut(owed.duty, this.#ended.signal)
       .then(() => {
         owed.failures = 0;
@@ -138,6 +168,7 @@ export class Duties {
       .catch((error: unknown) => this.#failed(owed, error))
       .finally(() => {
         owed.running = false;
+        this.#underWay.delete(name);
         this.#running.delete(work);
         this.#soon(owed.duty.actor);
       });

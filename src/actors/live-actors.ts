@@ -7,10 +7,11 @@ import { Definitions } from './definitions.js';
 import { ActorError } from './errors.js';
 import { compareEvents, type LoggedEvent, UPGRADE } from './event.js';
 import { FoldedActors } from './folded.js';
+import type { EffectHandler, HandlerOptions } from './handlers.js';
 import { machineOf } from './key.js';
 import type { ActorLog } from './log.js';
 import { type Machine, type MachineOptions, Machines } from './machines.js';
-import { type EffectHandler, Owed } from './owed.js';
+import { Owed } from './owed.js';
 import { type ActorEvent, effectivePosition, type PlannedEvent, planEvents, planRelease } from './plan.js';
 import type { ActorsPort } from './port.js';
 import { type ActorSnapshot, snapshotOf } from './snapshot.js';
@@ -73,9 +74,13 @@ export class LiveActors {
     return machine;
   }
 
-  /** Who carries out the effects of that name; without a handler they wait. */
-  carryOut(machine: string, effect: string, handler: EffectHandler): void {
-    this.#owed.handle(machine, effect, handler);
+  /**
+   * Who carries out the effects of that name; without a handler they wait.
+   *
+   * @throws {RangeError} for a deadline that is none.
+   */
+  carryOut(machine: string, effect: string, handler: EffectHandler, options?: HandlerOptions): void {
+    this.#owed.handle(machine, effect, handler, options);
     const known = this.machines.latest(machine);
     if (known !== undefined) this.#scanSoon(known);
   }

@@ -31,6 +31,7 @@ export class ActorLog {
   /** What each folded event yields; its length is how far the fold has come. */
   readonly #effects: (readonly Effect[])[] = [];
   readonly #positions = new Map<number, Position>();
+  #rewound = 0;
 
   constructor(
     readonly key: string,
@@ -82,9 +83,19 @@ export class ActorLog {
 
   /** Everything that the fold yields, done or not (PROTOCOL A1). */
   *effects(): Iterable<Effect> {
-    this.#fold();
     if (this.base !== undefined) yield* this.base.effects;
-    for (const effects of this.#effects) yield* effects;
+    yield* this.effectsFrom(0);
+  }
+
+  /** What its events from an index on yield. */
+  *effectsFrom(index: number): Iterable<Effect> {
+    this.#fold();
+    for (let at = index; at < this.#effects.length; at += 1) yield* this.#effects[at] ?? [];
+  }
+
+  /** How often events that were folded had to be folded again: what they yielded may be another now. */
+  get rewound(): number {
+    return this.#rewound;
   }
 
   /** What one more event would do. */
@@ -123,6 +134,7 @@ export class ActorLog {
     this.#events.splice(index, remove, ...add);
     if (this.#effects.length <= index) return;
     this.#effects.length = index;
+    this.#rewound += 1;
     for (const at of this.#positions.keys()) if (at >= index) this.#positions.delete(at);
   }
 

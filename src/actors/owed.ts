@@ -4,21 +4,13 @@ import { Duties, type Duty } from './duties.js';
 import type { Effect } from './effect.js';
 import { ActorError } from './errors.js';
 import { TIMER } from './event.js';
-import { machineOf } from './key.js';
+import { type EffectHandler, type HandlerOptions, Handlers } from './handlers.js';
 import type { ActorLog } from './log.js';
 import type { Machines } from './machines.js';
+import { OpenEffects } from './open-effects.js';
 import { type ActorEvent, effectivePosition, planLogged } from './plan.js';
 import type { ActorsPort } from './port.js';
 import type { Timer } from './timer.js';
-
-/**
- * Carries out an effect, idempotently by its id: it may be called again after a kill, and by another replica. The
- * event it returns, if any, is written in one change with the done mark.
- */
-export type EffectHandler = (
-  effect: Effect,
-  context: { actor: string; signal: AbortSignal },
-) => Promise<ActorEvent | void>;
 
 export interface OwedContext {
   port: ActorsPort;
@@ -33,17 +25,19 @@ export interface OwedContext {
 /** What the fold of each actor says is owed, less the done marks, and how it is carried out (PROTOCOL A1, A4). */
 export class Owed {
   readonly quarantined = new Set<string>();
-  readonly #handlers = new Map<string, EffectHandler>();
+  readonly #handlers: Handlers;
+  readonly #open = new WeakMap<ActorLog, OpenEffects>();
   readonly #done = new Set<string>();
   readonly #duties: Duties;
   #flushing: Promise<void> | undefined;
 
   constructor(private readonly context: OwedContext) {
+    this.#handlers = new Handlers(context.port.clock);
     this.#duties = new Duties(context.port, (duty, signal) => this.#carryOut(duty, signal));
   }
 
-  handle(machine: string, effect: string, handler: EffectHandler): void {
-    this.#handlers.set(`${machine}/${effect}`, handler);
+  handle(machine: string, effect: string, handler: EffectHandler, options?: HandlerOptions): void {
+    this.#handlers.set(machine, effect, handler, options);
   }
 
   pending(): number {
@@ -59,11 +53,9 @@ export class Owed {
       return;
     }
     const duties: Duty[] = [];
-    for (const effect of log.effects()) {
+    for (const effect of this.#openOf(log)) {
       // An effect that nobody here carries out waits for a handler, or for a replica that has one.
-      if (this.#handlerOf(key, effect) !== undefined && !this.#isDone(key, effect)) {
-        duties.push({ kind: 'effect', actor: key, effect });
-      }
+      if (this.#handlers.has(key, effect)) duties.push({ kind: 'effect', actor: key, effect });
     }
     if (position.status === 'active') {
       for (const timer of position.timers.values()) duties.push({ kind: 'timer', actor: key, timer });
@@ -105,14 +97,11 @@ export class Owed {
   }
 
   async #perform(key: string, effect: Effect, signal: AbortSignal): Promise<void> {
-    const handler = this.#handlerOf(key, effect);
-    if (handler === undefined) return;
     // A kill must not take back the event of an effect that was carried out.
     await this.#flushed();
     signal.throwIfAborted();
     if (this.#isDone(key, effect) || this.context.log(key).position().status === 'newer') return;
-    // A copy: its parameters may be those of the definition.
-    const result = await handler(structuredClone(effect), { actor: key, signal });
+    const result = await this.#handlers.call(key, effect, signal);
     const cause: Cause = { id: `effect:${effect.id}` };
     const done: Write = {
       kind: 'done',
@@ -155,8 +144,10 @@ export class Owed {
     }
   }
 
-  #handlerOf(key: string, effect: Effect): EffectHandler | undefined {
-    return this.#handlers.get(`${machineOf(key)}/${effect.name}`);
+  #openOf(log: ActorLog): Effect[] {
+    const open = this.#open.get(log) ?? new OpenEffects(log);
+    this.#open.set(log, open);
+    return open.all((effect) => this.#isDone(log.key, effect));
   }
 
   /** A done mark is never taken back, so that one seen need not be looked for again. */

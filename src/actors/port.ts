@@ -27,4 +27,13 @@ export interface ActorsPort {
    * Infinity not at all for now. A wrong guess costs work, never a second effect (PROTOCOL O3, A1).
    */
   turn(actor: string, since: number): number;
+  /**
+   * Between replicas that are connected, which effects they are at work on: nothing depends on it but that an effect
+   * which takes long is not begun by another meanwhile.
+   */
+  readonly work?: {
+    say(effects: readonly string[]): void;
+    /** When another replica said it of an effect last, monotonic milliseconds. */
+    heard(effect: string): number | undefined;
+  };
 }

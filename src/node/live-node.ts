@@ -19,6 +19,7 @@ import { ChangeEvents } from './change-events.js';
 import type { Cleanup } from './cleanup.js';
 import { NodeCounters } from './counters.js';
 import { NodeError } from './errors.js';
+import { EffectWork } from './effect-work.js';
 import { FastPath } from './fast-path.js';
 import { ensureGenesis } from './founding.js';
 import { actorBases } from './generations/actor-bases.js';
@@ -68,6 +69,7 @@ export class LiveNode implements StateNode {
   readonly #view: RecordView;
   readonly #events: ChangeEvents;
   readonly #fastPath: FastPath;
+  readonly #effectWork: EffectWork;
   readonly #writer: Writer;
   readonly #word: RelayWord;
   readonly #audit: AuditStore;
@@ -102,6 +104,7 @@ export class LiveNode implements StateNode {
     );
     this.#view = recordView(this.#records, this.#counters.countMalformed);
     this.#fastPath = new FastPath(this.channel, this.#documents, this.#counters, log);
+    this.#effectWork = new EffectWork(this.channel, clock);
     this.#writer = new Writer({
       documents: this.#documents,
       records: this.#records,
@@ -130,6 +133,7 @@ export class LiveNode implements StateNode {
     this.#readShards();
     for (const adapter of relays.networkAdapters) this.#documents.connect(adapter);
     cleanup.add('fast path', () => this.#fastPath.stop());
+    cleanup.add('effect work', () => this.#effectWork.stop());
     await ensureGenesis({
       cluster,
       replica,
@@ -299,6 +303,7 @@ export class LiveNode implements StateNode {
         return current && { generation: current.name.generation, document: current.handle.doc() };
       },
       count: this.#counters.countMalformed,
+      clock: this.#parts.clock,
     });
   }
 
@@ -314,6 +319,7 @@ export class LiveNode implements StateNode {
       flush: () => this.flush(),
       onChange: (handle) => this.onChange(handle),
       turn: (actor, since) => this.actorTurn(actor, since),
+      work: this.#effectWork,
     });
   }
 
@@ -373,7 +379,11 @@ export class LiveNode implements StateNode {
         options: options.generations ?? {},
         bases:
           options.generations?.bases ??
-          actorBases(() => this.#actors?.machines ?? new Machines(), this.#counters.countMalformed),
+          actorBases(
+            () => this.#actors?.machines ?? new Machines(),
+            this.#counters.countMalformed,
+            () => void (this.#counters.generations.belowHorizon += 1),
+          ),
         word: this.#word,
         hasRelays: options.relays.length > 0,
         reachesRelay: () => relays.channel.connected(),
