@@ -15,7 +15,7 @@ import type { ActorSnapshot } from './snapshot.js';
  * history must stay readable when a machine's version is registered no more.
  */
 const state = z.object({
-  status: z.enum(['active', 'done', 'quarantined', 'newer']),
+  status: z.enum(['active', 'done', 'quarantined', 'newer', 'archived']),
   version: z.int().nonnegative(),
   value: z.json(),
   /** Left out while it stays as it was. */
@@ -47,21 +47,23 @@ const line = z.union([happening, beginning]);
 
 /**
  * What a generation's document says of its actors that had events, as lines for the audit documents. Pure: replicas
- * that hold the same changes and machines write the same.
+ * that hold the same changes and machines write the same. Pauses at each `yield`.
  */
-export function auditLines(
+export function* auditLines(
   document: Document,
   machines: Machines,
   generation: number,
   count: CountMalformed,
-): { actor: string; text: string }[] {
-  const history = historyOf(document, machines, generation, count);
+  wanted: (actor: string) => boolean = () => true,
+): Generator<void, { actor: string; text: string }[]> {
+  const history = yield* historyOf(document, machines, generation, count, wanted);
   const lines: { actor: string; text: string }[] = [];
   const add = (actor: string, value: object): void => {
     lines.push({ actor, text: canonicalJson(value as Json) });
   };
   for (const actor of [...history.keys()].sort()) {
     const entries = history.get(actor) ?? [];
+    yield;
     const [first] = entries;
     if (first === undefined) continue;
     add(actor, { actor, begins: stateOf(first.from, undefined), ...baseOf(document, actor, count) });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { digest } from '../documents/digest.js';
 import type { Json } from '../documents/json.js';
 import type { Stamp } from '../documents/stamp.js';
+import { type ArchiveMark, readArchiveMark } from './archive.js';
 import type { Effect } from './effect.js';
 import { ActorError } from './errors.js';
 import type { Machines } from './machines.js';
@@ -10,7 +11,10 @@ import type { Position } from './position.js';
 import { hasState, statesById } from './state-value.js';
 import type { Timer } from './timer.js';
 
-/** Ids kept of what a base took in: the newest of its actor, not older than a member may be away (PROTOCOL A6, C4). */
+/**
+ * Ids kept of what a base took in, once every member has moved on to it: the newest of its actor, not older than a
+ * member may be away (PROTOCOL A6, C4).
+ */
 export const MOST_ABSORBED = 4096;
 export const ABSORBED_MS = 7 * 24 * 3600_000;
 
@@ -21,11 +25,21 @@ export interface Base {
   readonly stamp: Stamp;
   /** Not done when the generation began. */
   readonly effects: readonly Effect[];
-  /** With their stamps, oldest first. */
-  readonly absorbedIds: readonly (readonly [string, Stamp])[];
-  /** An event that the base counts already. */
-  absorbed(eventId: string): boolean;
+  /** Oldest first. */
+  readonly absorbedIds: readonly AbsorbedId[];
+  /** The highest stamp of the ids that were dropped; undefined while all are there. */
+  readonly horizon: Stamp | undefined;
+  /** Index of the shard whose generations {@link absorbedIds} name. */
+  readonly shard: number | undefined;
+  /** An event that the base counts already; without a stamp, as far as its ids say. */
+  absorbed(eventId: string, stamp?: Stamp): boolean;
 }
+
+/**
+ * {@link absorbedId}, stamp, and the generation that took it in while the cut of that is not settled: until then a
+ * member may still bring the event, and its id is not dropped.
+ */
+export type AbsorbedId = readonly [id: string, stamp: Stamp, ...generation: number[]];
 
 const text = z.string().min(1);
 const timer = z.object({
@@ -66,8 +80,10 @@ export const storedBase = z.object({
     .optional(),
   timers: z.array(timer),
   effects: z.array(z.object({ id: text, name: text, params: z.json(), cause: text })),
-  /** {@link absorbedId} and stamp of each event, oldest first. */
-  absorbed: z.array(z.tuple([z.string(), z.number()])),
+  /** {@link AbsorbedId}, oldest first. */
+  absorbed: z.array(z.tuple([z.string(), z.number()], z.number())),
+  horizon: z.number().optional(),
+  shard: z.int().nonnegative().optional(),
 });
 export type StoredBase = z.output<typeof storedBase>;
 
@@ -76,10 +92,22 @@ export function absorbedId(eventId: string): string {
   return digest('understudy-absorbed', eventId).toString('base64url').slice(0, 12);
 }
 
-/** Whether the base of an actor, as it stands in a document, counts an event already. */
-export function isAbsorbed(stored: Json | undefined, eventId: string): boolean {
-  const parsed = storedBase.safeParse(stored);
-  return parsed.success && parsed.data.absorbed.some(([id]) => id === absorbedId(eventId));
+/** What a base says of an event: its id is listed, its stamp is not above what was dropped of them, or neither. */
+export type Absorbed = 'listed' | 'below horizon' | 'not';
+
+/**
+ * Whether a base counts an event. Ids are dropped only when every member has moved on, and whoever has writes above
+ * all stamps of the base: what comes at or below the horizon was counted (docs/decisions/0007).
+ */
+export function absorbedBy(
+  stored: Pick<StoredBase, 'absorbed' | 'horizon'>,
+): (eventId: string, stamp?: Stamp) => Absorbed {
+  const ids = new Set(stored.absorbed.map(([id]) => id));
+  const { horizon = -1 } = stored;
+  return (eventId, stamp) => {
+    if (ids.has(absorbedId(eventId))) return 'listed';
+    return stamp !== undefined && stamp <= horizon ? 'below horizon' : 'not';
+  };
 }
 
 /**
@@ -87,6 +115,8 @@ export function isAbsorbed(stored: Json | undefined, eventId: string): boolean {
  * quarantines this actor alone (REQUIREMENTS R5); what is no base at all too.
  */
 export function readBase(machineId: string, machines: Machines, stored: Json): Base {
+  const mark = readArchiveMark(stored);
+  if (mark !== undefined) return archivedHere(mark);
   const parsed = storedBase.safeParse(stored);
   if (!parsed.success) {
     return still(
@@ -95,12 +125,14 @@ export function readBase(machineId: string, machines: Machines, stored: Json): B
     );
   }
   const { data } = parsed;
-  const absorbed = new Set(data.absorbed.map(([id]) => id));
+  const absorbed = absorbedBy(data);
   const rest = {
     absorbedIds: data.absorbed,
+    horizon: data.horizon,
+    shard: data.shard,
     stamp: data.stamp,
     effects: data.effects,
-    absorbed: (id: string) => absorbed.has(absorbedId(id)),
+    absorbed: (id: string, stamp?: Stamp) => absorbed(id, stamp) !== 'not',
   };
   try {
     return { ...rest, position: positionOf(machineId, machines, data) };
@@ -113,6 +145,18 @@ export function readBase(machineId: string, machines: Machines, stored: Json): B
       position: quarantined({ code: error.code, reason: error.message, event: 'base', last }),
     };
   }
+}
+
+function archivedHere({ version, stamp, archived: since }: ArchiveMark): Base {
+  return {
+    position: { status: 'archived', version, since },
+    stamp,
+    effects: [],
+    absorbedIds: [],
+    horizon: stamp,
+    shard: undefined,
+    absorbed: (_, of) => of !== undefined && of <= stamp,
+  };
 }
 
 function positionOf(id: string, machines: Machines, data: StoredBase): Position {
@@ -221,5 +265,6 @@ function quarantined(found: {
 }
 
 function still(found: { code: ActorError['code']; reason: string; event: string }, stamp: Stamp): Base {
-  return { position: quarantined(found), stamp, effects: [], absorbedIds: [], absorbed: () => false };
+  const nothing = { effects: [], absorbedIds: [], horizon: undefined, shard: undefined };
+  return { ...nothing, position: quarantined(found), stamp, absorbed: () => false };
 }

@@ -3,47 +3,98 @@ import { type Document, keysOf, readRecord } from '../documents/document.js';
 import type { CountMalformed } from '../documents/errors.js';
 import type { Json } from '../documents/json.js';
 import { kinds } from '../documents/schemas/kinds.js';
+import { atOnce } from '../time/slices.js';
+import { archivedBase } from './archive.js';
 import { machineOf } from './key.js';
-import { ABSORBED_MS, absorbedId, MOST_ABSORBED, readBase, type StoredBase } from './base.js';
+import {
+  ABSORBED_MS,
+  type AbsorbedId,
+  absorbedId,
+  MOST_ABSORBED,
+  readBase,
+  type StoredBase,
+} from './base.js';
 import { ActorError } from './errors.js';
 import type { LoggedEvent } from './event.js';
 import { ActorLog } from './log.js';
 import type { Machines } from './machines.js';
 
+/** What a cut's bases depend on besides the document and the machines; its record says it (PROTOCOL A6). */
+export interface CutInputs {
+  /** Index of the shard. */
+  readonly shard: number;
+  /** That the cut begins. */
+  readonly generation: number;
+  /** The last one whose cut is settled: ids that bases took in up to it may be dropped. */
+  readonly settled: number;
+  /** An actor that another shard folds. */
+  isElsewhere(actor: string): boolean;
+}
+
+const ALONE: CutInputs = { shard: 0, generation: 0, settled: 0, isElsewhere: () => false };
+
+/** Longer text of a base than a record may have is refused, characters. */
+const MOST_BASE_LENGTH = 240 * 1024;
+
 /**
  * Where every actor of a shard stands, for the next generation's first bytes (PROTOCOL A6): by actor key. Pure:
- * the same document, machines and time give the same on every replica.
+ * the same document, machines, time and inputs give the same on every replica. Pauses at each `yield`.
  *
  * @param at time of the cut, milliseconds: ids absorbed more than {@link ABSORBED_MS} before it are dropped.
  * @throws {ActorError} `newer-version` or `unknown-machine` where an actor cannot be folded here: then whoever
- *   knows its machine makes the cut (A4).
+ *   knows its machine makes the cut (A4). `invalid-context` where a base would be too large for a record, because
+ *   ids of events must be kept until a member that is away is back.
  */
-export function basesOf(
+export function* foldingBases(
   document: Document,
   machines: Machines,
   at: number,
   count: CountMalformed,
-): Map<string, Json> {
+  inputs: CutInputs = ALONE,
+): Generator<void, Map<string, Json>> {
   const done = new Set<string>();
   for (const key of keysOf(document, 'done', count)) done.add(key.slice(kinds.done.prefix.length));
   const bases = new Map<string, Json>();
-  for (const [actor, log] of logsOf(document, machines, count)) bases.set(actor, baseOf(log, done, at));
+  const wanted = (actor: string): boolean => !inputs.isElsewhere(actor);
+  for (const [actor, log] of yield* readingLogs(document, machines, count, wanted)) {
+    bases.set(actor, baseOf(log, done, at, inputs));
+    yield;
+  }
   return bases;
+}
+
+/** {@link foldingBases} in one go. */
+export function basesOf(...given: Parameters<typeof foldingBases>): Map<string, Json> {
+  return atOnce(foldingBases(...given));
 }
 
 /** Every actor of a document that has a base or events. */
 export function logsOf(document: Document, machines: Machines, count: CountMalformed): Map<string, ActorLog> {
+  return atOnce(readingLogs(document, machines, count));
+}
+
+/** {@link logsOf} of those that are wanted; pauses at each `yield`. */
+export function* readingLogs(
+  document: Document,
+  machines: Machines,
+  count: CountMalformed,
+  wanted: (actor: string) => boolean = () => true,
+): Generator<void, Map<string, ActorLog>> {
   const logs = new Map<string, ActorLog>();
   for (const key of keysOf(document, 'base', count)) {
     const actor = key.slice(kinds.base.prefix.length);
+    yield;
+    if (!wanted(actor)) continue;
     const stored = readRecord(document, 'base', key, count)?.get('base')?.value;
     const base = stored === undefined ? undefined : readBase(machineOf(actor), machines, stored);
     logs.set(actor, new ActorLog(actor, machines, base));
   }
   for (const key of keysOf(document, 'event', count)) {
     const split = splitActorKey(key.slice(kinds.event.prefix.length));
-    const event = split && readEvent(document, key, split.id, count);
-    if (split === undefined || event === undefined) continue;
+    yield;
+    if (split === undefined || !wanted(split.actor)) continue;
+    const event = readEvent(document, key, split.id, count);
+    if (event === undefined) continue;
     const log = logs.get(split.actor) ?? new ActorLog(split.actor, machines, undefined);
     logs.set(split.actor, log);
     log.insert(event);
@@ -76,10 +127,12 @@ export function eventOf(
   return { id, type, ts, stamp: entry.stamp, data: data as LoggedEvent['data'], late };
 }
 
-function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number): Json {
+function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number, inputs: CutInputs): Json {
   const position = log.position();
   const { base } = log;
   const id = machineOf(log.key);
+  const archived = archivedBase(log, (effect) => done.has(`${log.key} ${effect}`), at);
+  if (archived !== undefined || position.status === 'archived') return (archived ?? null) as unknown as Json;
   if (position.status === 'newer') {
     throw new ActorError(
       'newer-version',
@@ -95,10 +148,7 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number): Json {
       `${log.key} cannot be folded here: machine ${id} is not registered`,
     );
   }
-  const absorbed = [
-    ...(base?.absorbedIds ?? []),
-    ...log.events.map(({ id: event, stamp }): [string, number] => [absorbedId(event), stamp]),
-  ].filter(([, stamp]) => stamp >= at - ABSORBED_MS);
+  const { absorbed, horizon } = absorbedUpTo(log, at, inputs);
   const stored: StoredBase = {
     ...(position.status === 'active'
       ? {
@@ -107,12 +157,44 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number): Json {
           snapshot: savedSnapshot(position),
         }
       : { version: position.last?.version ?? 1, hash: 'quarantined', quarantined: quarantinedOf(position) }),
-    stamp: log.top ?? 0,
+    stamp: Math.max(log.top ?? 0, base?.stamp ?? 0),
     timers: position.status === 'active' ? [...position.timers.values()] : [],
     effects: [...log.effects()].filter(({ id: effect }) => !done.has(`${log.key} ${effect}`)),
-    absorbed: absorbed.slice(-MOST_ABSORBED),
+    absorbed,
+    ...(horizon !== undefined && { horizon }),
+    shard: inputs.shard,
   } as StoredBase;
+  if (JSON.stringify(stored).length > MOST_BASE_LENGTH) {
+    throw new ActorError(
+      'invalid-context',
+      `the base of ${log.key} would be larger than a record may be: it must keep ${absorbed.length} ids of events while a member is away`,
+    );
+  }
   return stored as unknown as Json;
+}
+
+/** What a base took in: of what is settled the newest ids, all of what is not, and where what was dropped ends. */
+function absorbedUpTo(
+  { base, events }: ActorLog,
+  at: number,
+  { shard, generation, settled }: CutInputs,
+): { absorbed: AbsorbedId[]; horizon: number | undefined } {
+  const isOwn = base?.shard === undefined || base.shard === shard;
+  const before = (base?.absorbedIds ?? []).map(([id, stamp, own]): AbsorbedId => {
+    // Generations of another shard say nothing here: as if this one had taken it in.
+    const since = own === undefined || isOwn ? own : generation;
+    return since === undefined || since <= settled ? [id, stamp] : [id, stamp, since];
+  });
+  const now = generation <= settled ? [] : [generation];
+  const all = [...before, ...events.map(({ id, stamp }): AbsorbedId => [absorbedId(id), stamp, ...now])];
+  const excess = all.length - MOST_ABSORBED;
+  let { horizon } = base ?? {};
+  const absorbed = all.filter(([, stamp, since], index) => {
+    if (since !== undefined || (index >= excess && stamp >= at - ABSORBED_MS)) return true;
+    horizon = Math.max(horizon ?? 0, stamp);
+    return false;
+  });
+  return { absorbed, horizon };
 }
 
 /** A position's snapshot as a base has it: XState goes on from it as it would have without. */

@@ -4,7 +4,7 @@ import type { CountMalformed } from '../documents/errors.js';
 import type { Json } from '../documents/json.js';
 import { kinds } from '../documents/schemas/kinds.js';
 import { type Authorship, authorshipOf } from './authorship.js';
-import { logsOf } from './cut.js';
+import { readingLogs } from './cut.js';
 import type { Effect } from './effect.js';
 import { type LoggedEvent, UPGRADE } from './event.js';
 import type { Step } from './fold.js';
@@ -41,19 +41,19 @@ export interface HistoryEntry extends EventOrigin {
 
 /**
  * What every actor of one generation's document went through in it, by actor key, in the order of the fold. Pure:
- * replicas that hold the same changes and machines say the same.
+ * replicas that hold the same changes and machines say the same. Pauses at each `yield`.
  */
-export function historyOf(
+export function* historyOf(
   document: Document,
   machines: Machines,
   generation: number,
   count: CountMalformed,
   wanted: (actor: string) => boolean = () => true,
-): Map<string, HistoryEntry[]> {
+): Generator<void, Map<string, HistoryEntry[]>> {
   const authors = authorshipOf(A.getAllChanges(document), wanted, count);
   const history = new Map<string, HistoryEntry[]>();
-  for (const [actor, log] of logsOf(document, machines, count)) {
-    if (!wanted(actor)) continue;
+  for (const [actor, log] of yield* readingLogs(document, machines, count, wanted)) {
+    yield;
     const entries = entriesOf(log, machines, (id) => {
       const record = readRecord(document, 'event', `${kinds.event.prefix}${actor} ${id}`, count);
       return originOf(record?.get('event')?.cause ?? id, generation, authors.get(actor)?.get(id));

@@ -20,7 +20,8 @@ export function leafPaths(value: Json, prefix = ''): string[] {
  * other; XState itself may come to more or fewer behind a history, and goes on so.
  */
 export function hasState(machine: AnyStateMachine, value: Json, whole = true): boolean {
-  return fits(machine.root, value, whole);
+  // A machine without states stands as an empty object, as such a region does.
+  return fits(machine.root, value, whole) || (isLeaf(machine.root) && isEmpty(value));
 }
 
 /** All states of a machine by XState's ids. */

@@ -12,12 +12,18 @@ export class NodeCounters {
   readonly generations = {
     /** Cuts made here. */
     cuts: 0,
+    /** Cuts that failed, of an error: each is tried again. */
+    cutsFailed: 0,
     /** Cuts that were due and not made: a machine is not known here, no relay stored it in time, another was first. */
     cutsNotMade: 0,
     /** Changes to another generation, not those at the start. */
     moves: 0,
     /** Records taken over from an earlier or losing generation. */
     late: 0,
+    /** Records copied to the shard where their actor is at home now. */
+    broughtHome: 0,
+    /** Events that came late and count already, although their ids were dropped. */
+    belowHorizon: 0,
     /** First bytes made here that were not those of the cut, or could not be made: taken from a peer instead. */
     notComputed: 0,
     /** Cut records that say no cut. */

@@ -115,6 +115,11 @@ export class Records {
     return this.homeOf('actor', kinds.actor.prefix + actor, (roomKey) => this.joined('room', roomKey));
   }
 
+  /** Records of the actor may stand in more than one shard. */
+  roams(actor: string): boolean {
+    return this.#shards.opened !== this.#shards.placing || placeOfActor(actor).startsWith('!');
+  }
+
   /** Every shard that may hold records of an actor. */
   shardsOfActor(actor: string): number[] {
     return [...this.#placesOf('actor', kinds.actor.prefix + actor)];

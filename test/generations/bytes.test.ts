@@ -14,6 +14,7 @@ import type { Kind } from '../../src/documents/schemas/kinds.js';
 import { lateRecords } from '../../src/node/generations/late.js';
 import { nextGeneration, RETIRED_AFTER_MS } from '../../src/node/generations/next-generation.js';
 import { documentAt } from '../../src/node/generations/past.js';
+import { atOnce } from '../../src/time/slices.js';
 import { ACTOR, listingBases } from './bases.js';
 
 const unreachable = () => expect.unreachable();
@@ -30,7 +31,7 @@ function put(document: Document, kind: Kind, key: string, fields: Record<string,
 const event = (document: Document, id: string, stamp: number) =>
   put(document, 'event', `event:${ACTOR} ${id}`, { event: entry({ type: 'GO', ts: stamp }, stamp) });
 const next = (document: Document, at = 1000) =>
-  nextGeneration(document, { index: 2, generation: 1, at }, listingBases, unreachable);
+  atOnce(nextGeneration(document, { index: 2, generation: 1, at, settled: 0 }, listingBases, unreachable));
 const load = (bytes: Uint8Array): Document => A.loadIncremental(A.init<Record<string, unknown>>(), bytes);
 
 describe('the first bytes of the next generation', () => {

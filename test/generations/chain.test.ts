@@ -69,6 +69,7 @@ describe('a cut record', () => {
     ['heads', entry(['b', 'a'])],
     ['bytes_hash', entry('x')],
     ['at', entry(7)],
+    ['settled_to', entry(2)],
     ['replica', entry('one')],
     ['moved:one', entry(8)],
   ];
@@ -82,6 +83,7 @@ describe('a cut record', () => {
       index: 3,
       generation: 1,
       at: 7,
+      settledTo: 2,
       settled: false,
       moved: new Set(['one']),
     });

@@ -4,7 +4,16 @@ import { cutId, type Cut } from '../../src/node/generations/cut.js';
 export function cut(parent: Cut | undefined, at: number, name: string, settled = false): Cut {
   const content = { parent: parent?.id ?? '', heads: [name], bytesHash: name };
   const generation = (parent?.generation ?? 0) + 1;
-  return { ...content, id: cutId(content), index: 0, generation, at, settled, moved: new Set() };
+  return {
+    ...content,
+    id: cutId(content),
+    index: 0,
+    generation,
+    at,
+    settledTo: 0,
+    settled,
+    moved: new Set(),
+  };
 }
 
 /** A forest of cuts: each follows one of those before it, or none. */

@@ -9,6 +9,7 @@ import { nextGeneration } from '../../src/node/generations/next-generation.js';
 import { ShardGenerations } from '../../src/node/generations/shard.js';
 import { StoredDocuments } from '../../src/node/generations/stored-documents.js';
 import { OpenDocuments } from '../../src/node/open-documents.js';
+import { atOnce } from '../../src/time/slices.js';
 import { CLUSTER, eventually, folder, MemoryStorage } from '../node/world.js';
 import { ACTOR, listingBases } from './bases.js';
 
@@ -26,14 +27,19 @@ class ListingStorage extends MemoryStorage {
 function cutOf(document: Document): Cut {
   const counters = new NodeCounters();
   const at = 1000;
-  const bytes = nextGeneration(
-    document,
-    { index: 0, generation: 1, at },
-    listingBases,
-    counters.countMalformed,
-  );
+  const inputs = { index: 0, generation: 1, at, settled: 0 };
+  const bytes = atOnce(nextGeneration(document, inputs, listingBases, counters.countMalformed));
   const content = { parent: '', heads: A.getHeads(document), bytesHash: A.decodeChange(bytes).hash };
-  return { ...content, id: cutId(content), index: 0, generation: 1, at, settled: false, moved: new Set() };
+  return {
+    ...content,
+    id: cutId(content),
+    index: 0,
+    generation: 1,
+    at,
+    settledTo: 0,
+    settled: false,
+    moved: new Set(),
+  };
 }
 
 it('A6-hold: what is taken over is not on disk before what it waited for where it came from', async () => {
@@ -55,6 +61,9 @@ it('A6-hold: what is taken over is not on disk before what it waited for where i
     counters: new NodeCounters(),
     log: silentLog,
     replica: 'one',
+    clock: systemClock,
+    records: { joined: () => undefined, roams: () => false },
+    isComplete: () => true,
     epoch: () => 1,
     sent: () => {},
     members: () => ['one', 'away'],

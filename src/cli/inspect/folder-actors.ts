@@ -17,6 +17,7 @@ import { recordView } from '../../node/record-view.js';
 import { Records } from '../../node/records.js';
 import { chainOf } from '../../node/generations/chain.js';
 import type { Cut } from '../../node/generations/cut.js';
+import { systemClock } from '../../time/clock.js';
 import { currentOf, cutsIn, loadDocuments, type Loaded } from './folder.js';
 
 /** The actors of a data folder that no process holds, read from its files. Free it when done. */
@@ -105,6 +106,7 @@ export class FolderActors {
           .map(({ generation, heads }) => ({ generation: generation - 1, heads })),
       current: (shard) => this.#current.get(shard),
       count: this.#count,
+      clock: systemClock,
     });
   }
 

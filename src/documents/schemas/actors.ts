@@ -137,6 +137,19 @@ export const actor = {
       why: 'for readers; after a merge the fold decides (A1)',
       kind: 'choice',
     },
+    home: {
+      schema: z.looseObject({
+        /** Index of the shard that folds the actor. */
+        shard: z.int().nonnegative(),
+        /** Digest of all that this shard held of the actor when the other one had it on disk. */
+        counted: id.optional(),
+      }),
+      what: 'which shard folds the actor: where that is another one, a cut carries its records as they are, and leaves out what the other one has',
+      writer: 'whoever is about to cut a shard that holds records of an actor that is at home elsewhere',
+      merge: 'higherStampWins',
+      why: 'the later look at where its room belongs counts',
+      kind: 'choice',
+    },
   },
 } as const satisfies KindTable;
 
@@ -159,7 +172,10 @@ export const done = {
   },
 } as const satisfies KindTable;
 
-/** Where an actor stood when its generation began (PROTOCOL A6); in the first bytes of a generation, never written later. */
+/**
+ * Where an actor stood when its generation began (PROTOCOL A6): in the first bytes of a generation, and copied to the
+ * shard where the actor is at home, before that is cut. Each fold of a base gives it a higher stamp than it had.
+ */
 export const base = {
   document: 'actors',
   map: 'base',
@@ -169,10 +185,10 @@ export const base = {
   fields: {
     base: {
       schema: z.looseObject({ version: z.int().min(1), hash: id, stamp: time }),
-      what: 'state, context, effects and timers not done, ids absorbed: all that earlier generations came to',
+      what: 'state, context, effects and timers not done, ids absorbed (with the generation, until its cut is settled) and the highest stamp of those that were dropped: all that earlier generations came to',
       writer: 'the cut that began the generation',
-      merge: 'lowestStampWins',
-      why: 'stands in the canonical first bytes, so there is one value',
+      merge: 'higherStampWins',
+      why: 'of two shards that hold one the later fold counts; what it lacks of the other is applied again',
       kind: 'fact',
     },
   },

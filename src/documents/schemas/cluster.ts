@@ -157,6 +157,14 @@ export const cut = {
       why: 'two replicas may make the same cut; either time gave the same bytes',
       kind: 'fact',
     },
+    settled_to: {
+      schema: time,
+      what: 'the last generation of the shard whose cut was settled when this one was made: the ids that bases took in up to it may be dropped',
+      writer: 'the replica that cuts',
+      merge: 'lowestNumberWins',
+      why: 'two replicas may make the same cut; either number gave the same bytes',
+      kind: 'fact',
+    },
     replica: {
       schema: z.string().min(1),
       what: 'who cut',

@@ -3,6 +3,7 @@ import { auditLines, readAuditLines } from '../../actors/audit.js';
 import { type Authorship, authorshipOf } from '../../actors/authorship.js';
 import { readBase } from '../../actors/base.js';
 import { eventOf } from '../../actors/cut.js';
+import { compareEvents } from '../../actors/event.js';
 import { ActorError } from '../../actors/errors.js';
 import { entriesOf, type HistoryEntry, originOf } from '../../actors/history.js';
 import { ActorLog } from '../../actors/log.js';
@@ -15,6 +16,10 @@ import { type Document, keysOf } from '../../documents/document.js';
 import type { CountMalformed } from '../../documents/errors.js';
 import { kinds } from '../../documents/schemas/kinds.js';
 import { NodeError } from '../errors.js';
+import type { Clock } from '../../time/clock.js';
+import { inSlices } from '../../time/slices.js';
+import { foreignActors } from '../generations/foreign.js';
+import { wholeHistory, type HistoryPart } from './whole-history.js';
 import type { RecordView } from '../record-view.js';
 import type { AuditStore } from './store.js';
 
@@ -49,6 +54,7 @@ export interface NodeHistoryContext {
   /** The current generation of a shard; undefined while this replica has none. */
   current(shard: number): { generation: number; document: Document } | undefined;
   count: CountMalformed;
+  clock: Clock;
 }
 
 /**
@@ -91,16 +97,19 @@ export class NodeHistory {
     return lines && (readAuditLines(lines, generation, this.context.count, key).get(key) ?? []);
   }
 
-  /** Every event of an actor, in the order of the fold, generation by generation; and the stretches that are missing. */
+  /**
+   * Every event of an actor, in the order of the fold, generation by generation, and where it was in several shards by
+   * time; and the stretches that are missing.
+   */
   async history(key: string): Promise<ActorHistory> {
-    const entries: HistoryEntry[] = [];
+    const parts: HistoryPart[] = [];
     const missing: HistorySegment[] = [];
     for (const segment of this.segments(key)) {
-      const found = await this.segment(key, segment);
-      if (found === undefined) missing.push(segment);
-      else for (const entry of found) entries.push(entry);
+      const entries = await this.segment(key, segment);
+      if (entries === undefined) missing.push(segment);
+      else parts.push({ segment, entries });
     }
-    return { entries, missing };
+    return { entries: wholeHistory(parts), missing };
   }
 
   /**
@@ -109,19 +118,55 @@ export class NodeHistory {
    * @throws {NodeError} `missing-history` when an archive in which the answer may stand is out of reach.
    */
   async at(key: string, time: number): Promise<ActorSnapshot | undefined> {
-    let found: ActorSnapshot | undefined;
+    const segments = this.segments(key);
+    const archived = shardsOf(segments.filter((one) => one.archived));
+    let found: HistoryEntry | undefined;
+    let hole: HistorySegment | undefined;
+    let goesOn = true;
+    for (const strand of archived.values()) {
+      const before = await this.#before(key, strand, time);
+      hole ??= before.hole;
+      goesOn &&= before.goesOn;
+      const { last } = before;
+      if (last !== undefined && (found === undefined || compareEvents(last.event, found.event) > 0))
+        found = last;
+    }
+    // What is written now is folded after all that was cut off.
+    if (goesOn) {
+      const now = await this.#before(
+        key,
+        segments.filter((one) => !one.archived),
+        time,
+      );
+      found = now.last ?? found;
+      if (now.last !== undefined) hole = undefined;
+    }
+    if (hole === undefined) return found?.to;
+    throw new NodeError(
+      'missing-history',
+      `generation ${hole.generation} of shard ${hole.shard} is neither on this disk nor at a relay in reach`,
+    );
+  }
+
+  /** The last event up to a time in the stretches of one shard, and the first that is missing and may hold a later one. */
+  async #before(
+    key: string,
+    strand: readonly HistorySegment[],
+    time: number,
+  ): Promise<{ last: HistoryEntry | undefined; hole: HistorySegment | undefined; goesOn: boolean }> {
+    let last: HistoryEntry | undefined;
     /** Missing, and nothing after it was seen that stands before the time. */
     let hole: HistorySegment | undefined;
-    for (const segment of this.segments(key)) {
+    for (const segment of strand) {
       const entries = await this.segment(key, segment);
       if (entries === undefined) hole ??= segment;
-      for (const { event, to } of entries ?? []) {
-        if (event.stamp > time) return certain(found, hole);
-        found = to;
+      for (const entry of entries ?? []) {
+        if (entry.event.stamp > time) return { last, hole, goesOn: false };
+        last = entry;
         hole = undefined;
       }
     }
-    return certain(found, hole);
+    return { last, hole, goesOn: true };
   }
 
   /** What a cut is preceded by: see {@link AuditStore.write}. */
@@ -130,8 +175,11 @@ export class NodeHistory {
     document: Document,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { store, count } = this.context;
-    const lines = auditLines(document, this.context.machines(), generation, count);
+    const { store, count, clock } = this.context;
+    const foreign = await inSlices(foreignActors(document, index, count), clock);
+    const wanted = (actor: string): boolean => !foreign.has(actor);
+    const steps = auditLines(document, this.context.machines(), generation, count, wanted);
+    const lines = await inSlices(steps, clock);
     const heads = A.getHeads(document);
     await store.write(
       { index, generation, heads },
@@ -148,11 +196,10 @@ export class NodeHistory {
     const log = new ActorLog(key, machines, base);
     const authors = new Map<string, Authorship>();
     const causes = new Map<string, string>();
-    let generation = 0;
+    const generations = new Map<string, number>();
     for (const shard of this.context.shardsOf(key)) {
       const current = this.context.current(shard);
       if (current === undefined) continue;
-      generation = Math.max(generation, current.generation);
       const written = authorshipOf(A.getAllChanges(current.document), (actor) => actor === key, count);
       for (const [id, author] of written.get(key) ?? []) authors.set(id, author);
       for (const id of eventIds(current.document, key, count)) {
@@ -161,9 +208,12 @@ export class NodeHistory {
         if (event === undefined) continue;
         log.insert(event);
         causes.set(id, entry?.cause ?? id);
+        generations.set(id, Math.max(generations.get(id) ?? 0, current.generation));
       }
     }
-    return entriesOf(log, machines, (id) => originOf(causes.get(id) ?? id, generation, authors.get(id)));
+    return entriesOf(log, machines, (id) =>
+      originOf(causes.get(id) ?? id, generations.get(id) ?? 0, authors.get(id)),
+    );
   }
 }
 
@@ -175,13 +225,8 @@ function eventIds(document: Document, key: string, count: CountMalformed): strin
     .filter((id) => id !== undefined);
 }
 
-function certain(
-  found: ActorSnapshot | undefined,
-  hole: HistorySegment | undefined,
-): ActorSnapshot | undefined {
-  if (hole === undefined) return found;
-  throw new NodeError(
-    'missing-history',
-    `generation ${hole.generation} of shard ${hole.shard} is neither on this disk nor at a relay in reach`,
-  );
+function shardsOf(segments: readonly HistorySegment[]): Map<number, HistorySegment[]> {
+  const shards = new Map<number, HistorySegment[]>();
+  for (const segment of segments) shards.set(segment.shard, [...(shards.get(segment.shard) ?? []), segment]);
+  return shards;
 }

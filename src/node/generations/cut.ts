@@ -18,6 +18,8 @@ export interface Cut {
   readonly bytesHash: string;
   /** Milliseconds. */
   readonly at: number;
+  /** The last generation whose cut was settled when this one was made. */
+  readonly settledTo: number;
   /** Every member was seen to have moved: nothing takes its place any more. */
   readonly settled: boolean;
   /** Replicas for which everything held of older generations counts in this one. */
@@ -79,6 +81,7 @@ export function readCut(key: string, record: FieldMap): Cut | undefined {
     index: Number(named[1]),
     generation: Number(named[2]),
     at,
+    settledTo: Number(value('settled_to') ?? 0),
     settled: typeof value('settled_at') === 'number',
     moved: new Set(moved.map((field) => field.slice(MOVED.length))),
   };

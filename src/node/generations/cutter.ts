@@ -5,11 +5,13 @@ import { describeDocument } from '../../documents/ids.js';
 import type { Cause, Write } from '../../documents/write.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
+import { inSlices } from '../../time/slices.js';
 import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { RelayWord } from '../relay-word.js';
 import { cutId, cutKey, documentOf, type Cut, type CutContent } from './cut.js';
-import { nextGeneration } from './next-generation.js';
+import type { Homes } from './homes.js';
+import { nextGeneration, type NextGeneration } from './next-generation.js';
 import { documentAt } from './past.js';
 import {
   DEFAULT_BYTES,
@@ -37,6 +39,7 @@ export interface CutterContext {
   clock: Clock;
   log: Log;
   replica: string;
+  homes: Pick<Homes, 'gather'>;
   /** The cut that this document's name says is known by its record. */
   isRecorded: (index: number, id: string) => boolean;
   change: (writes: Write[], cause: Cause) => Promise<void>;
@@ -91,7 +94,9 @@ export class Cutter {
     ports: CutPorts,
     signal: AbortSignal,
   ): Promise<'cut' | 'not stored by a relay' | 'another cut was first'> {
-    const { documents, stored, clock, log } = this.context;
+    const { documents, stored, clock, log, homes } = this.context;
+    const gathered = await homes.gather(shard.index);
+    if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
     const heads = A.getHeads(current.handle.doc()).sort();
     log.debug({ document: describeDocument(current.name) }, 'cut: flush');
     await documents.saver.flush(current.id);
@@ -102,7 +107,8 @@ export class Cutter {
       const at = Math.floor(clock.now());
       const { index } = shard;
       const generation = current.name.generation + 1;
-      const bytes = this.#bytes(past.document, index, generation, at);
+      const settled = shard.settledTo;
+      const bytes = await this.#bytes(past.document, { index, generation, at, settled });
       const content = { parent: shard.cut?.id ?? '', heads, bytesHash: A.decodeChange(bytes).hash };
       id = cutId(content);
       const name = documentOf(index, { generation, id });
@@ -113,7 +119,7 @@ export class Cutter {
       log.debug({ document: describeDocument(name) }, 'cut: next generation on disk');
       await ports.archive?.({ index, generation: generation - 1 }, past.document, signal);
       log.debug({ document: describeDocument(name) }, 'cut: archived');
-      const made = await this.#record(shard, { current, next, content, at, signal });
+      const made = await this.#record(shard, { current, next, gathered, content, at, settled, signal });
       if (made === 'cut') await stored.end(next.id);
       return made;
     } finally {
@@ -125,11 +131,21 @@ export class Cutter {
 
   async #record(
     shard: ShardGenerations,
-    made: { current: OpenDocument; next: OpenDocument; content: CutContent; at: number; signal: AbortSignal },
+    made: {
+      current: OpenDocument;
+      next: OpenDocument;
+      /** Of other shards, which hold what this cut leaves out. */
+      gathered: readonly OpenDocument[];
+      content: CutContent;
+      at: number;
+      settled: number;
+      signal: AbortSignal;
+    },
   ): Promise<'cut' | 'not stored by a relay' | 'another cut was first'> {
     const { word, hasRelays, change, replica, log } = this.context;
-    const { current, next, content, at, signal } = made;
-    if (hasRelays && !(await word.acknowledged([current, next], { deadlineMs: RELAY_MS, signal }))) {
+    const { current, next, gathered, content, at, settled, signal } = made;
+    const stored = [...new Set([current, next, ...gathered])];
+    if (hasRelays && !(await word.acknowledged(stored, { deadlineMs: RELAY_MS, signal }))) {
       return 'not stored by a relay';
     }
     log.debug({ document: describeDocument(next.name) }, 'cut: stored by a relay');
@@ -137,16 +153,16 @@ export class Cutter {
     const { parent, heads, bytesHash } = content;
     const id = cutId(content);
     const key = cutKey(shard.index, next.name.generation, id);
-    const fields = { parent, heads: [...heads], bytes_hash: bytesHash, at, replica };
+    const fields = { parent, heads: [...heads], bytes_hash: bytesHash, at, settled_to: settled, replica };
     await change([{ kind: 'cut', key, fields }], { id: `cut:${id}`, ts: at });
     log.debug({ document: describeDocument(next.name) }, 'cut: recorded');
     await shard.evaluated();
     return 'cut';
   }
 
-  #bytes(past: Document, index: number, generation: number, at: number): Uint8Array {
-    const { bases, counters } = this.context;
-    return nextGeneration(past, { index, generation, at }, bases, counters.countMalformed);
+  #bytes(past: Document, inputs: NextGeneration): Promise<Uint8Array> {
+    const { bases, counters, clock } = this.context;
+    return inSlices(nextGeneration(past, inputs, bases, counters.countMalformed), clock);
   }
 
   async #drop(next: OpenDocument): Promise<void> {

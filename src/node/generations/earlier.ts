@@ -3,10 +3,13 @@ import { encodeChangeMessage } from '../../documents/change-message.js';
 import { assertWritable, putRecord, writtenRecords, type WrittenRecord } from '../../documents/document.js';
 import { describeDocument } from '../../documents/ids.js';
 import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
 import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import { sameHeads } from '../saver.js';
+import type { Records } from '../records.js';
 import { lateRecords, type LateRecord } from './late.js';
+import { leftBehind } from './left-behind.js';
 import type { Line } from './line.js';
 import type { ActorBases } from './ports.js';
 import type { Generation, ShardDocuments } from './shard-documents.js';
@@ -20,6 +23,11 @@ export interface EarlierContext {
   log: Log;
   replica: string;
   epoch: () => number;
+  clock: Clock;
+  /** What stands in all shards, and where actors are at home. */
+  records: Pick<Records, 'joined' | 'roams'>;
+  /** Every shard stands where the records say. */
+  isComplete: () => boolean;
   /** Sends a change of ours to the other replicas. */
   sent: (document: OpenDocument, bytes: Uint8Array) => void;
 }
@@ -57,6 +65,11 @@ export class EarlierGenerations {
   moved(previous: Generation | undefined, next: Generation): void {
     if (previous !== undefined) this.#sources.set(previous.document.id, { ...previous, drained: undefined });
     this.#sources.delete(next.document.id);
+    this.again();
+  }
+
+  /** All of it is looked at again. */
+  again(): void {
     for (const source of this.#sources.values()) source.drained = undefined;
     this.#finished.clear();
   }
@@ -79,7 +92,7 @@ export class EarlierGenerations {
   drain(): void {
     const current = this.standing.current()?.document;
     if (current === undefined) return;
-    const { bases, counters } = this.context;
+    const { bases, counters, records } = this.context;
     const written: WrittenRecord[] = [];
     const drained = new Map<Source, A.Heads>();
     for (const source of this.#sources.values()) {
@@ -89,9 +102,12 @@ export class EarlierGenerations {
       const since = source.drained ?? this.#countedHeads(source);
       const changes = since.length === 0 ? A.getAllChanges(document) : A.getChangesSince(document, since);
       written.push(...writtenRecords('actors', changes, counters.countMalformed));
+      if (since.length > 0 && source.drained === undefined) {
+        written.push(...leftBehind(document, current.handle.doc(), records, counters.countMalformed));
+      }
       drained.set(source, heads);
     }
-    const late = lateRecords(written, current.handle.doc(), bases, counters.countMalformed);
+    const late = lateRecords(written, current.handle.doc(), bases, counters.countMalformed, records);
     if (late.length > 0) this.#write(current, late, [...drained.keys()]);
     for (const [source, heads] of drained) source.drained = heads;
   }
@@ -103,7 +119,9 @@ export class EarlierGenerations {
       const { document, cut } = source;
       const current = this.standing.current();
       if (current === undefined || !this.standing.isAtEnd() || this.standing.line().isAwaited(cut)) continue;
-      await documents.saver.flush(current.document.id);
+      // An actor of it may be counted in a shard that waits for its own next generation.
+      if (this.standing.line().isSuperseded(cut) && !this.context.isComplete()) continue;
+      await documents.saver.flushAll();
       if (!sameHeads(source.drained ?? [], A.getHeads(document.handle.doc()))) return false;
       this.#sources.delete(id);
       this.#finished.add(id);

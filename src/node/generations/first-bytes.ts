@@ -1,6 +1,8 @@
 import * as A from '@automerge/automerge';
 import { ActorError } from '../../actors/errors.js';
 import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
+import { inSlices } from '../../time/slices.js';
 import type { NodeCounters } from '../counters.js';
 import type { Cut } from './cut.js';
 import { nextGeneration } from './next-generation.js';
@@ -15,7 +17,7 @@ export class FirstBytes {
 
   constructor(
     private readonly documents: ShardDocuments,
-    private readonly context: { bases: ActorBases; counters: NodeCounters; log: Log },
+    private readonly context: { bases: ActorBases; counters: NodeCounters; log: Log; clock: Clock },
   ) {}
 
   /** What could not be made is tried anew: a machine may be known by now. */
@@ -26,14 +28,16 @@ export class FirstBytes {
   /** The bytes of a cut, from the generation before it; undefined when they must come from others. */
   async make(cut: Cut, before: Cut | undefined): Promise<Uint8Array | undefined> {
     if (this.#failed.has(cut.id)) return undefined;
-    const { bases, counters, log } = this.context;
+    const { bases, counters, log, clock } = this.context;
     const { index } = this.documents;
     const parent = await this.documents.held(before);
     if (parent === undefined || !A.hasHeads(parent.handle.doc(), [...cut.heads])) return undefined;
     const past = documentAt(parent.handle.doc(), cut.heads);
     try {
-      const { generation, at } = cut;
-      const bytes = nextGeneration(past.document, { index, generation, at }, bases, counters.countMalformed);
+      const { generation, at, settledTo: settled } = cut;
+      const inputs = { index, generation, at, settled };
+      const steps = nextGeneration(past.document, inputs, bases, counters.countMalformed);
+      const bytes = await inSlices(steps, clock);
       if (A.decodeChange(bytes).hash === cut.bytesHash) return bytes;
       log.warn({ cut: cut.id, shard: index }, 'the cut gives other bytes here: taken from a peer');
     } catch (error) {

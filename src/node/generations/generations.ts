@@ -1,5 +1,5 @@
-import type { Touched } from '../../documents/document.js';
-import type { Kind } from '../../documents/schemas/kinds.js';
+import { keysOf, readRecord, type Touched } from '../../documents/document.js';
+import { kinds, type Kind } from '../../documents/schemas/kinds.js';
 import type { Cause, Write } from '../../documents/write.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Cancel, Clock } from '../../time/clock.js';
@@ -10,6 +10,7 @@ import type { RelayWord } from '../relay-word.js';
 import { chainOf } from './chain.js';
 import { cutKey, documentOf, movedField, readCut, type Cut } from './cut.js';
 import { Cutter } from './cutter.js';
+import { Homes } from './homes.js';
 import { RETIRED_AFTER_MS } from './next-generation.js';
 import type { ActorBases, CutPorts, GenerationOptions } from './ports.js';
 import { ShardGenerations } from './shard.js';
@@ -54,9 +55,11 @@ export class Generations {
     private readonly context: GenerationsContext,
     private readonly stored: StoredDocuments,
   ) {
+    const shards = (): Iterable<ShardGenerations> => this.#shards.values();
     this.#cutter = new Cutter({
       ...context,
       stored,
+      homes: new Homes({ ...context, shards }),
       isRecorded: (index, id) => this.#cutsOf(index).some((cut) => cut.id === id),
     });
   }
@@ -92,20 +95,18 @@ export class Generations {
 
   async openShard(index: number): Promise<void> {
     if (this.#shards.has(index)) return;
-    const { documents, bases, counters, log, replica, epoch, change, sent, moved, clock } = this.context;
+    const { change, clock, replica } = this.context;
     const shard = new ShardGenerations(index, {
-      documents,
+      ...this.context,
       stored: this.stored,
-      bases,
-      counters,
-      log,
-      replica,
-      epoch,
+      isComplete: () => this.complete(),
       members: () => this.#members(),
       acknowledge: (cut) => this.#set(cut, movedField(replica), change, clock),
       settle: (cut) => this.#set(cut, 'settled_at', change, clock),
-      sent,
-      moved,
+      moved: (document, touched) => {
+        this.#countAgain(document);
+        this.context.moved(document, touched);
+      },
     });
     this.#shards.set(index, shard);
     await shard.open(this.#cutsOf(index));
@@ -166,6 +167,24 @@ export class Generations {
       if (await this.#cutter.cut(shard, ports, this.#ended.signal)) made += 1;
     }
     return made;
+  }
+
+  /** A base that came here may count before one that another shard holds, and lack some of what that one counts. */
+  #countAgain({ handle, name }: OpenDocument): void {
+    const { records, counters } = this.context;
+    const others = new Set<ShardGenerations>();
+    for (const key of keysOf(handle.doc(), 'base', counters.countMalformed)) {
+      const actor = key.slice(kinds.base.prefix.length);
+      if (!records.roams(actor)) continue;
+      for (const index of records.shardsOfActor(actor)) {
+        const other = index === name.index ? undefined : this.#shards.get(index);
+        const document = other?.current?.handle.doc();
+        if (other === undefined || document === undefined || others.has(other)) continue;
+        if (readRecord(document, 'base', key, counters.countMalformed) !== undefined) others.add(other);
+      }
+    }
+    for (const other of others) other.takeOverAgain();
+    for (const shard of this.#shards.values()) if (shard.cut !== undefined) shard.schedule();
   }
 
   async #removeUnused(): Promise<void> {

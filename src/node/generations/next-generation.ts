@@ -1,3 +1,4 @@
+import { readArchiveMark } from '../../actors/archive.js';
 import { keysOf, readRecord, type Document } from '../../documents/document.js';
 import type { CountMalformed } from '../../documents/errors.js';
 import { genesisBytes, type CarriedRecord } from '../../documents/genesis.js';
@@ -6,6 +7,7 @@ import { splitActorKey } from '../../documents/actor-key.js';
 import type { FieldMap } from '../../documents/record.js';
 import { kindNames, kinds, tableOf, type Kind } from '../../documents/schemas/kinds.js';
 import { isStamp } from '../../documents/stamp.js';
+import { foreignActors } from './foreign.js';
 import type { ActorBases } from './ports.js';
 
 /** A member away for longer is none any more (PROTOCOL, Words), milliseconds. */
@@ -17,32 +19,48 @@ export interface NextGeneration {
   generation: number;
   /** Time of the cut, milliseconds. */
   at: number;
+  /** The last generation of the shard whose cut was settled when this one was made. */
+  settled: number;
 }
 
 /**
  * The first bytes of the next generation (PROTOCOL A6): per actor its base and its latest state for readers, and all
- * else that still matters. Events are not carried: the bases count them. Pure: the same document, time and
- * machines give the same bytes on every replica.
+ * else that still matters. Events are not carried: the bases count them. Of an actor that another shard folds, all
+ * is carried as it is, or left out where that one has it (docs/decisions/0009). Pure: the same document, inputs and
+ * machines give the same bytes on every replica. Pauses at each `yield`.
  *
  * @param document the generation before, exactly as it was at the heads of the cut.
  * @throws what `foldBases` throws.
  */
-export function nextGeneration(
+export function* nextGeneration(
   document: Document,
-  { index, generation, at }: NextGeneration,
+  { index, generation, at, settled }: NextGeneration,
   bases: Pick<ActorBases, 'foldBases'>,
   count: CountMalformed,
-): Uint8Array {
-  const folded = bases.foldBases(document, at);
-  const carried: CarriedRecord[] = [...folded].map(([actor, base]) => ({
-    map: kinds.base.map,
-    key: kinds.base.prefix + actor,
-    record: new Map([['base', { value: base, stamp: stampOf(base), cause: 'cut' }]]),
-  }));
-  const kept = new Keeping(document, at, new Set(folded.keys()), count);
+): Generator<void, Uint8Array> {
+  const foreign = yield* foreignActors(document, index, count);
+  const isElsewhere = (actor: string): boolean => foreign.has(actor);
+  const folding = bases.foldBases(document, at, { shard: index, generation, settled, isElsewhere });
+  const folded: ReadonlyMap<string, Json> = isStepwise(folding) ? yield* folding : folding;
+  const carried: CarriedRecord[] = [];
+  for (const [actor, base] of folded) {
+    // Null: it was over long ago, and nothing of it is left here.
+    if (isElsewhere(actor) || base === null) continue;
+    const key = kinds.base.prefix + actor;
+    const before = readRecord(document, 'base', key, count)?.get('base')?.stamp ?? -1;
+    // Above the one that it was folded from, which may stand in another shard as well.
+    const stamp = Math.max(stampOf(base), before + 1);
+    carried.push({
+      map: kinds.base.map,
+      key,
+      record: new Map([['base', { value: base, stamp, cause: 'cut' }]]),
+    });
+  }
+  const kept = new Keeping(document, at, { folded, foreign }, count);
   for (const kind of kindNames) {
-    if (tableOf(kind).document !== 'actors' || kind === 'event' || kind === 'base') continue;
+    if (tableOf(kind).document !== 'actors') continue;
     for (const key of keysOf(document, kind, count)) {
+      yield;
       const record = readRecord(document, kind, key, count);
       if (record !== undefined && kept.keeps(kind, key, record))
         carried.push({ map: tableOf(kind).map, key, record });
@@ -51,17 +69,30 @@ export function nextGeneration(
   return genesisBytes({ kind: 'actors', index, generation }, carried);
 }
 
+type Folding = ReturnType<ActorBases['foldBases']>;
+
+function isStepwise(folding: Folding): folding is Generator<void, ReadonlyMap<string, Json>> {
+  return 'next' in folding;
+}
+
 /** Which records still matter. What is in doubt is kept: to drop one too many would be felt, a kept one is not. */
 class Keeping {
   constructor(
     private readonly document: Document,
     private readonly at: number,
-    private readonly folded: ReadonlySet<string>,
+    private readonly actors: {
+      folded: ReadonlyMap<string, Json>;
+      foreign: ReadonlyMap<string, 'carried' | 'dropped'>;
+    },
     private readonly count: CountMalformed,
   ) {}
 
   keeps(kind: Kind, key: string, record: FieldMap): boolean {
     const name = key.slice(tableOf(kind).prefix.length);
+    const { folded, foreign } = this.actors;
+    const actor = tableOf(kind).placement === 'with-actor' ? (splitActorKey(name)?.actor ?? name) : undefined;
+    const elsewhere = actor === undefined ? undefined : foreign.get(actor);
+    if (elsewhere !== undefined) return elsewhere === 'carried';
     switch (kind) {
       case 'mark':
         return !this.#isBelowFloor(name, record);
@@ -69,7 +100,12 @@ class Keeping {
         return readRecord(this.document, 'mark', kinds.mark.prefix + name, this.count) === undefined;
       case 'done':
         // What is not done of an actor's effects stands in its base.
-        return !this.folded.has(splitActorKey(name)?.actor ?? '');
+        return !folded.has(actor ?? '');
+      case 'actor':
+        return !isArchived(folded.get(name));
+      case 'event':
+      case 'base':
+        return false;
       default:
         return true;
     }
@@ -88,6 +124,8 @@ class Keeping {
     return typeof floorTs === 'number' && settledAt < floorTs;
   }
 }
+
+const isArchived = (base: Json | undefined): boolean => base === null || readArchiveMark(base) !== undefined;
 
 function stampOf(base: Json): number {
   const stamp: unknown = (base as { stamp?: unknown } | null)?.stamp;

@@ -8,14 +8,11 @@ export interface PastDocument {
 }
 
 /**
- * The document that holds exactly the changes that `heads` stand for, all of which it must have. Not a view:
- * reading all concurrent values of a key looks at a document's present also in a view (documents/document.ts).
+ * The document that holds exactly the changes that `heads` stand for, all of which it must have. A copy, which stays
+ * as it is while the document goes on; not a view: reading all concurrent values of a key looks at a document's
+ * present also in a view (documents/document.ts).
  */
 export function documentAt(document: Document, heads: readonly string[]): PastDocument {
-  const now = A.getHeads(document);
-  if (now.length === heads.length && now.every((head) => heads.includes(head))) {
-    return { document, free: () => {} };
-  }
   const fork = A.getBackend(document).fork(undefined, [...heads]);
   try {
     const past = A.load<Record<string, unknown>>(fork.save());

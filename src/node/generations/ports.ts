@@ -1,3 +1,4 @@
+import type { CutInputs } from '../../actors/cut.js';
 import type { Document } from '../../documents/document.js';
 import type { Json } from '../../documents/json.js';
 import type { Stamp } from '../../documents/stamp.js';
@@ -6,12 +7,16 @@ import type { Stamp } from '../../documents/stamp.js';
 export interface ActorBases {
   /**
    * Where every actor of a shard stands, by actor key, from the document as it was at the heads of the cut. `at` is
-   * the time of the cut, milliseconds.
+   * the time of the cut, milliseconds. What it gives step by step pauses at each `yield`.
    *
    * @throws {ActorError} when a machine or a version of it is not known here: then others cut (PROTOCOL A4), and
    *   this replica takes the bytes from them.
    */
-  foldBases(document: Document, at: number): ReadonlyMap<string, Json>;
+  foldBases(
+    document: Document,
+    at: number,
+    inputs: CutInputs,
+  ): ReadonlyMap<string, Json> | Generator<void, ReadonlyMap<string, Json>>;
   /** Reads a base: whether it counts an event already. Undefined for an actor that has none. */
   absorbedBy(base: Json | undefined): (eventId: string, stamp: Stamp) => boolean;
 }

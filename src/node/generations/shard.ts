@@ -60,6 +60,11 @@ export class ShardGenerations {
     return this.#current?.cut;
   }
 
+  /** The last generation whose cut is settled. */
+  get settledTo(): number {
+    return this.#line.settledTo;
+  }
+
   /** Resolves when the shard may be written; undefined when it may be now. */
   writable(): Promise<void> | undefined {
     return this.#gate.opened();
@@ -86,6 +91,12 @@ export class ShardGenerations {
     this.#again = true;
     // Not at once: the caller may stand in the middle of a change, which bears no other inside it.
     this.#running ??= Promise.resolve().then(() => this.#run());
+  }
+
+  /** Takes over anew what earlier generations hold: an actor of theirs is counted by another shard now. */
+  takeOverAgain(): void {
+    this.#earlier.again();
+    this.schedule();
   }
 
   /** Looks again, and resolves when nothing is left to do for now. */
@@ -182,7 +193,8 @@ export class ShardGenerations {
     const { documents, replica, members, acknowledge, settle } = this.context;
     const { document, cut } = this.#current ?? {};
     if (document === undefined || cut === undefined) return;
-    await documents.saver.flush(document.id);
+    // What an earlier generation held may stand in another shard, where its actor is at home.
+    await documents.saver.flushAll();
     const latest = this.#line.end;
     if (latest?.id !== cut.id || this.#closed) return;
     if (!latest.moved.has(replica)) await acknowledge(latest);
