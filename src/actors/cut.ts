@@ -132,7 +132,7 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number, inputs: Cu
   const { base } = log;
   const id = machineOf(log.key);
   const archived = archivedBase(log, (effect) => done.has(`${log.key} ${effect}`), at);
-  if (archived !== undefined || position.status === 'archived') return (archived ?? null) as unknown as Json;
+  if (archived !== undefined || position.status === 'archived') return archived ?? null;
   if (position.status === 'newer') {
     throw new ActorError(
       'newer-version',

@@ -14,6 +14,7 @@
  * - `unknown-state`: a saved state that the machine does not have, and no migration for it.
  * - `quarantined`: this actor alone stands still until it is released; the message says why.
  * - `not-quarantined`: a release of an actor that does not stand still; its state stays as it is.
+ * - `archived`: the actor was over, and left the hot documents; it takes no event any more.
  * - `newer-version`: the actor was upgraded to a version that is not registered here.
  */
 export type ActorErrorCode =
@@ -30,6 +31,7 @@ export type ActorErrorCode =
   | 'unknown-state'
   | 'quarantined'
   | 'not-quarantined'
+  | 'archived'
   | 'newer-version';
 
 export class ActorError extends Error {

@@ -153,6 +153,9 @@ function assertMoves(key: string, position: Position, before = false): void {
       `${key} is at version ${position.version} of its machine, which is not registered here: update this replica`,
     );
   }
+  if (position.status === 'archived') {
+    throw new ActorError('archived', `${key} was over long ago: its history is in the audit documents`);
+  }
   if (position.status !== 'quarantined') return;
   throw new ActorError(before ? 'quarantined' : position.code, `${key} stands still: ${position.reason}`);
 }

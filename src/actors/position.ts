@@ -30,6 +30,14 @@ export interface Ahead {
   readonly version: number;
 }
 
+/** It was over, and left the hot documents: what comes for it changes nothing (REQUIREMENTS R3). */
+export interface Archived {
+  readonly status: 'archived';
+  readonly version: number;
+  /** Time of the cut at which it left, milliseconds. */
+  readonly since: number;
+}
+
 /** Without an event: it will begin at version 1, or where its first event, an upgrade, says. */
 export interface Unbegun {
   readonly status: 'unbegun';
@@ -37,7 +45,7 @@ export interface Unbegun {
 }
 
 /** Where an actor stands after some of its events. */
-export type Position = Active | Quarantined | Ahead | Unbegun;
+export type Position = Active | Quarantined | Ahead | Archived | Unbegun;
 
 export const stateValue = ({ snapshot }: Active): Json => snapshot.value as Json;
 export const contextOf = ({ snapshot }: Active): Json => snapshot.context as Json;

@@ -9,9 +9,10 @@ export interface ActorSnapshot {
   readonly key: string;
   /**
    * `active`, `done` (in a final state), `quarantined` (stands still until released), `newer` (upgraded to a version
-   * that is not registered here).
+   * that is not registered here),
+   * `archived` (over long ago: where it stood is in its history).
    */
-  readonly status: 'active' | 'done' | 'quarantined' | 'newer';
+  readonly status: 'active' | 'done' | 'quarantined' | 'newer' | 'archived';
   readonly machine: string;
   readonly version: number;
   /** XState's state value: a name, or an object of regions. */
@@ -44,7 +45,8 @@ export function snapshotOf(key: string, machines: Machines, position: Position):
       };
     }
     case 'newer':
-      return { key, status: 'newer', machine, version: position.version, value: null, context: null };
+    case 'archived':
+      return { key, status: position.status, machine, version: position.version, value: null, context: null };
     case 'unbegun': {
       const latest = machines.latest(machine);
       const [initial] = latest?.initial ?? [];

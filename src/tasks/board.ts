@@ -12,7 +12,7 @@ export interface TaskSummary {
   readonly underWay: readonly Pick<Task, 'id' | 'description' | 'status' | 'agent' | 'started_at'>[];
 }
 
-type Standing = TaskSummary['underWay'][number] | 'unreadable' | undefined;
+type Standing = TaskSummary['underWay'][number] | 'unreadable';
 
 export interface BoardPort {
   readonly actors: Pick<LiveActors, 'keys' | 'snapshot'>;
@@ -23,7 +23,8 @@ const isOver = ({ status }: Pick<Task, 'status'>): boolean =>
   status === 'completed' || status === 'failed' || status === 'cancelled';
 
 // Without its log: there may be many thousands of them.
-function standingOf(snapshot: ActorSnapshot): Standing {
+/** Undefined for a task that was deleted, or left. */
+function standingOf(snapshot: ActorSnapshot): Standing | undefined {
   const task = taskOf(snapshot);
   if (task === undefined) return unreadableOf(snapshot) && 'unreadable';
   const { id, description, status, agent, started_at } = task;
@@ -44,10 +45,9 @@ export class TaskBoard {
   summary(): TaskSummary {
     this.#look();
     const counts: Partial<Record<TaskStatus, number>> = {};
-    const underWay: Exclude<Standing, string | undefined>[] = [];
+    const underWay: Exclude<Standing, string>[] = [];
     let unreadable = 0;
     for (const standing of this.#standings.values()) {
-      if (standing === undefined) continue;
       if (standing === 'unreadable') {
         unreadable += 1;
         continue;
@@ -65,7 +65,9 @@ export class TaskBoard {
 
   #look(): void {
     for (const key of this.#touched) {
-      this.#standings.set(key, standingOf(this.port.actors.snapshot(key)));
+      const standing = standingOf(this.port.actors.snapshot(key));
+      if (standing === undefined) this.#standings.delete(key);
+      else this.#standings.set(key, standing);
     }
     this.#touched.clear();
   }

@@ -200,7 +200,11 @@ export const runMachine = setup({
   },
 });
 
-export const runOptions: MachineOptions = {
+/** A run that is over leaves the documents so long after its last event, milliseconds, unless told otherwise. */
+export const ARCHIVE_AFTER_MS = 7 * 24 * 3600_000;
+
+export const runOptions = (archiveAfterMs = ARCHIVE_AFTER_MS): MachineOptions => ({
+  archive: { afterMs: archiveAfterMs, states: ['completed', 'failed', 'cancelled', 'deleted'] },
   events: {
     CREATED: ['description', 'agent', 'at'],
     LABELLED: ['description', 'agent'],
@@ -212,4 +216,4 @@ export const runOptions: MachineOptions = {
     CANCELLED: ['result', 'at'],
     LOGGED: ['timestamp', 'level', 'kind', 'message'],
   },
-};
+});

@@ -2,7 +2,7 @@ import type { Cause, Write } from '../documents/write.js';
 import type { StateNode } from '../node/state-node.js';
 import { type FileLayer, nodeFiles } from '../storage/file-layer.js';
 import { planTask } from './plan-task.js';
-import { type LogEntry, runMachine, runOptions } from './run-machine.js';
+import { ARCHIVE_AFTER_MS, type LogEntry, runMachine, runOptions } from './run-machine.js';
 import { SessionLogs } from './session-log.js';
 import {
   actorOf,
@@ -22,10 +22,13 @@ export interface Tasks {
    * is what follows the last entry that is known, so that the log is given whole, or its end.
    *
    * @throws {TaskError} nothing was saved then; after `session-log` some lines may be there.
-   * @throws {ActorError} `quarantined`, `newer-version`: its actor does not move.
+   * @throws {ActorError} `quarantined`, `newer-version`, `archived`: its actor does not move.
    */
   saveTask(task: Task): Promise<void>;
-  /** Every task that is not deleted, the oldest first, but for those of {@link unreadableTasks}. */
+  /**
+   * Every task that is not deleted, the oldest first, but for those of {@link unreadableTasks}. One that ended a week
+   * ago leaves at its shard's next cut; what it was is in the history of `run/<id>`.
+   */
   loadTasks(): Task[];
   /** Tasks that {@link loadTasks} leaves out because nobody here can tell where they stand. */
   unreadableTasks(): UnreadableTask[];
@@ -44,16 +47,21 @@ export interface TasksOptions {
   dir: string;
   /** Bytes of a session log before it is put aside; default 4 MiB. */
   mostLogBytes?: number;
+  /**
+   * How long after its last event a task that has ended leaves the documents at a cut, milliseconds; default a week.
+   * What first registers the `run` machine on a node says it for all.
+   */
+  archiveAfterMs?: number;
   files?: FileLayer;
 }
 
 /** Registers the `run` machine on the node and opens the session logs. */
 export async function openTasks(
   { actors }: Pick<StateNode, 'actors'>,
-  { dir, mostLogBytes, files = nodeFiles }: TasksOptions,
+  { dir, mostLogBytes, archiveAfterMs = ARCHIVE_AFTER_MS, files = nodeFiles }: TasksOptions,
 ): Promise<Tasks> {
   const logs = await SessionLogs.open(dir, files, mostLogBytes);
-  actors.register(runMachine, runOptions);
+  actors.register(runMachine, runOptions(archiveAfterMs));
   const working = new Map<string, Promise<unknown>>();
 
   function planned(wanted: Task): { writes: Write[]; newLogs: readonly LogEntry[]; cause: Cause } {
@@ -79,7 +87,9 @@ export async function openTasks(
 
   async function remove(id: string): Promise<boolean> {
     const key = actorOf(id);
-    if (!actors.exists(key) || actors.snapshot(key).value === 'deleted') return false;
+    if (!actors.exists(key)) return false;
+    const { status, value } = actors.snapshot(key);
+    if (status === 'archived' || value === 'deleted') return false;
     await actors.send(key, { type: 'DELETED' }, { cause: { id: 'deleted' } });
     return true;
   }

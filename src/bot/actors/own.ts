@@ -6,7 +6,7 @@ import { onboardingMachine, onboardingOptions } from './onboarding.js';
 const own = [
   { machine: conversationMachine, options: conversationOptions },
   { machine: onboardingMachine, options: onboardingOptions },
-  { machine: runMachine, options: runOptions },
+  { machine: runMachine, options: runOptions() },
 ];
 
 /** Ids of the machines that the bot registers itself. */

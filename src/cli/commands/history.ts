@@ -172,6 +172,7 @@ function nameOf({ type, data }: ShownEntry['event']): string {
 function stateOf({ status, value, version: number, reason }: ShownSnapshot): string {
   const leaves = leafPaths(value).join(' + ') || '-';
   if (status === 'newer') return `(version ${number}, not known here)`;
+  if (status === 'archived') return '(archived)';
   if (status !== 'quarantined') return leaves;
   // Without its machine nothing can be said of the state; with it, this one stands still.
   return reason?.code === 'unknown-machine'

@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** What the holder of a folder answers about actors (node/audit/questions.ts), read. */
 const snapshot = z.object({
   key: z.string(),
-  status: z.enum(['active', 'done', 'quarantined', 'newer']),
+  status: z.enum(['active', 'done', 'quarantined', 'newer', 'archived']),
   machine: z.string(),
   version: z.number(),
   value: z.json(),

@@ -18,7 +18,7 @@ export async function knownMachines(read: SettingsReader): Promise<Machines> {
   const machines = new Machines();
   machines.register(conversationMachine, conversationOptions);
   machines.register(onboardingMachine, onboardingOptions);
-  machines.register(runMachine, runOptions);
+  machines.register(runMachine, runOptions());
   try {
     for (const { machine, options } of await loadMachines(dir)) machines.register(machine, options);
   } catch (error) {
