@@ -2,6 +2,7 @@ import type { AnyStateMachine, AnyStateNode } from 'xstate';
 import { digest } from '../documents/digest.js';
 import { canonicalJson, isJson, type Json } from '../documents/json.js';
 import { ActorError } from './errors.js';
+import type { Migration } from './migration.js';
 
 /** Builtin actions that only change context or raise events; everything else reaches outside the actor. */
 const ALLOWED_BUILTINS = new Set(['xstate.assign', 'xstate.raise', 'xstate.cancel']);
@@ -44,10 +45,21 @@ export function checkDefinition(machine: AnyStateMachine): DefinitionNames {
   return names;
 }
 
-/** The same on every replica that runs the same definition: hex, 16 characters. */
-export function definitionHash(machine: AnyStateMachine, declared: Json): string {
+/**
+ * The same on every replica that runs the same definition: hex, 16 characters. How an actor comes here belongs to it;
+ * of the function for its context, whether there is one.
+ */
+export function definitionHash(machine: AnyStateMachine, declared: Json, migration?: Migration): string {
   const { delays } = machine.implementations as unknown as Implementations;
-  const definition = [hashable(machine.config), declared, hashable(delays)] as Json;
+  const moved = { ...migration?.state };
+  const comes = { state: moved, context: migration?.context !== undefined };
+  const migrates = comes.context || Object.keys(moved).length > 0;
+  const definition = [
+    hashable(machine.config),
+    declared,
+    hashable(delays),
+    ...(migrates ? [comes] : []),
+  ] as Json;
   return digest('understudy-machine', canonicalJson(definition)).toString('hex').slice(0, 16);
 }
 

@@ -52,11 +52,22 @@ export class Definitions {
     this.#highest.set(machine, Math.max(version, this.#highest.get(machine) ?? 0));
   }
 
-  /** Machines of which the documents hold a version that is not registered here. */
+  /** Registered machines of which the documents hold a version that is not registered here. */
   newer(): string[] {
     return [...this.#highest]
-      .filter(([id, version]) => version > (this.machines.latest(id)?.version ?? Infinity))
+      .filter(([id]) => this.#isBehind(id))
       .map(([id, version]) => `${id} version ${version}`);
+  }
+
+  /** Which of these machines are not registered here, or not in the version that the documents hold. */
+  lacking(machines: Iterable<string>): string[] {
+    return [...new Set(machines)]
+      .filter((id) => this.machines.latest(id) === undefined || this.#isBehind(id))
+      .sort();
+  }
+
+  #isBehind(id: string): boolean {
+    return (this.#highest.get(id) ?? 0) > (this.machines.latest(id)?.version ?? Infinity);
   }
 
   #saved(recordKey: string): { version: number; hash: string } | undefined {

@@ -137,9 +137,22 @@ export class LiveActors {
     return this.#owed.quarantined;
   }
 
-  /** Machines of which the documents hold a version that is not registered here: such a replica does not own (A4). */
+  /**
+   * Machines registered here of which the documents hold a version that is not: this replica is behind the others, and
+   * should not own (A4). A machine that is not registered here at all is none: it may be nobody's any more, or of
+   * another program on the same documents; see {@link lacking}.
+   */
   newer(): string[] {
     return this.#definitions.newer();
+  }
+
+  /**
+   * Machines of these actors (of all, without a choice) that this replica cannot fold: not registered here, or not in
+   * the version of the documents. It carries out nothing of them, and should not cut a shard that holds them (A4, A6).
+   */
+  lacking(among: (key: string) => boolean = () => true): string[] {
+    const keys = [...this.keys()].filter(among);
+    return this.#definitions.lacking(keys.map(machineOf));
   }
 
   /** Effects and timers that wait. */
