@@ -1,4 +1,5 @@
 import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition } from 'xstate';
+import type { ArchiveRule } from './archive.js';
 import { checkDefinition, definitionHash } from './definition.js';
 import { isJson } from '../documents/json.js';
 import { ActorError } from './errors.js';
@@ -12,6 +13,8 @@ export interface MachineOptions {
   events?: Readonly<Record<string, readonly string[]>>;
   /** How an actor comes here from the version before. */
   migrate?: Migration;
+  /** When its actors leave the hot documents; without it they stay. Not part of the definition. */
+  archive?: ArchiveRule;
 }
 
 /** A registered machine: one version of one statechart. */
@@ -24,6 +27,7 @@ export interface Machine {
   /** Types of events with a transition in some state, and the fields they carry. */
   readonly events: ReadonlyMap<string, readonly string[]>;
   readonly migrate: Migration | undefined;
+  readonly archive: ArchiveRule | undefined;
   /** Its actors may have something to do later: effects or timers. */
   readonly active: boolean;
   /** The snapshot that an actor without events has, and the actions of its entry. */
@@ -122,11 +126,29 @@ function build(given: AnyStateMachine, options: MachineOptions): Machine {
     logic,
     events,
     migrate: options.migrate,
+    archive: checkedRule(id, logic, options.archive),
     active:
       [...names.actions].some((name) => !isInner(given.implementations.actions[name])) ||
       (logic.events as string[]).some((type) => type.startsWith('xstate.after.')),
     initial: initialOf(logic),
   };
+}
+
+function checkedRule(
+  id: string,
+  { root }: AnyStateMachine,
+  rule: ArchiveRule | undefined,
+): ArchiveRule | undefined {
+  if (rule === undefined) return undefined;
+  if (!(rule.afterMs >= 0)) {
+    throw new ActorError('invalid-machine', `machine ${id}: archive.afterMs must be a number from 0`);
+  }
+  const missing = rule.states?.find((state) => root.states[state] === undefined);
+  if (missing === undefined) return rule;
+  throw new ActorError(
+    'invalid-machine',
+    `machine ${id}: archive names a state ${missing}, which it does not have`,
+  );
 }
 
 /** It changes the context, or takes a timer away: nothing is left to do after it. */
