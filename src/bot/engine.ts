@@ -31,6 +31,8 @@ export interface EngineDeps {
 
 /** A settled source stays in memory so long, so that a late edit is judged without reading the room again. */
 const KEEP_SETTLED_MS = 120_000;
+/** How long the next in rank leaves a shard that is to be cut to the one before it, milliseconds. */
+const CUT_PATIENCE_MS = 10 * 60_000;
 const ATTEND_AGAIN_MS = 1000;
 
 /**
@@ -181,6 +183,13 @@ export class Engine {
     if (!this.deps.mayBegin()) return Infinity;
     const shard = this.deps.records.state.shardOfActor(actor);
     return turn(this.situation(), { source: '', shard, seenAt: since, lastProgress: undefined }).waitMs;
+  }
+
+  /** Ms until this replica may cut a shard that has been due since then: the order is that of prompts (PROTOCOL O3). */
+  cutTurn(shard: number, since: number): number {
+    if (!this.deps.mayBegin()) return Infinity;
+    const { rank } = turn(this.situation(), { source: '', shard, seenAt: since, lastProgress: undefined });
+    return Math.max(0, since + rank * CUT_PATIENCE_MS - this.deps.clock.monotonic());
   }
 
   private turnOf(source: Source): { rank: number; waitMs: number } {

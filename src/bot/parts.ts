@@ -82,6 +82,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onEpoch: (epoch) => (state.epoch = epoch),
   });
   state.actorTurn = (actor, since) => engine.actorTurn(actor, since);
+  state.cutTurn = (shard, since) => engine.cutTurn(shard, since);
   const presence = new Presence(channel, clock, {
     heartbeatMs,
     say: () => ({

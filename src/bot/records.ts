@@ -28,6 +28,8 @@ export interface State {
   readonly actors: BotActors;
   /** Ms until this replica may carry out what an actor has owed since then (monotonic); the bot says it. */
   actorTurn: (actor: string, since: number) => number;
+  /** The same for a shard that is to be cut. */
+  cutTurn?: (shard: number, since: number) => number;
   shardOfActor(actor: string): number;
   /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet, or no room) of `sender`. */
   shardOf(room: string | undefined, sender: string): number;

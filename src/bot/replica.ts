@@ -33,6 +33,8 @@ export type ReplicaConfig = Credentials & {
   heartbeatMs: number;
   patienceMs: number;
   shards: number;
+  /** Events in a shard at which it is cut. */
+  generationEvents: number;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
   prefix: string;
@@ -200,8 +202,10 @@ function registerMachines({ actors }: StateNode, machines: readonly LoadedMachin
 }
 
 function nodeOptions(config: ReplicaConfig) {
-  const { clusterId, dataDir, replicaId, relays, shards, found } = config;
-  return { clusterId, dataDir, relays, shards, found, ...(replicaId !== undefined && { replicaId }) };
+  const { clusterId, dataDir, replicaId, relays, shards, found, generationEvents } = config;
+  const generations = { events: generationEvents };
+  const id = replicaId !== undefined && { replicaId };
+  return { clusterId, dataDir, relays, shards, found, generations, ...id };
 }
 
 /** D6: `whoami` must be the account and the device of the cluster document; what is not recorded yet is recorded. */
@@ -258,6 +262,12 @@ function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
     'quarantined_actors',
     'Actors that stand still until they are released.',
     () => node.actors.quarantined().size,
+  );
+  metrics.gauge(
+    'generations',
+    'Generations of actors shards since the start: cuts made, not made and failed, moves, records taken over.',
+    () => ({ ...node.counters().generations }),
+    'what',
   );
   metrics.gauge('actor_duties', 'Effects and timers of actors that wait.', () => node.actors.pending());
   metrics.gauge('tasks', 'Agent runs by status.', () => ({ ...bot.tasks.summary().counts }), 'status');

@@ -9,10 +9,17 @@ const PATIENCE_MS = 5_000;
  * a relay says are connected. One that is there and does nothing delays, never blocks; apart, each side acts, and
  * effects are idempotent by their ids (PROTOCOL O3, A1).
  *
+ * @param patienceMs what each of those before it in the order is waited for.
  * @returns milliseconds until it is this replica's turn.
  */
-export function actorTurn(channel: Channel, shard: number, since: number, now: number): number {
+export function actorTurn(
+  channel: Channel,
+  shard: number,
+  since: number,
+  now: number,
+  patienceMs = PATIENCE_MS,
+): number {
   const self = channel.self.replica;
   const order = rendezvousOrder(shard, [self, ...channel.present().keys()]);
-  return Math.max(0, since + order.indexOf(self) * PATIENCE_MS - now);
+  return Math.max(0, since + order.indexOf(self) * patienceMs - now);
 }

@@ -24,7 +24,8 @@ import { FastPath } from './fast-path.js';
 import { ensureGenesis } from './founding.js';
 import { actorBases } from './generations/actor-bases.js';
 import { Generations } from './generations/generations.js';
-import type { CutPorts } from './generations/ports.js';
+import { DEFAULT_EVERY_MS, type CutPorts } from './generations/ports.js';
+import { CutSchedule } from './generations/schedule.js';
 import { StoredDocuments } from './generations/stored-documents.js';
 import { register } from './membership.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
@@ -42,6 +43,10 @@ import { Writer } from './writer.js';
 /** How long closing waits for generations that are being changed, milliseconds. */
 const CLOSE_MS = 5_000;
 const LOOK_AGAIN_MS = 20;
+/** How long the next in rank leaves a shard that is due to the one before it, milliseconds. */
+const CUT_PATIENCE_MS = 10 * 60_000;
+/** What a relay has is waited for so long before a cut that was not asked for, milliseconds. */
+const CUT_SYNC_MS = 10_000;
 
 export interface LiveNodeParts {
   options: OpenNodeOptions;
@@ -80,6 +85,8 @@ export class LiveNode implements StateNode {
   #reloading = false;
   actorTurn = (actor: string, since: number): number =>
     actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
+  cutTurn = (shard: number, since: number): number =>
+    actorTurn(this.channel, shard, since, this.#parts.clock.monotonic(), CUT_PATIENCE_MS);
   #closing: Promise<void> | undefined;
   #generations: Generations | undefined;
 
@@ -164,6 +171,7 @@ export class LiveNode implements StateNode {
     cleanup.add('membership', stop);
     this.#actors = this.#openActors();
     cleanup.add('actors', () => this.#actors?.close());
+    this.#scheduleCuts(this.#generations);
     this.#report({ state: 'ready', since: clock.now() });
   }
 
@@ -398,6 +406,25 @@ export class LiveNode implements StateNode {
       },
       stored,
     );
+  }
+
+  #scheduleCuts(generations: Generations): void {
+    const { clock, log, cleanup, options } = this.#parts;
+    const everyMs = options.generations?.everyMs ?? DEFAULT_EVERY_MS;
+    if (everyMs === 0) return;
+    const schedule = new CutSchedule({
+      everyMs,
+      due: () => generations.due(),
+      turn: (shard, since) => this.cutTurn(shard, since),
+      cut: async (shards) => {
+        const isAlone = options.relays.length === 0;
+        if (!isAlone && !(await this.synced(CUT_SYNC_MS))) return 0;
+        return this.cutIfDue({ mayCut: (shard) => shards.has(shard) });
+      },
+      clock,
+      log,
+    });
+    cleanup.add('cuts', () => schedule.stop());
   }
 
   #openShards(): Promise<void> {

@@ -51,6 +51,11 @@ export interface StateNode extends RecordView {
    * order over the connected replicas; a bot puts its own in its place.
    */
   actorTurn: (actor: string, since: number) => number;
+  /**
+   * Milliseconds until this replica may cut a shard that has grown enough since `since` (monotonic), and that nobody
+   * has cut: as {@link actorTurn}, with more patience (PROTOCOL A6).
+   */
+  cutTurn: (shard: number, since: number) => number;
 
   /**
    * Called after a shard has gone over to another generation: what stands there may have changed as a whole, and what
@@ -60,8 +65,9 @@ export interface StateNode extends RecordView {
   /**
    * Begins a new generation of every actors shard that has grown enough and that `ports.mayCut` says is this
    * replica's to cut. Resolves to the number of cuts made; those that could not be made are counted, and due again.
+   * The node does it by itself now and then, unless `generations.everyMs` is 0.
    *
-   * @throws {NodeError} `closed`; what `ports.archive` rejects with.
+   * @throws {NodeError} `closed`.
    */
   cutIfDue(ports: CutPorts): Promise<number>;
 

@@ -36,7 +36,7 @@ export function cutting(
   relays: readonly { url: string }[],
   options: Partial<OpenNodeOptions> = {},
 ): Promise<StateNode> {
-  return node(relays, { shards: 1, generations: { bases: listingBases, events: 1 }, ...options });
+  return node(relays, { shards: 1, generations: { bases: listingBases, events: 1, everyMs: 0 }, ...options });
 }
 
 export const cutNow = (of: StateNode): Promise<number> => of.cutIfDue({ mayCut: () => true });

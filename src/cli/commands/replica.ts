@@ -146,6 +146,7 @@ function replicaConfig(
     heartbeatMs: config.heartbeatMs,
     patienceMs: config.patienceMs,
     shards: config.shards,
+    generationEvents: config.generationEvents,
     machines,
     found,
     prefix: config.prefix,

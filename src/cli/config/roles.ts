@@ -93,6 +93,7 @@ export interface ReplicaSettings {
   heartbeatMs: number;
   patienceMs: number;
   shards: number;
+  generationEvents: number;
   /** Of machine files; one that was named must be there. */
   machinesDir: { path: string; isNamed: boolean };
   /** The token of the scaffold to be made here, once. */
@@ -122,6 +123,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     heartbeatMs: read.required(setting.heartbeat),
     patienceMs: read.required(setting.patience),
     shards: read.required(setting.shards),
+    generationEvents: read.required(setting.generationEvents),
     machinesDir: {
       path: resolve(read.required(setting.machinesDir)),
       isNamed: read.isGiven(setting.machinesDir),

@@ -64,6 +64,10 @@ export const lease = define('UNDERSTUDY_LEASE', value.duration, { fallback: '3s'
 export const heartbeat = define('UNDERSTUDY_HEARTBEAT', value.duration, { fallback: '500ms' });
 export const patience = define('UNDERSTUDY_PATIENCE', value.duration, { fallback: '5s' });
 export const shards = define('UNDERSTUDY_SHARDS', value.wholeNumber(1, 1024), { fallback: '64' });
+/** A shard is cut at so many events. */
+export const generationEvents = define('UNDERSTUDY_GENERATION_EVENTS', value.wholeNumber(1, 1_000_000), {
+  fallback: '2000',
+});
 export const machinesDir = define('UNDERSTUDY_MACHINES_DIR', value.text, { fallback: 'data/machines' });
 /** The scaffold that this replica makes, once for the token. */
 export const seed = define('UNDERSTUDY_SEED', value.seedOrder);
@@ -108,6 +112,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   heartbeat,
   patience,
   shards,
+  generationEvents,
   machinesDir,
   seed,
   prefix,

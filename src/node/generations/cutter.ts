@@ -70,6 +70,7 @@ export class Cutter {
     if (A.getMissingDeps(current.handle.doc(), []).length > 0) return false;
     if (hasRelays && !reachesRelay()) return false;
     const document = describeDocument(current.name);
+    const from = this.context.clock.monotonic();
     try {
       const made = await this.#make(shard, current, ports, signal);
       if (made !== 'cut') {
@@ -85,6 +86,8 @@ export class Cutter {
       return false;
     }
     counters.generations.cuts += 1;
+    const ms = Math.round(this.context.clock.monotonic() - from);
+    log.info({ document, ms }, 'a generation was cut');
     return true;
   }
 

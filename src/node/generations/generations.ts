@@ -141,6 +141,11 @@ export class Generations {
     return this.#cutting;
   }
 
+  /** The shards that have grown enough to be cut. */
+  due(): number[] {
+    return [...this.#shards.values()].filter((shard) => this.#isDue(shard)).map(({ index }) => index);
+  }
+
   /** Ends what is under way; a disk that fails is waited for up to `deadlineMs`, and no longer. */
   async close(deadlineMs: number): Promise<void> {
     this.#stop();
@@ -161,12 +166,23 @@ export class Generations {
   async #cut(ports: CutPorts): Promise<number> {
     let made = 0;
     for (const shard of this.#shards.values()) {
-      const { current } = shard;
-      if (this.#ended.signal.aborted || current === undefined) continue;
-      if (!ports.mayCut(shard.index) || !this.#cutter.isDue(current, shard.cut)) continue;
-      if (await this.#cutter.cut(shard, ports, this.#ended.signal)) made += 1;
+      if (this.#ended.signal.aborted) break;
+      if (!ports.mayCut(shard.index) || !this.#isDue(shard)) continue;
+      try {
+        if (await this.#cutter.cut(shard, ports, this.#ended.signal)) made += 1;
+      } catch (error) {
+        // One shard that cannot be cut holds up no other.
+        if (this.#ended.signal.aborted) throw error;
+        const { counters, log } = this.context;
+        counters.generations.cutsFailed += 1;
+        log.error({ err: error, shard: shard.index }, 'a shard could not be cut: tried again');
+      }
     }
     return made;
+  }
+
+  #isDue({ current, cut }: ShardGenerations): boolean {
+    return current !== undefined && this.#cutter.isDue(current, cut);
   }
 
   /** A base that came here may count before one that another shard holds, and lack some of what that one counts. */

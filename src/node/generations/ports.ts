@@ -44,7 +44,10 @@ export interface GenerationOptions {
   events?: number;
   /** Bytes of a shard on disk at which it is cut, if at least half of them can go. Default 256 KiB. */
   bytes?: number;
+  /** How often the node looks for shards to cut, milliseconds on average; 0: only `cutIfDue` cuts. Default 60 s. */
+  everyMs?: number;
 }
 
 export const DEFAULT_EVENTS = 2000;
 export const DEFAULT_BYTES = 256 * 1024;
+export const DEFAULT_EVERY_MS = 60_000;
