@@ -1,5 +1,5 @@
 import { splitActorKey } from '../documents/actor-key.js';
-import { kinds } from '../documents/schemas/kinds.js';
+import { kinds, type Kind } from '../documents/schemas/kinds.js';
 import type { ActorsPort } from './port.js';
 
 /** Which events each actor has, by id: rebuilt from the documents, kept by their changes. In memory only. */
@@ -28,8 +28,34 @@ export class EventIndex {
     return split;
   }
 
+  /** Looks these records up again. */
+  renew(port: ActorsPort, records: Iterable<{ kind: Kind; key: string }>): void {
+    for (const { kind, key } of records) {
+      if (kind === 'base') {
+        const actor = key.slice(kinds.base.prefix.length);
+        if (port.provenance('base', key) === undefined) this.#begun.delete(actor);
+        else this.#begun.add(actor);
+      } else if (kind === 'event') {
+        if (port.provenance('event', key) === undefined) this.#remove(key);
+        else this.add(key);
+      }
+    }
+  }
+
+  #remove(recordKey: string): void {
+    const split = splitActorKey(recordKey.slice(kinds.event.prefix.length));
+    const known = split && this.#events.get(split.actor);
+    if (split === undefined || known === undefined) return;
+    known.delete(split.id);
+    if (known.size === 0) this.#events.delete(split.actor);
+  }
+
   ids(actor: string): Iterable<string> {
     return this.#events.get(actor) ?? [];
+  }
+
+  has(actor: string, id: string): boolean {
+    return this.#events.get(actor)?.has(id) === true;
   }
 
   /** It has events, here or in its base. */

@@ -1,21 +1,30 @@
 import type { AnyStateMachine } from 'xstate';
 import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
-import { kinds } from '../documents/schemas/kinds.js';
+import { kinds, type Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import { Actor } from './actor.js';
 import { Definitions } from './definitions.js';
 import { ActorError } from './errors.js';
 import { compareEvents, type LoggedEvent, UPGRADE } from './event.js';
-import { FoldedActors } from './folded.js';
+import { actorsOf, FoldedActors } from './folded.js';
 import type { EffectHandler, HandlerOptions } from './handlers.js';
 import { machineOf } from './key.js';
 import type { ActorLog } from './log.js';
 import { type Machine, type MachineOptions, Machines } from './machines.js';
 import { Owed } from './owed.js';
-import { type ActorEvent, effectivePosition, type PlannedEvent, planEvents, planRelease } from './plan.js';
+import {
+  type ActorEvent,
+  effectivePosition,
+  type PlannedEvent,
+  planEvents,
+  type Planning,
+  planLogged,
+  planRelease,
+} from './plan.js';
 import type { ActorsPort } from './port.js';
 import { type ActorSnapshot, snapshotOf } from './snapshot.js';
 import { type ActorHandler, Subscribers } from './subscribers.js';
+import { Waiting } from './waiting.js';
 
 export interface SendOptions {
   /** What makes the caller send it; the event counts once per cause. */
@@ -41,6 +50,7 @@ export class LiveActors {
   /** Where actors stood of which a generation begins elsewhere, until they are read anew. */
   readonly #rebased = new Map<string, ActorSnapshot | undefined>();
   readonly #stop: () => void;
+  readonly #waiting = new Waiting();
   #drainSoon = false;
   #scans: Promise<void> = Promise.resolve();
   #closed = false;
@@ -55,6 +65,7 @@ export class LiveActors {
       machines,
       log: (key) => this.#folded.log(key),
       writes: (key, event, cause) => this.writes(key, [{ event }], cause),
+      plan: (key, event, cause) => planLogged(this.#planning(key), [event], cause),
       write: (writes, cause) => this.#write(writes, cause),
     });
     this.#stop = port.onChange(({ kind, key }) => this.#changed(kind, key));
@@ -169,7 +180,7 @@ export class LiveActors {
   writes(key: string, events: readonly PlannedEvent[], cause: Cause): Write[] {
     this.#drain();
     this.#assertKey(key);
-    return planEvents(this.#folded.log(key), this.machines, events, cause, this.port.clock.now());
+    return planEvents(this.#planning(key), events, cause);
   }
 
   /**
@@ -183,9 +194,11 @@ export class LiveActors {
   /** See {@link Actor.send}. */
   async send(key: string, event: ActorEvent, options: SendOptions): Promise<ActorSnapshot> {
     const { cause, id, existing = false } = options;
-    if (existing && !this.exists(key)) throw new ActorError('missing-actor', `there is no actor ${key} yet`);
-    await this.#write(this.writes(key, [{ event, ...(id !== undefined && { id }) }], cause), cause);
-    return this.snapshot(key);
+    if (existing && !this.exists(key) && this.#waiting.of(key).length === 0) {
+      throw new ActorError('missing-actor', `there is no actor ${key} yet`);
+    }
+    const writes = this.writes(key, [{ event, ...(id !== undefined && { id }) }], cause);
+    return this.#made(key, writes, cause);
   }
 
   /**
@@ -200,20 +213,24 @@ export class LiveActors {
     this.#assertKey(key);
     if (!this.exists(key)) throw new ActorError('missing-actor', `there is no actor ${key}`);
     const { cause, state } = options;
-    const writes = planRelease(this.#folded.log(key), this.machines, state, cause, this.port.clock.now());
-    await this.#write(writes, cause);
-    return this.snapshot(key);
+    return this.#made(key, planRelease(this.#planning(key), state, cause), cause);
   }
 
-  /** A generation was changed under the actors: everything is read anew (PROTOCOL A6). */
-  reload(): void {
+  /**
+   * A generation was changed under the actors: those of the records that stand otherwise are read anew, without any
+   * all of them (PROTOCOL A6).
+   */
+  reload(records?: readonly { kind: Kind; key: string }[]): void {
     this.#takeIn();
+    const moved = records && actorsOf(records);
     const shown = (key: string) => this.#shown(key, this.#folded.log(key));
-    const watched = this.#subscribers.keys().map((key) => ({ key, from: shown(key) }));
+    const watched = [...this.#subscribers.keys()].filter((key) => moved?.has(key) !== false);
+    const before = watched.map((key) => ({ key, from: shown(key) }));
     this.#owed.reload();
-    this.#folded.reload();
-    for (const { key, from } of watched) this.#subscribers.noteMove(key, from, shown(key));
-    for (const machine of this.machines.all()) this.#scanSoon(machine);
+    if (records === undefined || moved === undefined) this.#folded.reload();
+    else this.#folded.renew(records, moved);
+    for (const { key, from } of before) this.#subscribers.noteMove(key, from, shown(key));
+    for (const machine of this.machines.all()) this.#scanSoon(machine, moved);
     this.#subscribers.tell();
   }
 
@@ -238,12 +255,25 @@ export class LiveActors {
     return machine;
   }
 
+  #planning(key: string): Planning {
+    const { machines, port } = this;
+    return { log: this.#folded.log(key), machines, now: port.clock.now(), waiting: this.#waiting.of(key) };
+  }
+
+  async #made(key: string, writes: readonly Write[], cause: Cause): Promise<ActorSnapshot> {
+    // What counts already may count only with what waits.
+    if (writes.length === 0) await this.#waiting.stand(key);
+    await this.#write(writes, cause);
+    return this.snapshot(key);
+  }
+
   async #write(writes: readonly Write[], cause: Cause): Promise<void> {
     if (writes.length === 0) return this.port.flush();
     const durable = this.port.change(writes, cause);
     // Visible from here on, before it is durable: the next event of this actor comes after it.
     // The definition that moved it is our own.
     for (const { kind, key } of writes) if (kind !== 'actor') this.#changed(kind, key);
+    this.#waiting.hold(writes, (actor, id) => this.#folded.index.has(actor, id), durable);
     this.#drain();
     await durable;
   }
@@ -342,15 +372,16 @@ export class LiveActors {
     return this.#subscribers.add(key, handle);
   }
 
-  #scanSoon(machine: Machine): void {
-    this.#scans = this.#scans.then(() => this.#scan(machine));
+  #scanSoon(machine: Machine, actors?: Iterable<string>): void {
+    this.#scans = this.#scans.then(() => this.#scan(machine, actors));
   }
 
-  /** Looks at every actor that may owe something, or may not fit a later version. */
-  async #scan(machine: Machine): Promise<void> {
+  /** Looks at every actor, or those given, that may owe something, or may not fit a later version. */
+  async #scan(machine: Machine, actors?: Iterable<string>): Promise<void> {
     if (!machine.active && machine.version === 1) return;
     let looked = 0;
-    for (const key of [...this.keys(machine.id)]) {
+    for (const key of [...(actors ?? this.keys(machine.id))]) {
+      if (machineOf(key) !== machine.id) continue;
       if (this.#closed) return;
       this.#owed.look(key, this.#folded.log(key));
       looked += 1;

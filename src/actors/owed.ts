@@ -3,12 +3,12 @@ import type { Cause, Write } from '../documents/write.js';
 import { Duties, type Duty } from './duties.js';
 import type { Effect } from './effect.js';
 import { ActorError } from './errors.js';
-import { TIMER } from './event.js';
+import { type LoggedEvent, TIMER } from './event.js';
 import { type EffectHandler, type HandlerOptions, Handlers } from './handlers.js';
 import type { ActorLog } from './log.js';
 import type { Machines } from './machines.js';
 import { OpenEffects } from './open-effects.js';
-import { type ActorEvent, effectivePosition, planLogged } from './plan.js';
+import { type ActorEvent, effectivePosition } from './plan.js';
 import type { ActorsPort } from './port.js';
 import type { Timer } from './timer.js';
 
@@ -18,6 +18,8 @@ export interface OwedContext {
   log: (key: string) => ActorLog;
   /** The writes by which an actor takes an event of its machine. */
   writes: (key: string, event: ActorEvent, cause: Cause) => Write[];
+  /** The writes by which an actor takes an event of our own. */
+  plan: (key: string, event: Pick<LoggedEvent, 'id' | 'type' | 'data'>, cause: Cause) => Write[];
   /** Makes the writes and takes them in. */
   write: (writes: Write[], cause: Cause) => Promise<void>;
 }
@@ -123,10 +125,10 @@ export class Owed {
 
   /** The event's id is the timer's: two replicas that fire it write the same event. */
   async #fire(key: string, { id, name, entry, due }: Timer): Promise<void> {
-    const { port, machines, log, write } = this.context;
+    const { plan, write } = this.context;
     const cause: Cause = { id, ts: due };
     const event = { id, type: TIMER, data: { name, entry } };
-    await write(planLogged(log(key), machines, [event], cause, port.clock.now()), cause);
+    await write(plan(key, event, cause), cause);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Json } from '../documents/json.js';
 import { kinds } from '../documents/schemas/kinds.js';
-import { MAX_AHEAD_MS, nextStamp } from '../documents/stamp.js';
+import { MAX_AHEAD_MS, nextStamp, type Stamp } from '../documents/stamp.js';
 import type { Cause, Write } from '../documents/write.js';
 import { checkedEvent, checkedId } from './checked-event.js';
 import { machineOf } from './key.js';
@@ -31,6 +31,16 @@ type Given = Pick<LoggedEvent, 'id' | 'type' | 'data'> & { readonly ts?: number 
 /** Of a state and its context, as JSON, bytes: a base holds them, and more, in one record. */
 const MOST_STATE_BYTES = 64 * 1024;
 
+/** What events are planned on. */
+export interface Planning {
+  readonly log: ActorLog;
+  readonly machines: Machines;
+  /** The writer's clock, milliseconds. */
+  readonly now: number;
+  /** Events that will stand before these, and are not in the log yet. */
+  readonly waiting: readonly LoggedEvent[];
+}
+
 /**
  * The writes for events of one actor, in order, to be made in one change (PROTOCOL A1); events that count already
  * give none.
@@ -38,20 +48,15 @@ const MOST_STATE_BYTES = 64 * 1024;
  * @throws {ActorError} `unknown-event`, `invalid-event`, `quarantined`, `newer-version`, `unknown-machine`, or what
  *   the transition itself runs into; nothing is written then.
  */
-export function planEvents(
-  log: ActorLog,
-  machines: Machines,
-  planned: readonly PlannedEvent[],
-  cause: Cause,
-  now: number,
-): Write[] {
+export function planEvents(on: Planning, planned: readonly PlannedEvent[], cause: Cause): Write[] {
+  const { log, machines } = on;
   assertMoves(log.key, effectivePosition(log, machines), true);
   const given = planned.map(({ event, id = cause.id, ts }) => ({
     id,
     ts,
     ...checkedEvent(latestOf(log, machines), event),
   }));
-  return planLogged(log, machines, given, cause, now);
+  return planLogged(on, given, cause);
 }
 
 /**
@@ -59,38 +64,29 @@ export function planEvents(
  *
  * @throws {ActorError} `unknown-state`, `not-quarantined`, `newer-version`, `unknown-machine`, `invalid-event`.
  */
-export function planRelease(
-  log: ActorLog,
-  machines: Machines,
-  state: string | undefined,
-  cause: Cause,
-  now: number,
-): Write[] {
-  if (log.has(checkedId(cause.id))) return [];
+export function planRelease(on: Planning, state: string | undefined, cause: Cause): Write[] {
+  const { log, machines, waiting } = on;
+  const id = checkedId(cause.id);
+  if (log.has(id) || waiting.some((event) => event.id === id)) return [];
   const machine = latestOf(log, machines);
   const data = releaseData(machine, state);
   const position = effectivePosition(log, machines);
   releasedTo(machine, machines, data.state, undefined);
-  if (position.status === 'newer') assertMoves(log.key, position);
-  if (position.status !== 'quarantined') {
+  if (position.status !== 'quarantined') assertMoves(log.key, position);
+  if (position.status !== 'quarantined' || waiting.some(({ type }) => type === RELEASE)) {
     throw new ActorError('not-quarantined', `${log.key} does not stand still: there is nothing to release`);
   }
-  return planLogged(log, machines, [{ id: cause.id, type: RELEASE, data }], cause, now);
+  return planLogged(on, [{ id, type: RELEASE, data }], cause);
 }
 
 /** {@link planEvents} for events of our own: timers, and releases, which bring their version themselves. */
-export function planLogged(
-  log: ActorLog,
-  machines: Machines,
-  given: readonly Given[],
-  cause: Cause,
-  now: number,
-): Write[] {
-  const fresh = given.filter(({ id }) => !log.has(checkedId(id)));
+export function planLogged(on: Planning, given: readonly Given[], cause: Cause): Write[] {
+  const { log, machines, now } = on;
+  const ids = new Set(on.waiting.map(({ id }) => id));
+  const fresh = given.filter(({ id }) => !log.has(checkedId(id)) && !ids.has(id) && ids.add(id));
   if (fresh.length === 0) return [];
   const writes: Write[] = [];
-  let position = log.position();
-  let top = log.top;
+  let { position, top } = behind(on);
   for (const { ts: own, ...event } of [...upgrades(log, machines, position), ...fresh] as Given[]) {
     const told = own ?? cause.ts;
     // A homeserver's word, and so not trusted.
@@ -105,6 +101,18 @@ export function planLogged(
     writes.push(eventWrite(log.key, logged));
   }
   return [...writes, stateWrite(log.key, position, top)];
+}
+
+/** Where the actor stands behind all that its log has and all that waits, and the highest stamp of it. */
+function behind({ log, machines, waiting }: Planning): { position: Position; top: Stamp | undefined } {
+  let position = log.position();
+  let { top } = log;
+  for (const event of waiting) {
+    if (log.has(event.id)) continue;
+    position = step(log.key, machines, position, event).position;
+    top = Math.max(top ?? 0, event.stamp);
+  }
+  return { position, top };
 }
 
 /** A4: what is not at the latest version yet is upgraded first; what has not begun begins there. */
