@@ -1,4 +1,5 @@
-import { kinds } from '../documents/schemas/kinds.js';
+import { splitActorKey } from '../documents/actor-key.js';
+import { kinds, tableOf, type Kind } from '../documents/schemas/kinds.js';
 import { readBase } from './base.js';
 import { eventOf } from './cut.js';
 import type { LoggedEvent } from './event.js';
@@ -65,6 +66,12 @@ export class FoldedActors {
     this.index.rebuild(this.port);
   }
 
+  /** These records stand otherwise, and with them their actors. */
+  renew(records: readonly { kind: Kind; key: string }[], actors: Iterable<string>): void {
+    for (const actor of actors) this.#logs.delete(actor);
+    this.index.renew(this.port, records);
+  }
+
   #trim(keep: string): void {
     if (this.#logs.size <= MOST_IDLE) return;
     for (const key of this.#logs.keys()) {
@@ -72,4 +79,15 @@ export class FoldedActors {
       if (key !== keep && !this.wanted(key)) this.#logs.delete(key);
     }
   }
+}
+
+/** The actors that records are of. */
+export function actorsOf(records: Iterable<{ kind: Kind; key: string }>): Set<string> {
+  const actors = new Set<string>();
+  for (const { kind, key } of records) {
+    const name = key.slice(tableOf(kind).prefix.length);
+    if (kind === 'base') actors.add(name);
+    else if (kind === 'event' || kind === 'done') actors.add(splitActorKey(name)?.actor ?? name);
+  }
+  return actors;
 }

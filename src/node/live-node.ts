@@ -82,7 +82,8 @@ export class LiveNode implements StateNode {
   readonly #movedHandlers = new Set<(shard: number) => void>();
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
-  #reloading = false;
+  /** Records that stand otherwise since shards went over to other generations, until their actors are read anew. */
+  #moving: Touched[] | undefined;
   actorTurn = (actor: string, since: number): number =>
     actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
   cutTurn = (shard: number, since: number): number =>
@@ -358,8 +359,8 @@ export class LiveNode implements StateNode {
   #moved({ name: { index } }: OpenDocument, touched: Touched[]): void {
     this.#events.touched(touched);
     // Several shards may go over at once, as at a start; all that stood in them is read anew together.
-    if (!this.#reloading) queueMicrotask(() => this.#reloadActors());
-    this.#reloading = true;
+    if (this.#moving === undefined) queueMicrotask(() => this.#reloadActors());
+    this.#moving = [...(this.#moving ?? []), ...touched];
     for (const handle of this.#movedHandlers) {
       queueMicrotask(() => {
         try {
@@ -373,8 +374,9 @@ export class LiveNode implements StateNode {
   }
 
   #reloadActors(): void {
-    this.#reloading = false;
-    if (this.#closing === undefined) this.#actors?.reload();
+    const records = this.#moving ?? [];
+    this.#moving = undefined;
+    if (this.#closing === undefined) this.#actors?.reload(records);
   }
 
   async #startGenerations(): Promise<Generations> {
