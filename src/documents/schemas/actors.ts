@@ -185,7 +185,7 @@ export const base = {
   fields: {
     base: {
       schema: z.looseObject({ version: z.int().min(1), hash: id, stamp: time }),
-      what: 'state, context, effects and timers not done, ids absorbed (with the generation, until its cut is settled) and the highest stamp of those that were dropped: all that earlier generations came to',
+      what: 'state, context, effects and timers not done, ids absorbed (with the generation, until its cut is settled) and the highest stamp of those that were dropped: all that earlier generations came to; for a week after the actor left, its highest stamp alone',
       writer: 'the cut that began the generation',
       merge: 'higherStampWins',
       why: 'of two shards that hold one the later fold counts; what it lacks of the other is applied again',
