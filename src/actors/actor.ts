@@ -1,6 +1,6 @@
 import type { LoggedEvent } from './event.js';
 import type { SendOptions } from './live-actors.js';
-import type { Transition } from './log.js';
+import type { ActorLog } from './log.js';
 import type { ActorEvent } from './plan.js';
 import type { Position } from './position.js';
 import type { ActorSnapshot } from './snapshot.js';
@@ -25,7 +25,7 @@ export interface ActorAccess {
   exists(): boolean;
   send(event: ActorEvent, options: SendOptions): Promise<ActorSnapshot>;
   watch(handle: ActorHandler): () => void;
-  transitions(): Iterable<Transition>;
+  log(): ActorLog;
   snapshotOf(position: Position): ActorSnapshot;
 }
 
@@ -67,7 +67,7 @@ export class Actor {
   /** Its events in this generation and what each did; earlier ones are in the audit documents. */
   history(): { event: LoggedEvent; from: ActorSnapshot; to: ActorSnapshot; outcome: 'taken' | 'ignored' }[] {
     const { access } = this;
-    return [...access.transitions()].map(({ event, from, to, outcome }) => ({
+    return [...access.log().transitions()].map(({ event, from, to, outcome }) => ({
       event,
       from: access.snapshotOf(from),
       to: access.snapshotOf(to),
@@ -75,11 +75,16 @@ export class Actor {
     }));
   }
 
-  /** Where it stood at a time, milliseconds: after all events stamped up to then, of this generation. */
+  /**
+   * Where it stood at a time, milliseconds: after all events stamped up to then. Undefined before its first event, and
+   * for a time before its generation began: `node.historyAt` knows of that.
+   */
   at(time: number): ActorSnapshot | undefined {
-    let found: Position | undefined;
-    for (const { event, from, to } of this.access.transitions()) {
-      if (event.stamp > time) return this.access.snapshotOf(found ?? from);
+    const log = this.access.log();
+    if (time < (log.base?.stamp ?? 0)) return undefined;
+    let found = log.base?.position;
+    for (const { event, to } of log.transitions()) {
+      if (event.stamp > time) break;
       found = to;
     }
     return found && this.access.snapshotOf(found);

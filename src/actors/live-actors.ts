@@ -22,6 +22,7 @@ import {
   planRelease,
 } from './plan.js';
 import type { ActorsPort } from './port.js';
+import { Scans } from './scans.js';
 import { type ActorSnapshot, snapshotOf } from './snapshot.js';
 import { type ActorHandler, Subscribers } from './subscribers.js';
 import { Waiting } from './waiting.js';
@@ -34,9 +35,6 @@ export interface SendOptions {
   /** Only to an actor that has an event already; else `missing-actor`. */
   existing?: boolean;
 }
-
-/** Actors looked through in one go at registration, so that a start does not block the process. */
-const SLICE = 200;
 
 /** The replicated actors of a node (REQUIREMENTS R5): folded on demand from its documents, kept up by their changes. */
 export class LiveActors {
@@ -52,14 +50,14 @@ export class LiveActors {
   readonly #stop: () => void;
   readonly #waiting = new Waiting();
   #drainSoon = false;
-  #scans: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #scans: Scans;
 
   constructor(private readonly port: ActorsPort) {
     const { machines } = this;
     this.#definitions = new Definitions(port, machines);
     this.#folded = new FoldedActors(port, machines, (key) => this.#subscribers.has(key));
     this.#subscribers = new Subscribers(port.log);
+    this.#scans = new Scans(port, (key) => this.#owed.look(key, this.#folded.log(key)));
     this.#owed = new Owed({
       port,
       machines,
@@ -80,6 +78,7 @@ export class LiveActors {
     this.#drain();
     const machine = this.machines.register(logic, options, (one) => this.#definitions.assertSame(one));
     this.#folded.forgetMachine(machine.id);
+    this.#owed.noteAgain((key) => machineOf(key) === machine.id);
     for (const key of this.#subscribers.keys()) if (machineOf(key) === machine.id) this.#folded.log(key);
     this.#scanSoon(machine);
     return machine;
@@ -98,7 +97,7 @@ export class LiveActors {
 
   /** Resolves when every actor that may owe an effect or a timer has been looked at. */
   ready(): Promise<void> {
-    return this.#scans;
+    return this.#scans.ready();
   }
 
   /**
@@ -113,7 +112,7 @@ export class LiveActors {
       exists: () => this.exists(key),
       send: (event, options) => this.send(key, event, options),
       watch: (handle) => this.#watch(key, handle),
-      transitions: () => this.#folded.log(key).transitions(),
+      log: () => this.#logOf(key),
       snapshotOf: (position) => snapshotOf(key, this.machines, position),
     });
   }
@@ -229,13 +228,14 @@ export class LiveActors {
     this.#owed.reload();
     if (records === undefined || moved === undefined) this.#folded.reload();
     else this.#folded.renew(records, moved);
+    this.#owed.noteAgain((key) => moved?.has(key) !== false);
     for (const { key, from } of before) this.#subscribers.noteMove(key, from, shown(key));
     for (const machine of this.machines.all()) this.#scanSoon(machine, moved);
     this.#subscribers.tell();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#scans.close();
     this.#stop();
     await this.#owed.close();
   }
@@ -253,6 +253,11 @@ export class LiveActors {
       throw new ActorError('unknown-machine', `no machine ${parsed.machine} is registered`);
     }
     return machine;
+  }
+
+  #logOf(key: string): ActorLog {
+    this.#drain();
+    return this.#folded.log(key);
   }
 
   #planning(key: string): Planning {
@@ -372,20 +377,14 @@ export class LiveActors {
     return this.#subscribers.add(key, handle);
   }
 
+  /** What may owe something, or may not fit a later version, is looked at. */
   #scanSoon(machine: Machine, actors?: Iterable<string>): void {
-    this.#scans = this.#scans.then(() => this.#scan(machine, actors));
+    if (!machine.active && machine.version === 1) return;
+    this.#scans.soon(() => this.#keysAmong(machine.id, actors));
   }
 
-  /** Looks at every actor, or those given, that may owe something, or may not fit a later version. */
-  async #scan(machine: Machine, actors?: Iterable<string>): Promise<void> {
-    if (!machine.active && machine.version === 1) return;
-    let looked = 0;
-    for (const key of [...(actors ?? this.keys(machine.id))]) {
-      if (machineOf(key) !== machine.id) continue;
-      if (this.#closed) return;
-      this.#owed.look(key, this.#folded.log(key));
-      looked += 1;
-      if (looked % SLICE === 0) await new Promise<void>((resolve) => this.port.clock.after(0, resolve));
-    }
+  #keysAmong(machine: string, actors: Iterable<string> | undefined): Iterable<string> {
+    if (actors === undefined) return this.keys(machine);
+    return [...actors].filter((key) => machineOf(key) === machine);
   }
 }

@@ -82,6 +82,11 @@ export class Owed {
     return true;
   }
 
+  /** Of those that stand still, these were read anew: what goes on again is named no more. */
+  noteAgain(among: (key: string) => boolean): void {
+    for (const key of [...this.quarantined]) if (among(key)) this.note(key, this.context.log(key));
+  }
+
   /** A generation was changed under the actors: done marks are looked up again. */
   reload(): void {
     this.#done.clear();
