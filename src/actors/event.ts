@@ -21,7 +21,10 @@ export const UPGRADE = 'understudy.upgrade';
 export const RELEASE = 'understudy.release';
 
 /** A2: by stamp, then id; strings compare by UTF-16 code unit, never by locale. */
-export function compareEvents(a: LoggedEvent, b: LoggedEvent): number {
+export function compareEvents(
+  a: Pick<LoggedEvent, 'id' | 'stamp'>,
+  b: Pick<LoggedEvent, 'id' | 'stamp'>,
+): number {
   if (a.stamp !== b.stamp) return a.stamp < b.stamp ? -1 : 1;
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
 }

@@ -13,6 +13,7 @@ import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.
 import { knownMachines } from '../inspect/machines.js';
 import { table } from '../inspect/table.js';
 import { timeFrom } from '../inspect/time.js';
+import { wholeHistory } from '../../node/audit/whole-history.js';
 import { codeOf, messageOf } from '../explain.js';
 import { printable } from '../printable.js';
 import type { Invocation } from '../process.js';
@@ -89,22 +90,22 @@ async function fromFiles(dir: string, key: string, read: SettingsReader): Promis
 }
 
 async function showHistory(source: Source, key: string, json: boolean): Promise<number> {
-  const rows: string[][] = [];
-  let events = 0;
   const missing: ShownSegment[] = [];
+  const parts: { segment: ShownSegment; entries: readonly ShownEntry[] }[] = [];
   for (const segment of await refused(source.segments())) {
     const entries = await refused(source.entries(segment));
     if (entries === undefined) missing.push(segment);
-    for (const entry of entries ?? []) {
-      events += 1;
-      if (json) process.stdout.write(`${JSON.stringify({ version, key, ...entry })}\n`);
-      else rows.push(rowOf(entry));
-    }
+    else parts.push({ segment, entries });
+  }
+  const whole = wholeHistory(parts);
+  const events = whole.length;
+  if (json) {
+    for (const entry of whole) process.stdout.write(`${JSON.stringify({ version, key, ...entry })}\n`);
   }
   if (!json && events > 0) {
     const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
     const header = ['time', 'event', 'from → to', 'cause', 'replica', 'epoch', 'late'];
-    process.stdout.write(`${table(header, rows, width).join('\n')}\n`);
+    process.stdout.write(`${table(header, whole.map(rowOf), width).join('\n')}\n`);
   }
   if (missing.length > 0) {
     const names = missing.map(({ shard, generation }) => `${generation} of shard ${shard}`).join(', ');

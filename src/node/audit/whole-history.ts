@@ -3,9 +3,14 @@ import type { HistoryEntry } from '../../actors/history.js';
 import type { HistorySegment } from './node-history.js';
 
 /** The events of one stretch. */
-export interface HistoryPart {
+export interface HistoryPart<Entry extends Placed = HistoryEntry> {
   readonly segment: HistorySegment;
-  readonly entries: readonly HistoryEntry[];
+  readonly entries: readonly Entry[];
+}
+
+/** What an entry has of its place. */
+interface Placed {
+  readonly event: { readonly id: string; readonly stamp: number };
 }
 
 /**
@@ -13,10 +18,10 @@ export interface HistoryPart {
  * after all that. An event that was cut off in one shard and counts anew since two shards were cut apart stands
  * where it counts.
  */
-export function wholeHistory(parts: readonly HistoryPart[]): HistoryEntry[] {
+export function wholeHistory<Entry extends Placed>(parts: readonly HistoryPart<Entry>[]): Entry[] {
   const now = parts.filter(({ segment }) => !segment.archived).flatMap(({ entries }) => [...entries]);
   const anew = new Set(now.map(({ event }) => event.id));
-  const shards = new Map<number, HistoryEntry[]>();
+  const shards = new Map<number, Entry[]>();
   for (const { segment, entries } of parts) {
     if (!segment.archived) continue;
     const before = shards.get(segment.shard) ?? [];
@@ -29,12 +34,12 @@ export function wholeHistory(parts: readonly HistoryPart[]): HistoryEntry[] {
  * The histories of one actor in several shards as one: each stays in the order of its folds, and between them the
  * earlier event, by (stamp, id), comes first. An event that was copied from shard to shard counts once.
  */
-function mergedShards(shards: Iterable<readonly HistoryEntry[]>): HistoryEntry[] {
+function mergedShards<Entry extends Placed>(shards: Iterable<readonly Entry[]>): Entry[] {
   const waiting = [...shards].filter((entries) => entries.length > 0).map((entries) => ({ entries, at: 0 }));
-  const merged: HistoryEntry[] = [];
+  const merged: Entry[] = [];
   const seen = new Set<string>();
   for (;;) {
-    let first: { entry: HistoryEntry; from: { at: number } } | undefined;
+    let first: { entry: Entry; from: { at: number } } | undefined;
     for (const from of waiting) {
       const entry = from.entries[from.at];
       if (entry === undefined) continue;
