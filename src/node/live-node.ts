@@ -84,6 +84,8 @@ export class LiveNode implements StateNode {
   #actors: LiveActors | undefined;
   /** Records that stand otherwise since shards went over to other generations, until their actors are read anew. */
   #moving: Touched[] | undefined;
+  /** Where the actors of each room were at home when its record was last touched. */
+  readonly #homes = new Map<string, number>();
   actorTurn = (actor: string, since: number): number =>
     actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
   cutTurn = (shard: number, since: number): number =>
@@ -349,7 +351,7 @@ export class LiveNode implements StateNode {
     if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
     if (touched.length === 0) return;
     for (const { kind, key } of touched) {
-      if (kind === 'room') this.#records.rooms.add(key, document.name.index);
+      if (kind === 'room') this.#roomTouched(key, document.name.index);
       if (kind === 'cluster') this.#readShards();
       if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
     }
@@ -359,8 +361,7 @@ export class LiveNode implements StateNode {
   #moved({ name: { index } }: OpenDocument, touched: Touched[]): void {
     this.#events.touched(touched);
     // Several shards may go over at once, as at a start; all that stood in them is read anew together.
-    if (this.#moving === undefined) queueMicrotask(() => this.#reloadActors());
-    this.#moving = [...(this.#moving ?? []), ...touched];
+    this.#readAnew(touched);
     for (const handle of this.#movedHandlers) {
       queueMicrotask(() => {
         try {
@@ -371,6 +372,21 @@ export class LiveNode implements StateNode {
         }
       });
     }
+  }
+
+  /** What its actors have where they are at home may have come before the record that says where that is. */
+  #roomTouched(key: string, index: number): void {
+    this.#records.rooms.add(key, index);
+    const shard = this.#records.shardOf(key.slice(kinds.room.prefix.length), key);
+    if (this.#homes.get(key) === shard) return;
+    this.#homes.set(key, shard);
+    const records = this.#records.ofRoom(key);
+    if (records.length > 0) this.#readAnew(records);
+  }
+
+  #readAnew(records: readonly Touched[]): void {
+    if (this.#moving === undefined) queueMicrotask(() => this.#reloadActors());
+    this.#moving = [...(this.#moving ?? []), ...records];
   }
 
   #reloadActors(): void {

@@ -1,5 +1,5 @@
 import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
-import { keysOf, readRecord, type Document } from '../documents/document.js';
+import { keysOf, readRecord, type Document, type Touched } from '../documents/document.js';
 import type { CountMalformed } from '../documents/errors.js';
 import type { DocumentKind } from '../documents/ids.js';
 import { joinAll } from '../documents/merge/join.js';
@@ -118,6 +118,22 @@ export class Records {
   /** Records of the actor may stand in more than one shard. */
   roams(actor: string): boolean {
     return this.#shards.opened !== this.#shards.placing || placeOfActor(actor).startsWith('!');
+  }
+
+  /** What the shard where a room's actors are at home holds of them. */
+  ofRoom(roomKey: string): Touched[] {
+    const room = roomKey.slice(ROOM.length);
+    const shard = this.shardOf(room, room);
+    const document = this.source.document('actors', shard);
+    const records: Touched[] = [];
+    for (const kind of ['base', 'event', 'done'] as const) {
+      for (const key of document === undefined ? [] : keysOf(document, kind, this.count)) {
+        if (key.includes(room) && placeOfActor(key.slice(tableOf(kind).prefix.length)) === room) {
+          records.push({ kind, key });
+        }
+      }
+    }
+    return records;
   }
 
   /** Every shard that may hold records of an actor. */
