@@ -205,6 +205,10 @@ function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snap
       whole,
       {} as Parameters<typeof logic.restoreSnapshot>[1],
     ) as AnyMachineSnapshot;
+    // XState leaves a history out that leads to no state, and would go to its default instead.
+    for (const [id, states] of Object.entries(saved.historyValue)) {
+      if (states.length === 0) (restored.historyValue as Record<string, unknown>)[id] ??= [];
+    }
     return saved.nodes === undefined ? restored : inStates(logic, restored, saved.nodes);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -57,11 +57,11 @@ describe('folding the events of an actor', () => {
 
   it('A2 counts an event once, at its lowest stamp', () => {
     const { log } = logOf([door]);
-    expect(log.insert(at(5, 'OPEN', undefined, '$a'))).toEqual({ late: false });
+    expect(log.insert(at(5, 'OPEN', undefined, '$a'))).toEqual({ late: false, replaced: false });
     expect(log.insert(at(6, 'OPEN', undefined, '$a'))).toBeUndefined();
     log.insert(at(4, 'CLOSE', undefined, '$b'));
     expect(valueOf(log.position())).toBe('open');
-    expect(log.insert(at(3, 'OPEN', undefined, '$a'))).toEqual({ late: true });
+    expect(log.insert(at(3, 'OPEN', undefined, '$a'))).toEqual({ late: true, replaced: true });
     expect(valueOf(log.position())).toBe('closed');
     expect((log.position() as Active).snapshot.context).toEqual({ opened: 1 });
   });
@@ -70,7 +70,7 @@ describe('folding the events of an actor', () => {
     const { log } = logOf([door]);
     log.insert(at(1, 'CLOSE', undefined, '$a'));
     expect(valueOf(log.position())).toBe('closed');
-    expect(log.insert(at(1, 'OPEN', undefined, '$a'))).toEqual({ late: false });
+    expect(log.insert(at(1, 'OPEN', undefined, '$a'))).toEqual({ late: false, replaced: true });
     expect(valueOf(log.position())).toBe('open');
     expect(log.insert(at(1, 'OPEN', undefined, '$a'))).toBeUndefined();
   });
