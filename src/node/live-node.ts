@@ -28,10 +28,12 @@ import { DEFAULT_EVERY_MS, type CutPorts } from './generations/ports.js';
 import { CutSchedule } from './generations/schedule.js';
 import { StoredDocuments } from './generations/stored-documents.js';
 import { register } from './membership.js';
+import { Moves } from './moves.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
 import { DEFAULT_SHARDS, type OpenNodeOptions } from './options.js';
 import { recordView, type Provenance, type RecordView } from './record-view.js';
 import { Records } from './records.js';
+import { fillWhatDiskLost } from './recovery.js';
 import { RelayWord } from './relay-word.js';
 import type { ReplicaFile } from './replica-file.js';
 import { nameOf, openShards } from './shards.js';
@@ -79,13 +81,9 @@ export class LiveNode implements StateNode {
   readonly #word: RelayWord;
   readonly #audit: AuditStore;
   readonly histories: NodeHistory;
-  readonly #movedHandlers = new Set<(shard: number) => void>();
+  readonly #moves: Moves;
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
-  /** Records that stand otherwise since shards went over to other generations, until their actors are read anew. */
-  #moving: Touched[] | undefined;
-  /** Where the actors of each room were at home when its record was last touched. */
-  readonly #homes = new Map<string, number>();
   actorTurn = (actor: string, since: number): number =>
     actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
   cutTurn = (shard: number, since: number): number =>
@@ -133,6 +131,12 @@ export class LiveNode implements StateNode {
       log,
     });
     this.histories = this.#openHistories();
+    this.#moves = new Moves({
+      records: this.#records,
+      reload: (records) => this.#closing === undefined && this.#actors?.reload(records),
+      failed: () => void (this.#counters.failedHandlers += 1),
+      log,
+    });
   }
 
   /** Called once, by `openNode`. */
@@ -162,7 +166,18 @@ export class LiveNode implements StateNode {
     cleanup.add('generations', () => this.#generations?.close(CLOSE_MS));
     cleanup.add('audit documents', () => this.#audit.close());
     await this.#openShards();
-    if (!found) await this.#awaitWhatDiskLost();
+    if (!found) {
+      const { incomplete } = this.#parts;
+      const report = (status: NodeStatus): void => this.#report(status);
+      await fillWhatDiskLost(incomplete, {
+        documents: this.#documents,
+        word: this.#word,
+        clock,
+        log,
+        report,
+        signal,
+      });
+    }
     signal?.throwIfAborted();
     const stop = await register({
       self: this.self,
@@ -209,8 +224,7 @@ export class LiveNode implements StateNode {
   }
 
   onMoved(handle: (shard: number) => void): () => void {
-    this.#movedHandlers.add(handle);
-    return () => this.#movedHandlers.delete(handle);
+    return this.#moves.on(handle);
   }
 
   cutIfDue(ports: CutPorts): Promise<number> {
@@ -334,24 +348,12 @@ export class LiveNode implements StateNode {
     });
   }
 
-  /** A document that lost chunks is not written before a relay has shown that nothing is missing any more. */
-  async #awaitWhatDiskLost(): Promise<void> {
-    const { incomplete, clock, log } = this.#parts;
-    const documents = [...incomplete].map((id) => this.#documents.get(id)).filter((one) => one !== undefined);
-    if (documents.length === 0) return;
-    const names = documents.map(({ name }) => describeDocument(name));
-    this.#report({ state: 'waiting-for-peers', reason: 'recovering', since: clock.now(), documents: names });
-    log.warn({ documents: names }, 'documents lost changes on disk: waiting for a relay to fill them');
-    await this.#word.caughtUp(documents, { signal: this.#parts.options.signal });
-    incomplete.clear();
-  }
-
   #touched(document: OpenDocument, touched: Touched[]): void {
     // Of a generation that is not read, nothing is to be told: what counts of it shows in the one that is.
     if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
     if (touched.length === 0) return;
     for (const { kind, key } of touched) {
-      if (kind === 'room') this.#roomTouched(key, document.name.index);
+      if (kind === 'room') this.#moves.roomTouched(key, document.name.index);
       if (kind === 'cluster') this.#readShards();
       if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
     }
@@ -360,39 +362,7 @@ export class LiveNode implements StateNode {
 
   #moved({ name: { index } }: OpenDocument, touched: Touched[]): void {
     this.#events.touched(touched);
-    // Several shards may go over at once, as at a start; all that stood in them is read anew together.
-    this.#readAnew(touched);
-    for (const handle of this.#movedHandlers) {
-      queueMicrotask(() => {
-        try {
-          handle(index);
-        } catch (error) {
-          this.#counters.failedHandlers += 1;
-          this.#parts.log.error({ err: error, shard: index }, 'a handler of generations threw');
-        }
-      });
-    }
-  }
-
-  /** What its actors have where they are at home may have come before the record that says where that is. */
-  #roomTouched(key: string, index: number): void {
-    this.#records.rooms.add(key, index);
-    const shard = this.#records.shardOf(key.slice(kinds.room.prefix.length), key);
-    if (this.#homes.get(key) === shard) return;
-    this.#homes.set(key, shard);
-    const records = this.#records.ofRoom(key);
-    if (records.length > 0) this.#readAnew(records);
-  }
-
-  #readAnew(records: readonly Touched[]): void {
-    if (this.#moving === undefined) queueMicrotask(() => this.#reloadActors());
-    this.#moving = [...(this.#moving ?? []), ...records];
-  }
-
-  #reloadActors(): void {
-    const records = this.#moving ?? [];
-    this.#moving = undefined;
-    if (this.#closing === undefined) this.#actors?.reload(records);
+    this.#moves.moved(index, touched);
   }
 
   async #startGenerations(): Promise<Generations> {
