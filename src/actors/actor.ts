@@ -1,23 +1,18 @@
+import type { Cause } from '../documents/write.js';
 import type { LoggedEvent } from './event.js';
-import type { SendOptions } from './live-actors.js';
 import type { ActorLog } from './log.js';
 import type { ActorEvent } from './plan.js';
 import type { Position } from './position.js';
 import type { ActorSnapshot } from './snapshot.js';
 import type { ActorHandler } from './subscribers.js';
 
-/** What moved an actor, here or on another replica. */
-export interface ActorChange {
-  readonly key: string;
-  /**
-   * Undefined when no event of its own moved the actor: a generation was changed under it, or an event that was told
-   * before turned out to stand elsewhere, because two replicas wrote it and the lower stamp counts.
-   */
-  readonly event: LoggedEvent | undefined;
-  readonly from: ActorSnapshot;
-  readonly to: ActorSnapshot;
-  /** It came after an event that it precedes, and was folded in its place. */
-  readonly late: boolean;
+export interface SendOptions {
+  /** What makes the caller send it; the event counts once per cause. */
+  cause: Cause;
+  /** Another id for the event, when one cause sends several. */
+  id?: string;
+  /** Only to an actor that has an event already; else `missing-actor`. */
+  existing?: boolean;
 }
 
 export interface ActorAccess {

@@ -2,7 +2,7 @@ import type { AnyStateMachine } from 'xstate';
 import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
 import { kinds, type Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
-import { Actor } from './actor.js';
+import { Actor, type SendOptions } from './actor.js';
 import { Definitions } from './definitions.js';
 import { ActorError } from './errors.js';
 import { compareEvents, type LoggedEvent, UPGRADE } from './event.js';
@@ -26,15 +26,6 @@ import { Scans } from './scans.js';
 import { type ActorSnapshot, snapshotOf } from './snapshot.js';
 import { type ActorHandler, Subscribers } from './subscribers.js';
 import { Waiting } from './waiting.js';
-
-export interface SendOptions {
-  /** What makes the caller send it; the event counts once per cause. */
-  cause: Cause;
-  /** Another id for the event, when one cause sends several. */
-  id?: string;
-  /** Only to an actor that has an event already; else `missing-actor`. */
-  existing?: boolean;
-}
 
 /** The replicated actors of a node (REQUIREMENTS R5): folded on demand from its documents, kept up by their changes. */
 export class LiveActors {

@@ -1,7 +1,21 @@
 import { canonicalJson, type Json } from '../documents/json.js';
 import type { Log } from '../telemetry/log.js';
-import type { ActorChange } from './actor.js';
+import type { LoggedEvent } from './event.js';
 import type { ActorSnapshot } from './snapshot.js';
+
+/** What moved an actor, here or on another replica. */
+export interface ActorChange {
+  readonly key: string;
+  /**
+   * Undefined when no event of its own moved the actor: a generation was changed under it, or an event that was told
+   * before turned out to stand elsewhere, because two replicas wrote it and the lower stamp counts.
+   */
+  readonly event: LoggedEvent | undefined;
+  readonly from: ActorSnapshot;
+  readonly to: ActorSnapshot;
+  /** It came after an event that it precedes, and was folded in its place. */
+  readonly late: boolean;
+}
 
 /** May be async; what it rejects with is logged, and nobody waits for it. */
 export type ActorHandler = (change: ActorChange) => unknown;

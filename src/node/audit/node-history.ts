@@ -19,17 +19,9 @@ import { NodeError } from '../errors.js';
 import type { Clock } from '../../time/clock.js';
 import { inSlices } from '../../time/slices.js';
 import { foreignActors } from '../generations/foreign.js';
-import { wholeHistory, type HistoryPart } from './whole-history.js';
+import { type HistoryPart, type HistorySegment, wholeHistory } from './whole-history.js';
 import type { RecordView } from '../record-view.js';
 import type { AuditStore } from './store.js';
-
-/** A stretch of an actor's history: one generation of a shard. */
-export interface HistorySegment {
-  readonly shard: number;
-  readonly generation: number;
-  /** Cut off, and so in an audit document; else the generation that is written now. */
-  readonly archived: boolean;
-}
 
 export interface ActorHistory {
   readonly entries: readonly HistoryEntry[];

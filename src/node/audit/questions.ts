@@ -4,7 +4,7 @@ import { ActorError } from '../../actors/errors.js';
 import type { HistoryEntry } from '../../actors/history.js';
 import type { ActorSnapshot } from '../../actors/snapshot.js';
 import type { StateNode } from '../state-node.js';
-import type { HistorySegment } from './node-history.js';
+import type { HistorySegment } from './whole-history.js';
 
 /** Actors folded in one go, so that a long list does not block the process. */
 const SLICE = 200;

@@ -1,6 +1,13 @@
 import { compareEvents } from '../../actors/event.js';
 import type { HistoryEntry } from '../../actors/history.js';
-import type { HistorySegment } from './node-history.js';
+
+/** A stretch of an actor's history: one generation of a shard. */
+export interface HistorySegment {
+  readonly shard: number;
+  readonly generation: number;
+  /** Cut off, and so in an audit document; else the generation that is written now. */
+  readonly archived: boolean;
+}
 
 /** The events of one stretch. */
 export interface HistoryPart<Entry extends Placed = HistoryEntry> {

@@ -1,6 +1,6 @@
 import * as A from '@automerge/automerge';
 import { expect } from 'vitest';
-import type { ActorChange } from '../../../src/actors/actor.js';
+import type { ActorChange } from '../../../src/actors/subscribers.js';
 import { storedBase } from '../../../src/actors/base.js';
 import { basesOf } from '../../../src/actors/cut.js';
 import { ACTORS } from './actions.js';

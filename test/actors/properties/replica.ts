@@ -1,5 +1,5 @@
 import type { Effect } from '../../../src/actors/effect.js';
-import type { ActorChange } from '../../../src/actors/actor.js';
+import type { ActorChange } from '../../../src/actors/subscribers.js';
 import type { Machines } from '../../../src/actors/machines.js';
 import type { OpenDocument } from '../../../src/node/open-documents.js';
 import type { SimulatedClock } from '../../simulation/clock.js';
