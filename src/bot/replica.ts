@@ -35,6 +35,7 @@ export type ReplicaConfig = Credentials & {
   shards: number;
   /** Events in a shard at which it is cut. */
   generationEvents: number;
+  generationEveryMs: number;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
   prefix: string;
@@ -202,8 +203,9 @@ function registerMachines({ actors }: StateNode, machines: readonly LoadedMachin
 }
 
 function nodeOptions(config: ReplicaConfig) {
-  const { clusterId, dataDir, replicaId, relays, shards, found, generationEvents } = config;
-  const generations = { events: generationEvents };
+  const { clusterId, dataDir, replicaId, relays, shards, found, generationEvents, generationEveryMs } =
+    config;
+  const generations = { events: generationEvents, everyMs: generationEveryMs };
   const id = replicaId !== undefined && { replicaId };
   return { clusterId, dataDir, relays, shards, found, generations, ...id };
 }

@@ -11,6 +11,9 @@ const AT_LEAST_MS = 60_000;
 /** On a slow machine restarts take longer, and enough kills too; not longer than this. */
 const AT_MOST_MS = 180_000;
 
+/** So that generations change under the prompts as well (PROTOCOL A6). */
+const cutOften = { UNDERSTUDY_GENERATION_EVENTS: '60', UNDERSTUDY_GENERATION_EVERY: '2s' };
+
 interface Kills {
   all: number;
   /** A prompt was begun by the killed replica and not settled. */
@@ -65,6 +68,11 @@ async function anotherIsReady(world: Cluster, victim: Replica, done: AbortSignal
   }
 }
 
+/** What the replicas' logs say: a count in memory goes with its process. */
+const cutsOf = (world: Cluster): number =>
+  world.replicas.flatMap(({ lines }) => lines).filter(({ text }) => text.includes('a generation was cut'))
+    .length;
+
 const isReady = async (replica: Replica) =>
   replica.isRunning && (await replica.page('/readyz'))?.status === 200;
 
@@ -72,7 +80,13 @@ test(
   '200 prompts over a minute, a replica killed every two seconds: each answered exactly once',
   { timeout: 420_000 },
   async () => {
-    const world = await cluster({ replicas: 3, proxies: true, agents: drill, mayCrash: true });
+    const world = await cluster({
+      replicas: 3,
+      proxies: true,
+      agents: drill,
+      mayCrash: true,
+      settings: cutOften,
+    });
     const rooms: string[] = [];
     for (let n = 0; n < ROOMS; n += 1) rooms.push(await world.room());
     await world.answered(120_000);
@@ -95,13 +109,15 @@ test(
     await world.answered(180_000);
 
     const raced = world.puts.raced().length;
+    const cuts = cutsOf(world);
     const doubled = world.puts.duplicates().length;
     process.stdout.write(
       `${world.answers.length} prompts, ${kills.all} kills, ${kills.unsettled} of them with a prompt unsettled; ` +
-        `${doubled} PUTs sent more than once, ${raced} of them by two replicas\n`,
+        `${doubled} PUTs sent more than once, ${raced} of them by two replicas; ${cuts} generations cut\n`,
     );
     expect(kills.unsettled).toBeGreaterThanOrEqual(15);
     expect(raced).toBeGreaterThanOrEqual(1);
+    expect(cuts).toBeGreaterThanOrEqual(1);
     expect(await world.problems()).toBe('');
     await world.watch('kills for a minute');
   },

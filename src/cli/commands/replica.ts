@@ -147,6 +147,7 @@ function replicaConfig(
     patienceMs: config.patienceMs,
     shards: config.shards,
     generationEvents: config.generationEvents,
+    generationEveryMs: config.generationEveryMs,
     machines,
     found,
     prefix: config.prefix,

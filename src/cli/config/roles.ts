@@ -94,6 +94,7 @@ export interface ReplicaSettings {
   patienceMs: number;
   shards: number;
   generationEvents: number;
+  generationEveryMs: number;
   /** Of machine files; one that was named must be there. */
   machinesDir: { path: string; isNamed: boolean };
   /** The token of the scaffold to be made here, once. */
@@ -124,6 +125,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     patienceMs: read.required(setting.patience),
     shards: read.required(setting.shards),
     generationEvents: read.required(setting.generationEvents),
+    generationEveryMs: read.required(setting.generationEvery),
     machinesDir: {
       path: resolve(read.required(setting.machinesDir)),
       isNamed: read.isGiven(setting.machinesDir),

@@ -71,6 +71,8 @@ export const generationEvents = define('UNDERSTUDY_GENERATION_EVENTS', value.who
 export const machinesDir = define('UNDERSTUDY_MACHINES_DIR', value.text, { fallback: 'data/machines' });
 /** The scaffold that this replica makes, once for the token. */
 export const seed = define('UNDERSTUDY_SEED', value.seedOrder);
+/** How often a replica looks whether a shard has grown so much. */
+export const generationEvery = define('UNDERSTUDY_GENERATION_EVERY', value.duration, { fallback: '60s' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
@@ -113,6 +115,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   patience,
   shards,
   generationEvents,
+  generationEvery,
   machinesDir,
   seed,
   prefix,
