@@ -39,11 +39,14 @@ export interface CutterContext {
   clock: Clock;
   log: Log;
   replica: string;
-  homes: Pick<Homes, 'gather'>;
+  homes: Pick<Homes, 'gather' | 'standing' | 'isOvertaken'>;
   /** The cut that this document's name says is known by its record. */
   isRecorded: (index: number, id: string) => boolean;
   change: (writes: Write[], cause: Cause) => Promise<void>;
 }
+
+type Outcome =
+  'cut' | 'not stored by a relay' | 'another cut was first' | 'a shard with the same actors was cut first';
 
 /**
  * Begins a generation (PROTOCOL A6). The record comes last: whatever ends the process before it leaves a document
@@ -96,8 +99,9 @@ export class Cutter {
     current: OpenDocument,
     ports: CutPorts,
     signal: AbortSignal,
-  ): Promise<'cut' | 'not stored by a relay' | 'another cut was first'> {
+  ): Promise<Outcome> {
     const { documents, stored, clock, log, homes } = this.context;
+    const since = homes.standing();
     const gathered = await homes.gather(shard.index);
     if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
     const heads = A.getHeads(current.handle.doc()).sort();
@@ -122,7 +126,16 @@ export class Cutter {
       log.debug({ document: describeDocument(name) }, 'cut: next generation on disk');
       await ports.archive?.({ index, generation: generation - 1 }, past.document, signal);
       log.debug({ document: describeDocument(name) }, 'cut: archived');
-      const made = await this.#record(shard, { current, next, gathered, content, at, settled, signal });
+      const made = await this.#record(shard, {
+        current,
+        next,
+        since,
+        gathered,
+        content,
+        at,
+        settled,
+        signal,
+      });
       if (made === 'cut') await stored.end(next.id);
       return made;
     } finally {
@@ -137,6 +150,8 @@ export class Cutter {
     made: {
       current: OpenDocument;
       next: OpenDocument;
+      /** Where all shards stood before anything was gathered. */
+      since: ReturnType<Homes['standing']>;
       /** Of other shards, which hold what this cut leaves out. */
       gathered: readonly OpenDocument[];
       content: CutContent;
@@ -144,15 +159,16 @@ export class Cutter {
       settled: number;
       signal: AbortSignal;
     },
-  ): Promise<'cut' | 'not stored by a relay' | 'another cut was first'> {
-    const { word, hasRelays, change, replica, log } = this.context;
-    const { current, next, gathered, content, at, settled, signal } = made;
+  ): Promise<Outcome> {
+    const { word, hasRelays, change, replica, log, homes } = this.context;
+    const { current, next, since, gathered, content, at, settled, signal } = made;
     const stored = [...new Set([current, next, ...gathered])];
     if (hasRelays && !(await word.acknowledged(stored, { deadlineMs: RELAY_MS, signal }))) {
       return 'not stored by a relay';
     }
     log.debug({ document: describeDocument(next.name) }, 'cut: stored by a relay');
     if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
+    if (homes.isOvertaken(since, next)) return 'a shard with the same actors was cut first';
     const { parent, heads, bytesHash } = content;
     const id = cutId(content);
     const key = cutKey(shard.index, next.name.generation, id);

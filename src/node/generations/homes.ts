@@ -1,6 +1,7 @@
 import { encodeChangeMessage } from '../../documents/change-message.js';
 import {
   assertWritable,
+  keysOf,
   putRecord,
   readRecord,
   type Document,
@@ -16,6 +17,7 @@ import type { Clock } from '../../time/clock.js';
 import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { Records } from '../records.js';
+import { compareBases } from './base-order.js';
 import { digestOf, holdings, homeIn } from './foreign.js';
 import { COPIED, type LateRecord } from './late.js';
 import type { ActorBases } from './ports.js';
@@ -78,6 +80,29 @@ export class Homes {
     return [...written];
   }
 
+  /** What each shard is read from now: for {@link isOvertaken}. */
+  standing(): ReadonlyMap<number, OpenDocument | undefined> {
+    return new Map([...this.context.shards()].map(({ index, current }) => [index, current]));
+  }
+
+  /**
+   * Whether another shard has gone over meanwhile to a base of an actor that `next` has one of, too. The one in `next`
+   * may come to count although it lacks what the other took in, of which the events may be gone from every disk: who
+   * has moved has said so.
+   */
+  isOvertaken(since: ReadonlyMap<number, OpenDocument | undefined>, next: OpenDocument): boolean {
+    const { records, counters } = this.context;
+    const count = counters.countMalformed;
+    for (const { index, current } of this.context.shards()) {
+      if (index === next.name.index || current === undefined || current === since.get(index)) continue;
+      for (const key of keysOf(current.handle.doc(), 'base', count)) {
+        if (!records.roams(key.slice(kinds.base.prefix.length))) continue;
+        if (readRecord(next.handle.doc(), 'base', key, count) !== undefined) return true;
+      }
+    }
+    return false;
+  }
+
   #writable(index: number): OpenDocument | undefined {
     for (const shard of this.context.shards()) {
       if (shard.index === index) return shard.writable() === undefined ? shard.current : undefined;
@@ -117,7 +142,7 @@ export class Homes {
     };
     const baseAt: Touched = { kind: 'base', key: kinds.base.prefix + actor };
     const here = readRecord(target.doc(), 'base', baseAt.key, count)?.get('base');
-    if (base !== undefined && (here === undefined || here.stamp < base.stamp)) {
+    if (base !== undefined && (here === undefined || compareBases(here, base) !== 0)) {
       add(baseAt, new Map([['base', { ...base, cause: COPIED }]]));
     }
     for (const at of list) {

@@ -6,6 +6,7 @@ import type { Json } from '../../documents/json.js';
 import { joinRecords } from '../../documents/merge/join.js';
 import { encodeRecord, type Entry, type FieldMap } from '../../documents/record.js';
 import { kinds, ruleOf, type Kind } from '../../documents/schemas/kinds.js';
+import { compareBases } from './base-order.js';
 import type { ActorBases } from './ports.js';
 
 /** A record as it is to stand. */
@@ -112,7 +113,7 @@ class Current {
     const entry = record.get('base');
     if (entry?.cause !== COPIED) return undefined;
     const counts = this.everywhere.joined('base', key)?.get('base');
-    return counts === undefined || counts.stamp < entry.stamp ? record : undefined;
+    return counts === undefined || compareBases(counts, entry) < 0 ? record : undefined;
   }
 
   #has(kind: Kind, key: string): boolean {

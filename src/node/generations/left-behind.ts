@@ -3,6 +3,7 @@ import { keysOf, readRecord, type Document, type WrittenRecord } from '../../doc
 import type { CountMalformed } from '../../documents/errors.js';
 import { kinds, tableOf, type Kind } from '../../documents/schemas/kinds.js';
 import type { Records } from '../records.js';
+import { compareBases } from './base-order.js';
 import { COPIED } from './late.js';
 
 const KINDS: readonly Kind[] = ['base', 'event', 'done'];
@@ -51,5 +52,6 @@ function hasCountingBase(
 ): boolean {
   const key = kinds.base.prefix + actor;
   const here = readRecord(current, 'base', key, count)?.get('base');
-  return here !== undefined && here.stamp === records.joined('base', key)?.get('base')?.stamp;
+  const counts = records.joined('base', key)?.get('base');
+  return here !== undefined && counts !== undefined && compareBases(here, counts) === 0;
 }

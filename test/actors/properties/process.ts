@@ -7,9 +7,12 @@ import { ChangeEvents } from '../../../src/node/change-events.js';
 import { NodeCounters } from '../../../src/node/counters.js';
 import { actorBases } from '../../../src/node/generations/actor-bases.js';
 import { Generations } from '../../../src/node/generations/generations.js';
+import type { CutPorts } from '../../../src/node/generations/ports.js';
+import { Moves } from '../../../src/node/moves.js';
 import type { OpenDocument } from '../../../src/node/open-documents.js';
 import { recordView } from '../../../src/node/record-view.js';
 import { Records } from '../../../src/node/records.js';
+import { openShards } from '../../../src/node/shards.js';
 import { Writer } from '../../../src/node/writer.js';
 import { type Log, silentLog } from '../../../src/telemetry/log.js';
 import { ProcessClock } from '../../simulation/clock.js';
@@ -17,8 +20,6 @@ import { storedIn } from './disk.js';
 import { Documents } from './documents.js';
 import { membersChange } from './members.js';
 import type { Replica } from './replica.js';
-
-const SHARD = 0;
 
 /** One incarnation of a replica: a state node from its documents to its actors, as `node/live-node.ts` composes it, without a network. */
 export class Process {
@@ -31,6 +32,7 @@ export class Process {
   readonly #records: Records;
   readonly #writer: Writer;
   readonly #log: Log;
+  readonly #moves: Moves;
   #generations: Generations | undefined;
   #actors: LiveActors | undefined;
   #killed = false;
@@ -54,20 +56,29 @@ export class Process {
       onTouched: (document, touched) => {
         if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
         for (const { kind, key } of touched) {
+          if (kind === 'room') this.#moves.roomTouched(key, document.name.index);
           if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
         }
         this.#events.touched(touched);
       },
     });
     this.#records = new Records(
-      { document: (kind) => this.#find(kind)?.handle.doc() },
+      { document: (kind, index) => this.#find(kind, index)?.handle.doc() },
       this.counters.countMalformed,
     );
+    this.#moves = new Moves({
+      records: this.#records,
+      reload: (records) => {
+        if (!this.#killed) this.#actors?.reload(records);
+      },
+      failed: () => void (this.counters.failedHandlers += 1),
+      log: this.#log,
+    });
     this.#writer = new Writer({
       documents: this.documents.surface,
       records: this.#records,
       clock: this.#clock,
-      document: (kind) => this.document(kind),
+      document: (kind, index) => this.document(kind, index),
       writable: (kind, index) => (kind === 'actors' ? this.#generations?.writable(index) : undefined),
       sent: (document, bytes) => surroundings.made(document, bytes),
       replica: name,
@@ -80,9 +91,9 @@ export class Process {
   }
 
   /** The document of a family that is read now; of the actors that of the current generation. */
-  document(kind: DocumentKind): OpenDocument {
-    const document = this.#find(kind);
-    if (document === undefined) throw new Error(`no document ${kind} is open`);
+  document(kind: DocumentKind, index = 0): OpenDocument {
+    const document = this.#find(kind, index);
+    if (document === undefined) throw new Error(`no document ${kind}/${index} is open`);
     return document;
   }
 
@@ -93,7 +104,7 @@ export class Process {
 
   /** No cut is known here whose bytes are not. */
   get writable(): boolean {
-    return this.#generations?.writable(SHARD) === undefined;
+    return this.#generations?.complete() !== false;
   }
 
   async change(writes: readonly Write[], cause: Cause): Promise<void> {
@@ -102,8 +113,8 @@ export class Process {
     await this.#writer.write(writes, cause, 0);
   }
 
-  cut(): Promise<number> {
-    return this.#generations?.cutIfDue({ mayCut: () => true }) ?? Promise.resolve(0);
+  cut(ports: CutPorts = { mayCut: () => true }): Promise<number> {
+    return this.#generations?.cutIfDue(ports) ?? Promise.resolve(0);
   }
 
   /** Takes changes of another replica in, one by one or together. */
@@ -131,7 +142,7 @@ export class Process {
     surroundings.register(this.machines, replica.version);
     const cluster = await documents.open({ kind: 'cluster', index: 0, generation: 0 });
     documents.apply(cluster, membersChange(surroundings.replicas, surroundings.clock.now()));
-    this.#records.readShards(1);
+    this.#records.readShards(surroundings.shards ?? 1);
     this.#generations = await Generations.start(
       {
         documents: documents.surface,
@@ -148,16 +159,14 @@ export class Process {
         epoch: () => 0,
         change: (writes, cause) => this.change(writes, cause),
         sent: (document, bytes) => surroundings.made(document, bytes),
-        moved: (_document, touched) => {
+        moved: ({ name: { index } }, touched) => {
           this.#events.touched(touched);
-          queueMicrotask(() => {
-            if (!this.#killed) this.#actors?.reload();
-          });
+          this.#moves.moved(index, touched);
         },
       },
       storedIn(disk),
     );
-    await this.#generations.openShard(SHARD);
+    await openShards(documents.surface, this.#records, async (index) => this.#generations?.openShard(index));
     this.#actors = this.#openActors();
   }
 
@@ -188,9 +197,9 @@ export class Process {
     return actors;
   }
 
-  #find(kind: DocumentKind): OpenDocument | undefined {
-    if (kind === 'actors') return this.#generations?.current(SHARD);
-    return this.documents.named({ kind, index: 0, generation: 0 });
+  #find(kind: DocumentKind, index: number): OpenDocument | undefined {
+    if (kind === 'actors') return this.#generations?.current(index);
+    return this.documents.named({ kind, index, generation: 0 });
   }
 }
 

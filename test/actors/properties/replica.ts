@@ -11,6 +11,8 @@ export interface Surroundings {
   clock: SimulatedClock;
   replicas: readonly string[];
   actors: readonly string[];
+  /** Default 1. */
+  shards?: number;
   effects: readonly string[];
   /** Registers the machine's versions up to this one. */
   register(machines: Pick<Machines, 'register'>, version: number): void;
