@@ -1,10 +1,9 @@
 import type { Touched } from '../documents/document.js';
-import { kinds } from '../documents/schemas/kinds.js';
 import type { Log } from '../telemetry/log.js';
 import type { Records } from './records.js';
 
 export interface MovesContext {
-  records: Pick<Records, 'rooms' | 'shardOf' | 'ofRoom'>;
+  records: Pick<Records, 'rooms' | 'shardsByRecord' | 'ofRoom'>;
   /** The actors of these records are read anew. */
   reload: (records: readonly Touched[]) => void;
   /** A handler threw. */
@@ -17,8 +16,8 @@ export class Moves {
   readonly #handlers = new Set<(shard: number) => void>();
   /** Records that stand otherwise, until their actors are read anew: in one go for all that move together. */
   #moving: Touched[] | undefined;
-  /** Where the actors of each room were at home when its record was last touched. */
-  readonly #homes = new Map<string, number>();
+  /** Where the actors of each room were looked for when its record was last touched, besides the room's own shard. */
+  readonly #looked = new Map<string, readonly number[]>();
 
   constructor(private readonly context: MovesContext) {}
 
@@ -34,14 +33,16 @@ export class Moves {
     for (const handle of this.#handlers) queueMicrotask(() => this.#tell(handle, shard));
   }
 
-  /** What a room's actors have where they are at home may have come before the record that says where that is. */
+  /** What a room's actors have in a shard may have come before the record by which they are looked for there. */
   roomTouched(key: string, index: number): void {
     const { records } = this.context;
     records.rooms.add(key, index);
-    const shard = records.shardOf(key.slice(kinds.room.prefix.length), key);
-    if (this.#homes.get(key) === shard) return;
-    this.#homes.set(key, shard);
-    const held = records.ofRoom(key);
+    const before = this.#looked.get(key) ?? [];
+    const shards = records.shardsByRecord(key);
+    this.#looked.set(key, shards);
+    const held = shards
+      .filter((shard) => !before.includes(shard))
+      .flatMap((shard) => records.ofRoom(key, shard));
     if (held.length > 0) this.#readAnew(held);
   }
 

@@ -120,10 +120,17 @@ export class Records {
     return this.#shards.opened !== this.#shards.placing || placeOfActor(actor).startsWith('!');
   }
 
-  /** What the shard where a room's actors are at home holds of them. */
-  ofRoom(roomKey: string): Touched[] {
+  /** Shards where a room's actors are looked for only because records of the room say so. */
+  shardsByRecord(roomKey: string): number[] {
+    if (this.#shards.opened !== this.#shards.placing) return [];
     const room = roomKey.slice(ROOM.length);
-    const shard = this.shardOf(room, room);
+    const own = this.#shardOf(room);
+    return [...this.#shardsOfRoom(room)].filter((shard) => shard !== own);
+  }
+
+  /** What a shard holds of a room's actors. */
+  ofRoom(roomKey: string, shard: number): Touched[] {
+    const room = roomKey.slice(ROOM.length);
     const document = this.source.document('actors', shard);
     const records: Touched[] = [];
     for (const kind of ['base', 'event', 'done'] as const) {
@@ -168,7 +175,10 @@ export class Records {
     if (placement === 'with-actor' && !placeOfActor(name).startsWith('!')) {
       return [this.#shardOf(placeOfActor(name))];
     }
-    const room = placement === 'with-actor' ? placeOfActor(name) : roomIn(name);
+    return this.#shardsOfRoom(placement === 'with-actor' ? placeOfActor(name) : roomIn(name));
+  }
+
+  #shardsOfRoom(room: string): Set<number> {
     const known = this.rooms.shardsOf(ROOM + room);
     const home = this.#homeOfRoom(room, (roomKey) =>
       known.length > 0 ? this.joined('room', roomKey) : undefined,

@@ -78,6 +78,16 @@ it.each<[string, readonly Action[]]>([
     'A6-overtaken: a cut is not recorded that another shard overtook with a base of the same actor',
     [...APART, send(0, 1), send(0, 0), { do: 'cut', replica: 0, shards: [0], archiveMs: 2000 }],
   ],
+  [
+    'A6-sight: what came to a shard before the record by which it is looked for there counts when that comes',
+    [
+      { do: 'map', replica: 2, room: 0, person: 1 },
+      send(2, 0),
+      { do: 'map', replica: 0, room: 0, person: 0 },
+      { do: 'sync', from: 2, to: 0, what: 'actors' },
+      { do: 'sync', from: 2, to: 0, what: 'routing' },
+    ],
+  ],
 ])('%s', async (_, actions) => {
   await runSchedule({ clockErrors: [0, 0, 0], actions });
 });
