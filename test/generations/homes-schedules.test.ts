@@ -88,6 +88,34 @@ it.each<[string, readonly Action[]]>([
       { do: 'sync', from: 2, to: 0, what: 'routing' },
     ],
   ],
+  [
+    'A6-copied: who lacks events of a base that a copied one overrules does not say yet that it has moved',
+    [
+      send(2, 1),
+      send(2, 1),
+      { do: 'cut', replica: 2, shards: [1], archiveMs: 0 },
+      { do: 'pass', ms: 1000 },
+      send(0, 1),
+      { do: 'cut', replica: 0, shards: [1], archiveMs: 0 },
+      { do: 'map', replica: 0, room: 1, person: 0 },
+      send(0, 0),
+      { do: 'cut', replica: 0, shards: [0], archiveMs: 2000 },
+      { do: 'restart', replica: 0 },
+      { do: 'sync', from: 2, to: 1, what: 'all' },
+      { do: 'sync', from: 2, to: 0, what: 'cluster' },
+      { do: 'pass', ms: 200 },
+      { do: 'trickle', from: 2, to: 0, order: [0] },
+      { do: 'pass', ms: 200 },
+      ...[1, 2].flatMap((): Action[] => [
+        { do: 'sync', from: 0, to: 2, what: 'cluster' },
+        { do: 'sync', from: 1, to: 2, what: 'cluster' },
+        { do: 'pass', ms: 200 },
+        { do: 'sync', from: 2, to: 0, what: 'cluster' },
+        { do: 'sync', from: 2, to: 1, what: 'cluster' },
+        { do: 'pass', ms: 200 },
+      ]),
+    ],
+  ],
 ])('%s', async (_, actions) => {
   await runSchedule({ clockErrors: [0, 0, 0], actions });
 });

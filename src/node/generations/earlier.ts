@@ -9,7 +9,7 @@ import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import { sameHeads } from '../saver.js';
 import type { Records } from '../records.js';
 import { lateRecords, type LateRecord } from './late.js';
-import { leftBehind } from './left-behind.js';
+import { hasOverruledBase, leftBehind } from './left-behind.js';
 import type { Line } from './line.js';
 import type { ActorBases } from './ports.js';
 import type { Generation, ShardDocuments } from './shard-documents.js';
@@ -110,6 +110,19 @@ export class EarlierGenerations {
     const late = lateRecords(written, current.handle.doc(), bases, counters.countMalformed, records);
     if (late.length > 0) this.#write(current, late, [...drained.keys()]);
     for (const [source, heads] of drained) source.drained = heads;
+  }
+
+  /**
+   * Events that the current generation's cut took in are not all here, and a base that it made does not count: of that
+   * one's actor they are to be folded on the base that does. Until they are, the generation before is still needed.
+   */
+  lacksEvents(): boolean {
+    const { cut, document } = this.standing.current() ?? {};
+    if (cut === undefined || document === undefined) return false;
+    const before = this.#sources.get(this.shard.idOf(this.standing.line().before(cut)));
+    if (before !== undefined && A.hasHeads(before.document.handle.doc(), [...cut.heads])) return false;
+    const { records, counters } = this.context;
+    return hasOverruledBase(document.handle.doc(), records, counters.countMalformed);
   }
 
   /** Closes what nothing is awaited of, and removes what was replaced. False when more came meanwhile. */

@@ -44,6 +44,18 @@ export function* leftBehind(
   }
 }
 
+/** Whether a base in this document does not count, because another shard has one of the same actor that does. */
+export function hasOverruledBase(
+  document: Document,
+  records: Pick<Records, 'joined' | 'roams'>,
+  count: CountMalformed,
+): boolean {
+  return keysOf(document, 'base', count).some((key) => {
+    const actor = key.slice(kinds.base.prefix.length);
+    return records.roams(actor) && !hasCountingBase(actor, document, records, count);
+  });
+}
+
 function hasCountingBase(
   actor: string,
   current: Document,

@@ -197,6 +197,7 @@ export class ShardGenerations {
     await documents.saver.flushAll();
     const latest = this.#line.end;
     if (latest?.id !== cut.id || this.#closed) return;
+    if (!latest.settled && this.#earlier.lacksEvents()) return;
     if (!latest.moved.has(replica)) await acknowledge(latest);
     else if (!latest.settled && members().every((member) => latest.moved.has(member))) await settle(latest);
   }
