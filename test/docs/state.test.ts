@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { documentMaps } from '../../src/documents/genesis.js';
 import { mergeRules } from '../../src/documents/merge/rules.js';
@@ -34,6 +35,23 @@ describe('STATE.md', () => {
 
   it('names every part of the local journal', () => {
     for (const part of Object.keys(emptyJournal())) expect(text).toContain(`\`${part}\``);
+  });
+
+  it('names everything that a replica keeps in its data folder', () => {
+    const names = ['bot', 'node', 'tasks'].flatMap((folder) => {
+      const root = new URL(`../../src/${folder}/`, import.meta.url);
+      const files = readdirSync(fileURLToPath(root), { recursive: true, encoding: 'utf8' });
+      return files
+        .filter((name) => name.endsWith('.ts'))
+        .flatMap((name) => [
+          ...readFileSync(new URL(name, root), 'utf8').matchAll(
+            /join\((?:\w+\.)?(?:dataDir|dir), '([^']+)'/g,
+          ),
+        ])
+        .map(([, name]) => name);
+    });
+    expect(names).toEqual(expect.arrayContaining(['delivery.journal', 'generations.json', 'sessions']));
+    for (const name of names) expect(text).toMatch(new RegExp(`\`${name}[/\`]`));
   });
 
   it('has the field names of the data format', () => {
