@@ -54,9 +54,8 @@ export function* auditLines(
   machines: Machines,
   generation: number,
   count: CountMalformed,
-  wanted: (actor: string) => boolean = () => true,
 ): Generator<void, { actor: string; text: string }[]> {
-  const history = yield* historyOf(document, machines, generation, count, wanted);
+  const history = yield* historyOf(document, machines, generation, count);
   const lines: { actor: string; text: string }[] = [];
   const add = (actor: string, value: object): void => {
     lines.push({ actor, text: canonicalJson(value as Json) });

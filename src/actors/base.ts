@@ -29,8 +29,6 @@ export interface Base {
   readonly absorbedIds: readonly AbsorbedId[];
   /** The highest stamp of the ids that were dropped; undefined while all are there. */
   readonly horizon: Stamp | undefined;
-  /** Index of the shard whose generations {@link absorbedIds} name. */
-  readonly shard: number | undefined;
   /** An event that the base counts already; without a stamp, as far as its ids say. */
   absorbed(eventId: string, stamp?: Stamp): boolean;
 }
@@ -83,7 +81,6 @@ export const storedBase = z.object({
   /** {@link AbsorbedId}, oldest first. */
   absorbed: z.array(z.tuple([z.string(), z.number()], z.number())),
   horizon: z.number().optional(),
-  shard: z.int().nonnegative().optional(),
 });
 export type StoredBase = z.output<typeof storedBase>;
 
@@ -129,7 +126,6 @@ export function readBase(machineId: string, machines: Machines, stored: Json): B
   const rest = {
     absorbedIds: data.absorbed,
     horizon: data.horizon,
-    shard: data.shard,
     stamp: data.stamp,
     effects: data.effects,
     absorbed: (id: string, stamp?: Stamp) => absorbed(id, stamp) !== 'not',
@@ -154,7 +150,6 @@ function archivedHere({ version, stamp, archived: since }: ArchiveMark): Base {
     effects: [],
     absorbedIds: [],
     horizon: stamp,
-    shard: undefined,
     absorbed: (_, of) => of !== undefined && of <= stamp,
   };
 }
@@ -269,6 +264,6 @@ function quarantined(found: {
 }
 
 function still(found: { code: ActorError['code']; reason: string; event: string }, stamp: Stamp): Base {
-  const nothing = { effects: [], absorbedIds: [], horizon: undefined, shard: undefined };
+  const nothing = { effects: [], absorbedIds: [], horizon: undefined };
   return { ...nothing, position: quarantined(found), stamp, absorbed: () => false };
 }

@@ -21,17 +21,13 @@ import type { Machines } from './machines.js';
 
 /** What a cut's bases depend on besides the document and the machines; its record says it (PROTOCOL A6). */
 export interface CutInputs {
-  /** Index of the shard. */
-  readonly shard: number;
   /** That the cut begins. */
   readonly generation: number;
   /** The last one whose cut is settled: ids that bases took in up to it may be dropped. */
   readonly settled: number;
-  /** An actor that another shard folds. */
-  isElsewhere(actor: string): boolean;
 }
 
-const ALONE: CutInputs = { shard: 0, generation: 0, settled: 0, isElsewhere: () => false };
+const ALONE: CutInputs = { generation: 0, settled: 0 };
 
 /** Longer text of a base than a record may have is refused, characters. */
 const MOST_BASE_LENGTH = 240 * 1024;
@@ -55,8 +51,7 @@ export function* foldingBases(
   const done = new Set<string>();
   for (const key of keysOf(document, 'done', count)) done.add(key.slice(kinds.done.prefix.length));
   const bases = new Map<string, Json>();
-  const wanted = (actor: string): boolean => !inputs.isElsewhere(actor);
-  for (const [actor, log] of yield* readingLogs(document, machines, count, wanted)) {
+  for (const [actor, log] of yield* readingLogs(document, machines, count)) {
     bases.set(actor, baseOf(log, done, at, inputs));
     yield;
   }
@@ -73,18 +68,16 @@ export function logsOf(document: Document, machines: Machines, count: CountMalfo
   return atOnce(readingLogs(document, machines, count));
 }
 
-/** {@link logsOf} of those that are wanted; pauses at each `yield`. */
+/** {@link logsOf}; pauses at each `yield`. */
 export function* readingLogs(
   document: Document,
   machines: Machines,
   count: CountMalformed,
-  wanted: (actor: string) => boolean = () => true,
 ): Generator<void, Map<string, ActorLog>> {
   const logs = new Map<string, ActorLog>();
   for (const key of keysOf(document, 'base', count)) {
     const actor = key.slice(kinds.base.prefix.length);
     yield;
-    if (!wanted(actor)) continue;
     const stored = readRecord(document, 'base', key, count)?.get('base')?.value;
     const base = stored === undefined ? undefined : readBase(machineOf(actor), machines, stored);
     logs.set(actor, new ActorLog(actor, machines, base));
@@ -92,7 +85,7 @@ export function* readingLogs(
   for (const key of keysOf(document, 'event', count)) {
     const split = splitActorKey(key.slice(kinds.event.prefix.length));
     yield;
-    if (split === undefined || !wanted(split.actor)) continue;
+    if (split === undefined) continue;
     const event = readEvent(document, key, split.id, count);
     if (event === undefined) continue;
     const log = logs.get(split.actor) ?? new ActorLog(split.actor, machines, undefined);
@@ -162,7 +155,6 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number, inputs: Cu
     effects: [...log.effects()].filter(({ id: effect }) => !done.has(`${log.key} ${effect}`)),
     absorbed,
     ...(horizon !== undefined && { horizon }),
-    shard: inputs.shard,
   } as StoredBase;
   if (JSON.stringify(stored).length > MOST_BASE_LENGTH) {
     throw new ActorError(
@@ -177,14 +169,11 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number, inputs: Cu
 function absorbedUpTo(
   { base, events }: ActorLog,
   at: number,
-  { shard, generation, settled }: CutInputs,
+  { generation, settled }: CutInputs,
 ): { absorbed: AbsorbedId[]; horizon: number | undefined } {
-  const isOwn = base?.shard === undefined || base.shard === shard;
-  const before = (base?.absorbedIds ?? []).map(([id, stamp, own]): AbsorbedId => {
-    // Generations of another shard say nothing here: as if this one had taken it in.
-    const since = own === undefined || isOwn ? own : generation;
-    return since === undefined || since <= settled ? [id, stamp] : [id, stamp, since];
-  });
+  const before = (base?.absorbedIds ?? []).map(([id, stamp, since]): AbsorbedId =>
+    since === undefined || since <= settled ? [id, stamp] : [id, stamp, since],
+  );
   const now = generation <= settled ? [] : [generation];
   const all = [...before, ...events.map(({ id, stamp }): AbsorbedId => [absorbedId(id), stamp, ...now])];
   const excess = all.length - MOST_ABSORBED;

@@ -48,11 +48,10 @@ export function* historyOf(
   machines: Machines,
   generation: number,
   count: CountMalformed,
-  wanted: (actor: string) => boolean = () => true,
 ): Generator<void, Map<string, HistoryEntry[]>> {
-  const authors = authorshipOf(A.getAllChanges(document), wanted, count);
+  const authors = authorshipOf(A.getAllChanges(document), () => true, count);
   const history = new Map<string, HistoryEntry[]>();
-  for (const [actor, log] of yield* readingLogs(document, machines, count, wanted)) {
+  for (const [actor, log] of yield* readingLogs(document, machines, count)) {
     yield;
     const entries = entriesOf(log, machines, (id) => {
       const record = readRecord(document, 'event', `${kinds.event.prefix}${actor} ${id}`, count);

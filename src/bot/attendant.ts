@@ -244,6 +244,8 @@ export class Attendant {
       const floor = floorFree(source);
       const events = recorder.settled(source, reason);
       const { attempt } = source;
+      const greeted = recorder.greeted(source);
+      if (greeted.length > 0) await records.write(greeted, { id: source.id, ts: source.ref.ts });
       await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt, events });
     }
     this.deps.happened?.('settled', reason);

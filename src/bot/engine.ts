@@ -181,7 +181,7 @@ export class Engine {
   /** Ms until this replica may carry out what an actor has owed since then (PROTOCOL O3). */
   actorTurn(actor: string, since: number): number {
     if (!this.deps.mayBegin()) return Infinity;
-    const shard = this.deps.records.state.shardOfActor(actor);
+    const shard = this.deps.records.state.turnShardOf(actor);
     return turn(this.situation(), { source: '', shard, seenAt: since, lastProgress: undefined }).waitMs;
   }
 

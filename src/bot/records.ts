@@ -30,8 +30,9 @@ export interface State {
   actorTurn: (actor: string, since: number) => number;
   /** The same for a shard that is to be cut. */
   cutTurn?: (shard: number, since: number) => number;
-  shardOfActor(actor: string): number;
-  /** Shard of a room's records: of the person it belongs to, else of the room, else (no record yet, or no room) of `sender`. */
+  /** Shard whose owner carries out what an actor owes. */
+  turnShardOf(actor: string): number;
+  /** Shard whose owner answers in a room: of its person, else of the room, else (no record yet, or no room) of `sender`. */
   shardOf(room: string | undefined, sender: string): number;
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
 }

@@ -20,8 +20,6 @@ export class NodeCounters {
     moves: 0,
     /** Records taken over from an earlier or losing generation. */
     late: 0,
-    /** Records copied to the shard where their actor is at home now. */
-    broughtHome: 0,
     /** Events that came late and count already, although their ids were dropped. */
     belowHorizon: 0,
     /** First bytes made here that were not those of the cut, or could not be made: taken from a peer instead. */

@@ -85,7 +85,7 @@ export class LiveNode implements StateNode {
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
   actorTurn = (actor: string, since: number): number =>
-    actorTurn(this.channel, this.shardOfActor(actor), since, this.#parts.clock.monotonic());
+    actorTurn(this.channel, this.#records.turnShardOf(actor), since, this.#parts.clock.monotonic());
   cutTurn = (shard: number, since: number): number =>
     actorTurn(this.channel, shard, since, this.#parts.clock.monotonic(), CUT_PATIENCE_MS);
   #closing: Promise<void> | undefined;
@@ -132,7 +132,6 @@ export class LiveNode implements StateNode {
     });
     this.histories = this.#openHistories();
     this.#moves = new Moves({
-      records: this.#records,
       reload: (records) => this.#closing === undefined && this.#actors?.reload(records),
       failed: () => void (this.#counters.failedHandlers += 1),
       log,
@@ -254,6 +253,10 @@ export class LiveNode implements StateNode {
     return this.histories.at(actor, time);
   }
 
+  turnShardOf(actor: string): number {
+    return this.#records.turnShardOf(actor);
+  }
+
   shardOfActor(actor: string): number {
     return this.#records.shardOfActor(actor);
   }
@@ -353,7 +356,7 @@ export class LiveNode implements StateNode {
     if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
     if (touched.length === 0) return;
     for (const { kind, key } of touched) {
-      if (kind === 'room') this.#moves.roomTouched(key, document.name.index);
+      if (kind === 'room') this.#records.rooms.add(key, document.name.index);
       if (kind === 'cluster') this.#readShards();
       if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
     }

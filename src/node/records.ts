@@ -1,5 +1,5 @@
 import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
-import { keysOf, readRecord, type Document, type Touched } from '../documents/document.js';
+import { keysOf, readRecord, type Document } from '../documents/document.js';
 import type { CountMalformed } from '../documents/errors.js';
 import type { DocumentKind } from '../documents/ids.js';
 import { joinAll } from '../documents/merge/join.js';
@@ -18,7 +18,8 @@ const MAX_SHARDS = 4096;
 
 /**
  * Records over all documents: which document a record is in, and its versions joined. A record may stand in
- * several shards (a room that moved, or two foundings with different numbers of shards); reading joins them.
+ * several shards (a room of `routing` that got a person, or two foundings with different numbers of shards);
+ * reading joins them. What `actors` documents hold stays where it is (docs/decisions/0009).
  */
 export class Records {
   readonly rooms = new RoomIndex();
@@ -96,51 +97,36 @@ export class Records {
       case 'room':
         return this.#homeOfRoom(name, room);
       case 'with-room':
-        return this.#homeOfRoom(roomIn(name), room);
-      case 'with-actor': {
-        const place = placeOfActor(name);
-        return place.startsWith('!') ? this.#homeOfRoom(place, room) : this.#shardOf(place);
-      }
+        return this.#shardOf(roomIn(name));
+      case 'with-actor':
+        return this.#shardOf(placeOfActor(name));
     }
   }
 
-  /** Shard of a room’s records: of its person, else of the room itself, and with no record yet, or no room, of `sender`. */
+  /**
+   * Shard whose owner answers in a room (PROTOCOL O5): of the room's person, else of the room itself, and with no
+   * record yet, or no room, of `sender`. One replica has all that a person does at once, wherever its records stand.
+   */
   shardOf(room: string | undefined, sender: string): number {
     if (room === undefined) return this.#shardOf(sender);
     const known = this.joined('room', ROOM + room);
     return known === undefined ? this.#shardOf(sender) : this.#homeOfRoom(room, () => known);
   }
 
+  /** Shard whose owner carries out what an actor owes: who answers in its room has its events first. */
+  turnShardOf(actor: string): number {
+    const place = placeOfActor(actor);
+    return this.shardOf(place.startsWith('!') ? place : undefined, place);
+  }
+
+  /** The shard in which an actor stands, for ever. */
   shardOfActor(actor: string): number {
-    return this.homeOf('actor', kinds.actor.prefix + actor, (roomKey) => this.joined('room', roomKey));
+    return this.#shardOf(placeOfActor(actor));
   }
 
-  /** Records of the actor may stand in more than one shard. */
-  roams(actor: string): boolean {
-    return this.#shards.opened !== this.#shards.placing || placeOfActor(actor).startsWith('!');
-  }
-
-  /** Shards where a room's actors are looked for only because records of the room say so. */
-  shardsByRecord(roomKey: string): number[] {
-    if (this.#shards.opened !== this.#shards.placing) return [];
-    const room = roomKey.slice(ROOM.length);
-    const own = this.#shardOf(room);
-    return [...this.#shardsOfRoom(room)].filter((shard) => shard !== own);
-  }
-
-  /** What a shard holds of a room's actors. */
-  ofRoom(roomKey: string, shard: number): Touched[] {
-    const room = roomKey.slice(ROOM.length);
-    const document = this.source.document('actors', shard);
-    const records: Touched[] = [];
-    for (const kind of ['base', 'event', 'done'] as const) {
-      for (const key of document === undefined ? [] : keysOf(document, kind, this.count)) {
-        if (key.includes(room) && placeOfActor(key.slice(tableOf(kind).prefix.length)) === room) {
-          records.push({ kind, key });
-        }
-      }
-    }
-    return records;
+  /** Two foundings apart had different numbers of shards: a record may stand at either place. */
+  get mixed(): boolean {
+    return this.#shards.opened !== this.#shards.placing;
   }
 
   /** Every shard that may hold records of an actor. */
@@ -169,21 +155,10 @@ export class Records {
     const { placement, document } = tableOf(kind);
     if (placement === 'cluster') return [0];
     if (placement === 'room') return this.rooms.shardsOf(key);
-    // Two foundings apart with different numbers: what was placed by the other number stays in sight.
-    if (this.#shards.opened !== this.#shards.placing) return this.#allOf(document);
+    // What was placed by the other number stays in sight.
+    if (this.mixed) return this.#allOf(document);
     if (placement === 'person') return [this.#shardOf(personIn(name))];
-    if (placement === 'with-actor' && !placeOfActor(name).startsWith('!')) {
-      return [this.#shardOf(placeOfActor(name))];
-    }
-    return this.#shardsOfRoom(placement === 'with-actor' ? placeOfActor(name) : roomIn(name));
-  }
-
-  #shardsOfRoom(room: string): Set<number> {
-    const known = this.rooms.shardsOf(ROOM + room);
-    const home = this.#homeOfRoom(room, (roomKey) =>
-      known.length > 0 ? this.joined('room', roomKey) : undefined,
-    );
-    return new Set([...known, home, this.#shardOf(room)]);
+    return [this.#shardOf(placement === 'with-actor' ? placeOfActor(name) : roomIn(name))];
   }
 
   #allOf(document: DocumentKind): Iterable<number> {

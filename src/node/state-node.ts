@@ -87,9 +87,11 @@ export interface StateNode extends RecordView {
   /** The same, one generation at a time. */
   readonly histories: NodeHistory;
 
-  /** Shard of a room's records: of its person, else of the room, and with no record yet, or no room, of `sender`. */
+  /** Shard whose owner answers in a room: of its person, else of the room, and with no record yet, or no room, of `sender`. */
   shardOf(room: string | undefined, sender: string): number;
-  /** Shard of an actor: of the person, the room or the thing that its key names. */
+  /** Shard whose owner carries out what an actor owes. */
+  turnShardOf(actor: string): number;
+  /** Shard in which an actor stands: of the person, the room or the thing that its key names. */
   shardOfActor(actor: string): number;
   /** Number of shards by which records are placed. */
   readonly shards: number;

@@ -62,8 +62,6 @@ it('A6-hold: what is taken over is not on disk before what it waited for where i
     log: silentLog,
     replica: 'one',
     clock: systemClock,
-    records: { joined: () => undefined, roams: () => false },
-    isComplete: () => true,
     epoch: () => 1,
     sent: () => {},
     members: () => ['one', 'away'],

@@ -99,8 +99,7 @@ const shardOf = (key: string) => shardIndex(key, SHARDS);
 describe('a write that spans documents', () => {
   it('is visible at once, and on disk in routing before anything of it is in actors', async () => {
     const { storage, write, id, read } = await open();
-    const home = shardOf(ANN);
-    const release = storage.hold(id('routing', home));
+    const release = storage.hold(id('routing', shardOf(ANN)));
     let done = false;
     const written = write([mark(), room({ matrix_user_id: ANN })]).then(() => (done = true));
     expect(read('room', 'matrix_room:!r:x')).toEqual({ matrix_user_id: ANN });
@@ -112,8 +111,8 @@ describe('a write that spans documents', () => {
     expect(done).toBe(false);
     release();
     await Promise.all([written, second]);
-    expect(storage.saved[0]).toBe(id('routing', home));
-    expect(storage.saved.slice(1)).toContain(id('actors', home));
+    expect(storage.saved[0]).toBe(id('routing', shardOf(ANN)));
+    expect(storage.saved.slice(1)).toContain(id('actors', shardOf('!r:x')));
   });
 
   it('is one change per document, which says what caused it, where and in which epoch', async () => {
@@ -153,7 +152,7 @@ describe('a write that spans documents', () => {
 });
 
 describe('placement (O5)', () => {
-  it('O5: a room without a person stands at its own shard; with one, all of it goes to the person’s', async () => {
+  it('O5: a room without a person stands at its own shard; with one, its record goes to the person’s', async () => {
     const { documents, write, read, records } = await open();
     const shards = () => records.rooms.shardsOf('matrix_room:!r:x');
     await write([room({ chat_id: 'C1' })]);
@@ -170,13 +169,24 @@ describe('placement (O5)', () => {
     expect(read('room', 'matrix_room:!r:x')).toEqual({ chat_id: 'C1', matrix_user_id: ANN });
   });
 
-  it('O5: marks written in any place where the room stood are found after it moved', async () => {
-    const { write, read } = await open();
-    await write([mark()]);
-    await write([room({ matrix_user_id: ANN }), { ...mark(), key: 'mark:!r:x $2' }], '$2');
-    await write([room({ matrix_user_id: BOB }), { ...mark(), key: 'mark:!r:x $3' }], '$3');
-    for (const event of ['$1', '$2', '$3'])
-      expect(read('mark', `mark:!r:x ${event}`)).toEqual({ reason: 'answered' });
+  it('A6-place: marks, attempts and actors of a room stay at the room’s shard, whoever it belongs to', async () => {
+    const { documents, write, records } = await open();
+    const attempt: Write = { kind: 'attempt', key: 'attempt:!r:x $1', fields: { a1: 'begun' } };
+    const done: Write = { kind: 'done', key: 'done:m/!r:x $1/0', fields: { done_at: 1 } };
+    const homes = () => ['m/!r:x', 'm/!r:x/task'].map((actor) => records.shardOfActor(actor));
+    for (const [at, person] of [undefined, ANN, BOB].entries()) {
+      const fields = person === undefined ? { chat_id: 'C1' } : { matrix_user_id: person };
+      await write([room(fields), { ...mark(), key: `mark:!r:x $${at}` }, attempt, done], `$${at}`);
+      expect(homes()).toEqual([shardOf('!r:x'), shardOf('!r:x')]);
+    }
+    const held = (shard: number, map: string) =>
+      Object.keys(
+        (documents.named(nameOf('actors', shard))?.handle.doc()[map] as Record<string, unknown>) ?? {},
+      );
+    expect(held(shardOf('!r:x'), 'marks')).toEqual(['mark:!r:x $0', 'mark:!r:x $1', 'mark:!r:x $2']);
+    expect(held(shardOf('!r:x'), 'attempts')).toEqual(['attempt:!r:x $1']);
+    expect(held(shardOf('!r:x'), 'done')).toEqual(['done:m/!r:x $1/0']);
+    for (const person of [ANN, BOB]) expect(held(shardOf(person), 'marks')).toEqual([]);
   });
 
   it('O5: a chat stands with its person, also one whose name holds a slash', async () => {

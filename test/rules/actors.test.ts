@@ -181,6 +181,31 @@ test('C4-event: commands, invites and greetings stand in the conversation too', 
   expect(world.actorProblems()).toEqual([]);
 });
 
+test('A1-greeted-bot: the last step of the way in is on disk before the mark of the greeting', async () => {
+  const world = new World(1);
+  await world.startAll();
+  const only = world.replica(0);
+  const { state } = only.life;
+  const onDisk: boolean[] = [];
+  state.onWritten = ({ kind, key }) => {
+    if (kind !== 'mark' || !key.includes('onboarding:')) return;
+    onDisk.push(
+      [...only.disk.records.values()].some((one) => one.kind === 'event' && one.key.endsWith(' greeted')),
+    );
+  };
+  const alice = world.person('alice');
+  await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
+  await world.settleAll();
+  await alice.acceptsAll();
+  await world.settleAll();
+  expect(onDisk).toEqual([true]);
+  // Each change goes to one document of each family: nothing of a person stands in a change with a room's mark.
+  const mixed = state.changes.filter(
+    ({ cause, kinds }) => kinds.includes('mark') && cause.startsWith('onboarding:') && kinds.length > 4,
+  );
+  expect(mixed).toEqual([]);
+});
+
 test('an agent that fails leaves the conversation and the run failed, and the next prompt goes on', async () => {
   const { world, alice, room, only } = await alone((made) => {
     made.platform.answer = ({ text }) =>

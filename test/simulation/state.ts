@@ -112,9 +112,9 @@ export class SimulatedState implements State {
     return shardIndex(record === undefined ? sender : room, SHARDS);
   }
 
-  shardOfActor(actor: string): number {
+  turnShardOf(actor: string): number {
     const place = parseActorKey(actor)?.place ?? actor;
-    return place.startsWith('!') ? this.shardOf(place, place) : shardIndex(place, SHARDS);
+    return this.shardOf(place.startsWith('!') ? place : undefined, place);
   }
 
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void {

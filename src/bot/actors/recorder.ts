@@ -78,11 +78,7 @@ export class Recorder {
         ts: this.deps.clock.now(),
       });
     }
-    return [
-      ...this.conversation(source, events),
-      ...this.ended(source, isPrompt, endOf(reason, failure)),
-      ...this.greeted(source),
-    ];
+    return [...this.conversation(source, events), ...this.ended(source, isPrompt, endOf(reason, failure))];
   }
 
   /** The room has a context and an agent; `source` is what made it so, where it is a prompt. */
@@ -105,6 +101,14 @@ export class Recorder {
       [{ id: step.toLowerCase(), event: { type: step, room } }],
       cause,
     );
+  }
+
+  /** The last step of a person's way in. Durable before the mark, which stands in another document (DESIGN §3). */
+  greeted(source: Source): Write[] {
+    if (source.ref.kind !== 'greeting') return [];
+    const person = source.id.slice('onboarding:'.length);
+    const cause = { id: source.id, ts: this.deps.clock.now() };
+    return this.writes(onboardingKey(person), [{ id: 'greeted', event: { type: 'GREETED' } }], cause);
   }
 
   /** The agent asks for an approval, or goes on after one. */
@@ -195,13 +199,6 @@ export class Recorder {
   private created({ ref }: Source): PlannedEvent {
     const description = `answer in ${this.deps.records.room(ref.room)?.chat_id ?? 'a room'}`;
     return { id: 'created', event: { type: 'CREATED', description, at: ref.ts } };
-  }
-
-  private greeted(source: Source): Write[] {
-    if (source.ref.kind !== 'greeting') return [];
-    const person = source.id.slice('onboarding:'.length);
-    const cause = { id: source.id, ts: this.deps.clock.now() };
-    return this.writes(onboardingKey(person), [{ id: 'greeted', event: { type: 'GREETED' } }], cause);
   }
 
   /** Anybody who reads the room can tell: an agent's answer is a text, and a notice says why there is none. */

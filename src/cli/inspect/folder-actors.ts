@@ -57,7 +57,7 @@ export class FolderActors {
     return actors.sort(byUrgency);
   }
 
-  /** An actor whose room was placed anew has events in two shards: they are folded together. */
+  /** After two foundings apart an actor may have events in two shards: they are folded together. */
   #logs(machine: string | undefined): Map<string, ActorLog> {
     const logs = new Map<string, ActorLog>();
     for (const { document } of this.#current.values()) {

@@ -137,19 +137,6 @@ export const actor = {
       why: 'for readers; after a merge the fold decides (A1)',
       kind: 'choice',
     },
-    home: {
-      schema: z.looseObject({
-        /** Index of the shard that folds the actor. */
-        shard: z.int().nonnegative(),
-        /** Digest of all that this shard held of the actor when the other one had it on disk. */
-        counted: id.optional(),
-      }),
-      what: 'which shard folds the actor: where that is another one, a cut carries its records as they are, and leaves out what the other one has',
-      writer: 'whoever is about to cut a shard that holds records of an actor that is at home elsewhere',
-      merge: 'higherStampWins',
-      why: 'the later look at where its room belongs counts',
-      kind: 'choice',
-    },
   },
 } as const satisfies KindTable;
 
@@ -172,10 +159,7 @@ export const done = {
   },
 } as const satisfies KindTable;
 
-/**
- * Where an actor stood when its generation began (PROTOCOL A6): in the first bytes of a generation, and copied to the
- * shard where the actor is at home, before that is cut. Each fold of a base gives it a higher stamp than it had.
- */
+/** Where an actor stood when its generation began (PROTOCOL A6): in the first bytes of a generation, and there alone. */
 export const base = {
   document: 'actors',
   map: 'base',
@@ -188,7 +172,7 @@ export const base = {
       what: 'state, context, effects and timers not done, ids absorbed (with the generation, until its cut is settled) and the highest stamp of those that were dropped: all that earlier generations came to; for a week after the actor left, its highest stamp alone',
       writer: 'the cut that began the generation',
       merge: 'higherStampWins',
-      why: 'of two shards that hold one the later fold counts; what it lacks of the other is applied again',
+      why: 'a generation has one; after two foundings apart the later fold counts',
       kind: 'fact',
     },
   },

@@ -33,7 +33,7 @@ export const cluster = {
       what: 'number of shards that may hold records; above `shards` only after two foundings apart',
       writer: 'the replica that founds the cluster',
       merge: 'highestNumberWins',
-      why: 'records placed before two foundings met stay in sight',
+      why: 'records placed before two foundings met stay in sight; nothing is cut then',
       kind: 'fact',
     },
     format: {

@@ -18,8 +18,8 @@ export interface FieldTable<T extends z.ZodType = z.ZodType> {
 
 /**
  * Where records of a kind live (PROTOCOL O5): in `cluster`; at the shard of the person who is the key or stands
- * first in it; at the room's own place; where the room named first in the key has its place; or where the person,
- * room or other thing has it that the actor's key names.
+ * first in it; at the place of the room's person; at the room that the key names first; or at the person, room or
+ * other thing that the actor's key names.
  */
 export type Placement = 'cluster' | 'person' | 'room' | 'with-room' | 'with-actor';
 

@@ -18,7 +18,6 @@ import { kinds } from '../../documents/schemas/kinds.js';
 import { NodeError } from '../errors.js';
 import type { Clock } from '../../time/clock.js';
 import { inSlices } from '../../time/slices.js';
-import { foreignActors } from '../generations/foreign.js';
 import { type HistoryPart, type HistorySegment, wholeHistory } from './whole-history.js';
 import type { RecordView } from '../record-view.js';
 import type { AuditStore } from './store.js';
@@ -39,7 +38,7 @@ export interface NodeHistoryContext {
   store: Pick<AuditStore, 'read' | 'write'>;
   machines(): Machines;
   view: Pick<RecordView, 'provenance'>;
-  /** The shards that may hold records of an actor: more than one when its room has moved. */
+  /** The shards that may hold records of an actor: more than one after two foundings apart. */
   shardsOf(actor: string): Iterable<number>;
   /** The generations of a shard before the current one, oldest first. */
   cutsOf(shard: number): readonly CutOff[];
@@ -168,9 +167,7 @@ export class NodeHistory {
     signal?: AbortSignal,
   ): Promise<void> {
     const { store, count, clock } = this.context;
-    const foreign = await inSlices(foreignActors(document, index, count), clock);
-    const wanted = (actor: string): boolean => !foreign.has(actor);
-    const steps = auditLines(document, this.context.machines(), generation, count, wanted);
+    const steps = auditLines(document, this.context.machines(), generation, count);
     const lines = await inSlices(steps, clock);
     const heads = A.getHeads(document);
     await store.write(

@@ -22,8 +22,8 @@ interface Placed {
 
 /**
  * The stretches of one actor's history together: what was cut off, and then what is written now, which is folded
- * after all that. An event that was cut off in one shard and counts anew since two shards were cut apart stands
- * where it counts.
+ * after all that. An event that was cut off in one place and counts anew (after two foundings apart) stands where
+ * it counts.
  */
 export function wholeHistory<Entry extends Placed>(parts: readonly HistoryPart<Entry>[]): Entry[] {
   const now = parts.filter(({ segment }) => !segment.archived).flatMap(({ entries }) => [...entries]);

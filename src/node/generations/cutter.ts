@@ -10,7 +10,6 @@ import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { RelayWord } from '../relay-word.js';
 import { cutId, cutKey, documentOf, type Cut, type CutContent } from './cut.js';
-import type { Homes } from './homes.js';
 import { nextGeneration, type NextGeneration } from './next-generation.js';
 import { documentAt } from './past.js';
 import {
@@ -39,14 +38,14 @@ export interface CutterContext {
   clock: Clock;
   log: Log;
   replica: string;
-  homes: Pick<Homes, 'gather' | 'standing' | 'isOvertaken'>;
+  /** Two foundings apart had different numbers of shards (docs/decisions/0009). */
+  isMixed: () => boolean;
   /** The cut that this document's name says is known by its record. */
   isRecorded: (index: number, id: string) => boolean;
   change: (writes: Write[], cause: Cause) => Promise<void>;
 }
 
-type Outcome =
-  'cut' | 'not stored by a relay' | 'another cut was first' | 'a shard with the same actors was cut first';
+type Outcome = 'cut' | 'not stored by a relay' | 'another cut was first' | 'numbers of shards differ';
 
 /**
  * Begins a generation (PROTOCOL A6). The record comes last: whatever ends the process before it leaves a document
@@ -100,10 +99,8 @@ export class Cutter {
     ports: CutPorts,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { documents, stored, clock, log, homes } = this.context;
-    const since = homes.standing();
-    const gathered = await homes.gather(shard.index);
-    if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
+    const { documents, stored, clock, log, isMixed } = this.context;
+    if (isMixed()) return 'numbers of shards differ';
     const heads = A.getHeads(current.handle.doc()).sort();
     log.debug({ document: describeDocument(current.name) }, 'cut: flush');
     await documents.saver.flush(current.id);
@@ -126,16 +123,7 @@ export class Cutter {
       log.debug({ document: describeDocument(name) }, 'cut: next generation on disk');
       await ports.archive?.({ index, generation: generation - 1 }, past.document, signal);
       log.debug({ document: describeDocument(name) }, 'cut: archived');
-      const made = await this.#record(shard, {
-        current,
-        next,
-        since,
-        gathered,
-        content,
-        at,
-        settled,
-        signal,
-      });
+      const made = await this.#record(shard, { current, next, content, at, settled, signal });
       if (made === 'cut') await stored.end(next.id);
       return made;
     } finally {
@@ -150,25 +138,20 @@ export class Cutter {
     made: {
       current: OpenDocument;
       next: OpenDocument;
-      /** Where all shards stood before anything was gathered. */
-      since: ReturnType<Homes['standing']>;
-      /** Of other shards, which hold what this cut leaves out. */
-      gathered: readonly OpenDocument[];
       content: CutContent;
       at: number;
       settled: number;
       signal: AbortSignal;
     },
   ): Promise<Outcome> {
-    const { word, hasRelays, change, replica, log, homes } = this.context;
-    const { current, next, since, gathered, content, at, settled, signal } = made;
-    const stored = [...new Set([current, next, ...gathered])];
-    if (hasRelays && !(await word.acknowledged(stored, { deadlineMs: RELAY_MS, signal }))) {
+    const { word, hasRelays, change, replica, log, isMixed } = this.context;
+    const { current, next, content, at, settled, signal } = made;
+    if (hasRelays && !(await word.acknowledged([current, next], { deadlineMs: RELAY_MS, signal }))) {
       return 'not stored by a relay';
     }
     log.debug({ document: describeDocument(next.name) }, 'cut: stored by a relay');
     if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
-    if (homes.isOvertaken(since, next)) return 'a shard with the same actors was cut first';
+    if (isMixed()) return 'numbers of shards differ';
     const { parent, heads, bytesHash } = content;
     const id = cutId(content);
     const key = cutKey(shard.index, next.name.generation, id);

@@ -7,9 +7,7 @@ import type { Clock } from '../../time/clock.js';
 import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import { sameHeads } from '../saver.js';
-import type { Records } from '../records.js';
 import { lateRecords, type LateRecord } from './late.js';
-import { hasOverruledBase, leftBehind } from './left-behind.js';
 import type { Line } from './line.js';
 import type { ActorBases } from './ports.js';
 import type { Generation, ShardDocuments } from './shard-documents.js';
@@ -24,10 +22,6 @@ export interface EarlierContext {
   replica: string;
   epoch: () => number;
   clock: Clock;
-  /** What stands in all shards, and where actors are at home. */
-  records: Pick<Records, 'joined' | 'roams'>;
-  /** Every shard stands where the records say. */
-  isComplete: () => boolean;
   /** Sends a change of ours to the other replicas. */
   sent: (document: OpenDocument, bytes: Uint8Array) => void;
 }
@@ -65,11 +59,6 @@ export class EarlierGenerations {
   moved(previous: Generation | undefined, next: Generation): void {
     if (previous !== undefined) this.#sources.set(previous.document.id, { ...previous, drained: undefined });
     this.#sources.delete(next.document.id);
-    this.again();
-  }
-
-  /** All of it is looked at again. */
-  again(): void {
     for (const source of this.#sources.values()) source.drained = undefined;
     this.#finished.clear();
   }
@@ -92,7 +81,7 @@ export class EarlierGenerations {
   drain(): void {
     const current = this.standing.current()?.document;
     if (current === undefined) return;
-    const { bases, counters, records } = this.context;
+    const { bases, counters } = this.context;
     const written: WrittenRecord[] = [];
     const drained = new Map<Source, A.Heads>();
     for (const source of this.#sources.values()) {
@@ -102,27 +91,11 @@ export class EarlierGenerations {
       const since = source.drained ?? this.#countedHeads(source);
       const changes = since.length === 0 ? A.getAllChanges(document) : A.getChangesSince(document, since);
       written.push(...writtenRecords('actors', changes, counters.countMalformed));
-      if (since.length > 0 && source.drained === undefined) {
-        written.push(...leftBehind(document, current.handle.doc(), records, counters.countMalformed));
-      }
       drained.set(source, heads);
     }
-    const late = lateRecords(written, current.handle.doc(), bases, counters.countMalformed, records);
+    const late = lateRecords(written, current.handle.doc(), bases, counters.countMalformed);
     if (late.length > 0) this.#write(current, late, [...drained.keys()]);
     for (const [source, heads] of drained) source.drained = heads;
-  }
-
-  /**
-   * Events that the current generation's cut took in are not all here, and a base that it made does not count: of that
-   * one's actor they are to be folded on the base that does. Until they are, the generation before is still needed.
-   */
-  lacksEvents(): boolean {
-    const { cut, document } = this.standing.current() ?? {};
-    if (cut === undefined || document === undefined) return false;
-    const before = this.#sources.get(this.shard.idOf(this.standing.line().before(cut)));
-    if (before !== undefined && A.hasHeads(before.document.handle.doc(), [...cut.heads])) return false;
-    const { records, counters } = this.context;
-    return hasOverruledBase(document.handle.doc(), records, counters.countMalformed);
   }
 
   /** Closes what nothing is awaited of, and removes what was replaced. False when more came meanwhile. */
@@ -132,9 +105,7 @@ export class EarlierGenerations {
       const { document, cut } = source;
       const current = this.standing.current();
       if (current === undefined || !this.standing.isAtEnd() || this.standing.line().isAwaited(cut)) continue;
-      // An actor of it may be counted in a shard that waits for its own next generation.
-      if (this.standing.line().isSuperseded(cut) && !this.context.isComplete()) continue;
-      await documents.saver.flushAll();
+      await documents.saver.flush(current.document.id);
       if (!sameHeads(source.drained ?? [], A.getHeads(document.handle.doc()))) return false;
       this.#sources.delete(id);
       this.#finished.add(id);

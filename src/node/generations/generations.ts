@@ -1,5 +1,5 @@
-import { keysOf, readRecord, type Touched } from '../../documents/document.js';
-import { kinds, type Kind } from '../../documents/schemas/kinds.js';
+import type { Touched } from '../../documents/document.js';
+import type { Kind } from '../../documents/schemas/kinds.js';
 import type { Cause, Write } from '../../documents/write.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Cancel, Clock } from '../../time/clock.js';
@@ -10,7 +10,6 @@ import type { RelayWord } from '../relay-word.js';
 import { chainOf } from './chain.js';
 import { cutKey, documentOf, movedField, readCut, type Cut } from './cut.js';
 import { Cutter } from './cutter.js';
-import { Homes } from './homes.js';
 import { RETIRED_AFTER_MS } from './next-generation.js';
 import type { ActorBases, CutPorts, GenerationOptions } from './ports.js';
 import { ShardGenerations } from './shard.js';
@@ -55,11 +54,10 @@ export class Generations {
     private readonly context: GenerationsContext,
     private readonly stored: StoredDocuments,
   ) {
-    const shards = (): Iterable<ShardGenerations> => this.#shards.values();
     this.#cutter = new Cutter({
       ...context,
       stored,
-      homes: new Homes({ ...context, shards }),
+      isMixed: () => context.records.mixed,
       isRecorded: (index, id) => this.#cutsOf(index).some((cut) => cut.id === id),
     });
   }
@@ -99,14 +97,9 @@ export class Generations {
     const shard = new ShardGenerations(index, {
       ...this.context,
       stored: this.stored,
-      isComplete: () => this.complete(),
       members: () => this.#members(),
       acknowledge: (cut) => this.#set(cut, movedField(replica), change, clock),
       settle: (cut) => this.#set(cut, 'settled_at', change, clock),
-      moved: (document, touched) => {
-        this.#countAgain(document);
-        this.context.moved(document, touched);
-      },
     });
     this.#shards.set(index, shard);
     await shard.open(this.#cutsOf(index));
@@ -183,24 +176,6 @@ export class Generations {
 
   #isDue({ current, cut }: ShardGenerations): boolean {
     return current !== undefined && this.#cutter.isDue(current, cut);
-  }
-
-  /** A base that came here may count before one that another shard holds, and lack some of what that one counts. */
-  #countAgain({ handle, name }: OpenDocument): void {
-    const { records, counters } = this.context;
-    const others = new Set<ShardGenerations>();
-    for (const key of keysOf(handle.doc(), 'base', counters.countMalformed)) {
-      const actor = key.slice(kinds.base.prefix.length);
-      if (!records.roams(actor)) continue;
-      for (const index of records.shardsOfActor(actor)) {
-        const other = index === name.index ? undefined : this.#shards.get(index);
-        const document = other?.current?.handle.doc();
-        if (other === undefined || document === undefined || others.has(other)) continue;
-        if (readRecord(document, 'base', key, counters.countMalformed) !== undefined) others.add(other);
-      }
-    }
-    for (const other of others) other.takeOverAgain();
-    for (const shard of this.#shards.values()) if (shard.cut !== undefined) shard.schedule();
   }
 
   async #removeUnused(): Promise<void> {

@@ -6,7 +6,6 @@ import type { Json } from '../../documents/json.js';
 import { joinRecords } from '../../documents/merge/join.js';
 import { encodeRecord, type Entry, type FieldMap } from '../../documents/record.js';
 import { kinds, ruleOf, type Kind } from '../../documents/schemas/kinds.js';
-import { compareBases } from './base-order.js';
 import type { ActorBases } from './ports.js';
 
 /** A record as it is to stand. */
@@ -16,28 +15,18 @@ export interface LateRecord {
   record: FieldMap;
 }
 
-/** Cause of a base that was copied to where its actor is at home. */
-export const COPIED = 'home';
-
-/** What stands in all shards together, this one included. */
-export interface Everywhere {
-  joined(kind: Kind, key: string): FieldMap | undefined;
-}
-
 /**
  * What an earlier or losing generation holds and the current one lacks, joined with what the current one has
  * (PROTOCOL A6): events by id, with their stamps and marked late, unless the base of their actor counts them; all
- * other facts as they are. Nothing where nothing is lacking, so that applying it again changes nothing. Of an actor
- * with records in several shards the base counts that was folded last, and what another shard holds is not lacking.
+ * other facts as they are. Nothing where nothing is lacking, so that applying it again changes nothing.
  */
 export function lateRecords(
   written: Iterable<WrittenRecord>,
   current: Document,
   bases: Pick<ActorBases, 'absorbedBy'>,
   count: CountMalformed,
-  everywhere: Everywhere = { joined: (kind, key) => readRecord(current, kind, key, count) },
 ): LateRecord[] {
-  const lookup = new Current(current, bases, count, everywhere);
+  const lookup = new Current(current, bases, count);
   const late = new Map<string, LateRecord>();
   for (const { kind, key, record } of written) {
     const taken = lookup.take(kind, key, record);
@@ -58,15 +47,14 @@ class Current {
     private readonly document: Document,
     private readonly bases: Pick<ActorBases, 'absorbedBy'>,
     private readonly count: CountMalformed,
-    private readonly everywhere: Everywhere,
   ) {}
 
   /** The record as it counts here, or undefined when it does not. */
   take(kind: Kind, key: string, record: FieldMap): FieldMap | undefined {
     switch (kind) {
       case 'base':
-        // One that a cut made stands in its first bytes; that of another branch says nothing here.
-        return this.#copiedBase(key, record);
+        // It stands in the first bytes of its generation; that of another branch says nothing here.
+        return undefined;
       case 'actor':
         // Says what other events came to; whoever writes the next one here writes it anew.
         return this.#has(kind, key) || this.#isArchived(key.slice(kinds.actor.prefix.length))
@@ -89,31 +77,23 @@ class Current {
     if (split === undefined || entry === undefined || this.#isAbsorbed(split.actor)(split.id, entry.stamp)) {
       return undefined;
     }
-    const elsewhere = this.everywhere.joined('event', key)?.get('event');
-    if (elsewhere !== undefined && elsewhere.stamp <= entry.stamp && !this.#has('event', key))
-      return undefined;
     return new Map<string, Entry>([...record, ['event', markedLate(entry)]]);
   }
 
   #isAbsorbed(actor: string): ReturnType<ActorBases['absorbedBy']> {
     const known = this.#absorbed.get(actor);
     if (known !== undefined) return known;
-    const base = this.everywhere.joined('base', kinds.base.prefix + actor)?.get('base')?.value;
-    const absorbed = this.bases.absorbedBy(base);
+    const absorbed = this.bases.absorbedBy(this.#base(actor));
     this.#absorbed.set(actor, absorbed);
     return absorbed;
   }
 
   #isArchived(actor: string): boolean {
-    const base = this.everywhere.joined('base', kinds.base.prefix + actor)?.get('base')?.value;
-    return readArchiveMark(base) !== undefined;
+    return readArchiveMark(this.#base(actor)) !== undefined;
   }
 
-  #copiedBase(key: string, record: FieldMap): FieldMap | undefined {
-    const entry = record.get('base');
-    if (entry?.cause !== COPIED) return undefined;
-    const counts = this.everywhere.joined('base', key)?.get('base');
-    return counts === undefined || compareBases(counts, entry) < 0 ? record : undefined;
+  #base(actor: string): Json | undefined {
+    return readRecord(this.document, 'base', kinds.base.prefix + actor, this.count)?.get('base')?.value;
   }
 
   #has(kind: Kind, key: string): boolean {

@@ -7,7 +7,6 @@ import { splitActorKey } from '../../documents/actor-key.js';
 import type { FieldMap } from '../../documents/record.js';
 import { kindNames, kinds, tableOf, type Kind } from '../../documents/schemas/kinds.js';
 import { isStamp } from '../../documents/stamp.js';
-import { foreignActors } from './foreign.js';
 import type { ActorBases } from './ports.js';
 
 /** A member away for longer is none any more (PROTOCOL, Words), milliseconds. */
@@ -25,9 +24,8 @@ export interface NextGeneration {
 
 /**
  * The first bytes of the next generation (PROTOCOL A6): per actor its base and its latest state for readers, and all
- * else that still matters. Events are not carried: the bases count them. Of an actor that another shard folds, all
- * is carried as it is, or left out where that one has it (docs/decisions/0009). Pure: the same document, inputs and
- * machines give the same bytes on every replica. Pauses at each `yield`.
+ * else that still matters. Events are not carried: the bases count them. Pure: the same document, inputs and machines
+ * give the same bytes on every replica. Pauses at each `yield`.
  *
  * @param document the generation before, exactly as it was at the heads of the cut.
  * @throws what `foldBases` throws.
@@ -38,25 +36,17 @@ export function* nextGeneration(
   bases: Pick<ActorBases, 'foldBases'>,
   count: CountMalformed,
 ): Generator<void, Uint8Array> {
-  const foreign = yield* foreignActors(document, index, count);
-  const isElsewhere = (actor: string): boolean => foreign.has(actor);
-  const folding = bases.foldBases(document, at, { shard: index, generation, settled, isElsewhere });
+  const folding = bases.foldBases(document, at, { generation, settled });
   const folded: ReadonlyMap<string, Json> = isStepwise(folding) ? yield* folding : folding;
   const carried: CarriedRecord[] = [];
   for (const [actor, base] of folded) {
     // Null: it was over long ago, and nothing of it is left here.
-    if (isElsewhere(actor) || base === null) continue;
+    if (base === null) continue;
     const key = kinds.base.prefix + actor;
-    const before = readRecord(document, 'base', key, count)?.get('base')?.stamp ?? -1;
-    // Above the one that it was folded from, which may stand in another shard as well.
-    const stamp = Math.max(stampOf(base), before + 1);
-    carried.push({
-      map: kinds.base.map,
-      key,
-      record: new Map([['base', { value: base, stamp, cause: 'cut' }]]),
-    });
+    const entry = { value: base, stamp: stampOf(base), cause: 'cut' };
+    carried.push({ map: kinds.base.map, key, record: new Map([['base', entry]]) });
   }
-  const kept = new Keeping(document, at, { folded, foreign }, count);
+  const kept = new Keeping(document, at, folded, count);
   for (const kind of kindNames) {
     if (tableOf(kind).document !== 'actors') continue;
     for (const key of keysOf(document, kind, count)) {
@@ -80,19 +70,12 @@ class Keeping {
   constructor(
     private readonly document: Document,
     private readonly at: number,
-    private readonly actors: {
-      folded: ReadonlyMap<string, Json>;
-      foreign: ReadonlyMap<string, 'carried' | 'dropped'>;
-    },
+    private readonly folded: ReadonlyMap<string, Json>,
     private readonly count: CountMalformed,
   ) {}
 
   keeps(kind: Kind, key: string, record: FieldMap): boolean {
     const name = key.slice(tableOf(kind).prefix.length);
-    const { folded, foreign } = this.actors;
-    const actor = tableOf(kind).placement === 'with-actor' ? (splitActorKey(name)?.actor ?? name) : undefined;
-    const elsewhere = actor === undefined ? undefined : foreign.get(actor);
-    if (elsewhere !== undefined) return elsewhere === 'carried';
     switch (kind) {
       case 'mark':
         return !this.#isBelowFloor(name, record);
@@ -100,9 +83,9 @@ class Keeping {
         return readRecord(this.document, 'mark', kinds.mark.prefix + name, this.count) === undefined;
       case 'done':
         // What is not done of an actor's effects stands in its base.
-        return !folded.has(actor ?? '');
+        return !this.folded.has(splitActorKey(name)?.actor ?? '');
       case 'actor':
-        return !isArchived(folded.get(name));
+        return !isArchived(this.folded.get(name));
       case 'event':
       case 'base':
         return false;

@@ -93,12 +93,6 @@ export class ShardGenerations {
     this.#running ??= Promise.resolve().then(() => this.#run());
   }
 
-  /** Takes over anew what earlier generations hold: an actor of theirs is counted by another shard now. */
-  takeOverAgain(): void {
-    this.#earlier.again();
-    this.schedule();
-  }
-
   /** Looks again, and resolves when nothing is left to do for now. */
   async evaluated(): Promise<void> {
     this.schedule();
@@ -193,11 +187,9 @@ export class ShardGenerations {
     const { documents, replica, members, acknowledge, settle } = this.context;
     const { document, cut } = this.#current ?? {};
     if (document === undefined || cut === undefined) return;
-    // What an earlier generation held may stand in another shard, where its actor is at home.
-    await documents.saver.flushAll();
+    await documents.saver.flush(document.id);
     const latest = this.#line.end;
     if (latest?.id !== cut.id || this.#closed) return;
-    if (!latest.settled && this.#earlier.lacksEvents()) return;
     if (!latest.moved.has(replica)) await acknowledge(latest);
     else if (!latest.settled && members().every((member) => latest.moved.has(member))) await settle(latest);
   }

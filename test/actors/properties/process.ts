@@ -56,7 +56,7 @@ export class Process {
       onTouched: (document, touched) => {
         if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
         for (const { kind, key } of touched) {
-          if (kind === 'room') this.#moves.roomTouched(key, document.name.index);
+          if (kind === 'room') this.#records.rooms.add(key, document.name.index);
           if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
         }
         this.#events.touched(touched);
@@ -67,7 +67,6 @@ export class Process {
       this.counters.countMalformed,
     );
     this.#moves = new Moves({
-      records: this.#records,
       reload: (records) => {
         if (!this.#killed) this.#actors?.reload(records);
       },

@@ -5,7 +5,7 @@ import { shardIndex } from '../../src/documents/placement.js';
 import { Replica } from '../actors/properties/replica.js';
 import type { Process } from '../actors/properties/process.js';
 import { settle, SimulatedClock } from '../simulation/clock.js';
-import { type Action, type Heard, REPLICAS, ROOMS, type Schedule, SHARDS } from './homes-actions.js';
+import { type Action, type Heard, REPLICAS, ROOMS, type Schedule, SHARDS } from './shards-actions.js';
 
 /** Keeps the ids of all events that it took, in their order: what is lost or counted twice shows. Each rings once. */
 const machine = setup({
@@ -38,11 +38,11 @@ interface Sent {
 }
 
 /** Three replicas, three actors shards, and rooms whose person is not known everywhere at once. */
-export class HomesWorld {
+export class ShardsWorld {
   readonly clock = new SimulatedClock();
   readonly replicas: readonly Replica[];
   /** What happened: to see that it was what the test is about. */
-  readonly counts = { events: 0, homesMoved: 0, cuts: 0, kills: 0, broughtHome: 0, late: 0 };
+  readonly counts = { events: 0, moved: 0, cuts: 0, kills: 0, late: 0 };
   readonly #sent: Sent[] = [];
   /** `<actor> <event id>` that some replica has said to be durable. */
   readonly #durable = new Set<string>();
@@ -234,10 +234,10 @@ export class HomesWorld {
   #map({ replica, room, person }: Extract<Action, { do: 'map' }>): void {
     const at = this.#at(replica);
     const fields = { matrix_user_id: persons[person] as string };
-    this.counts.homesMoved += 1;
+    this.counts.moved += 1;
     at.process
       ?.change([{ kind: 'room', key: `matrix_room:${rooms[room] as string}`, fields }], {
-        id: `$map${this.counts.homesMoved}`,
+        id: `$map${this.counts.moved}`,
         ts: this.clock.now(),
       })
       .catch((error: unknown) => at.errors.push(error));
@@ -345,7 +345,6 @@ export class HomesWorld {
   }
 
   #note({ counters: { generations } }: Process): void {
-    this.counts.broughtHome += generations.broughtHome;
     this.counts.late += generations.late;
   }
 

@@ -7,11 +7,11 @@ export const ROOMS = 2;
 /** What replicas may hear of each other at one time. */
 export type Heard = 'all' | 'cluster' | 'routing' | 'actors';
 
-/** What happens in a schedule of homes; what is not possible as things stand does nothing. */
+/** What happens in a schedule of several shards; what is not possible as things stand does nothing. */
 export type Action =
   /** An event under a new cause, or under one that was used before: then it is that same event. */
   | { do: 'send'; replica: number; room: number; again: number | undefined; ageMs: number }
-  /** The room gets a person, whose shard is one of three: its actor is at home there from now on. */
+  /** The room gets a person, whose shard is one of three: its actor stays where it is. */
   | { do: 'map'; replica: number; room: number; person: number }
   /** One hears what another holds, of all documents or of one family. */
   | { do: 'sync'; from: number; to: number; what: Heard }
