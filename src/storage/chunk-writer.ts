@@ -4,17 +4,11 @@ import { makeFolderDurably, readIfThere, removeIfThere, writeWhole } from './ato
 import type { Durability } from './atomic-write.js';
 import { decodeSidecar, encodeSidecar, namedBySum, sha256 } from './checksum.js';
 import { ASIDE, flatName, placeOfKey } from './chunk-key.js';
+import type { ChunkOp } from './chunk-store.js';
 import { errnoOf } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
 import { Limit } from './limit.js';
 import type { Failures } from './write-queue.js';
-
-/** One thing to do to a stored key. */
-export type ChunkOp =
-  | { kind: 'save'; key: StorageKey; bytes: Uint8Array }
-  | { kind: 'remove'; key: StorageKey }
-  /** Moves a bad file out of the way; `moved` hears where it went, or that it could not be moved. */
-  | { kind: 'quarantine'; key: StorageKey; to: string; moved: (error?: unknown) => void };
 
 export interface ChunkWriterOptions {
   dir: string;
@@ -159,13 +153,14 @@ export class ChunkWriter {
    * sidecar, or it would pass for good the next time.
    */
   async #moveAway(path: string, op: Extract<ChunkOp, { kind: 'quarantine' }>): Promise<boolean> {
+    const to = join(this.#dir, ASIDE.quarantine, op.name);
     try {
-      await makeFolderDurably(this.#files, dirname(op.to), this.#durability);
-      await this.#files.rename(path, op.to);
-      op.moved();
+      await makeFolderDurably(this.#files, dirname(to), this.#durability);
+      await this.#files.rename(path, to);
+      op.moved(to);
       return true;
     } catch (error) {
-      op.moved(error);
+      op.moved(undefined, error);
       return false;
     }
   }

@@ -1,59 +1,42 @@
-import { join } from 'node:path';
 import type { Chunk, StorageAdapterInterface, StorageKey } from '@automerge/automerge-repo';
 import type { Log } from '../telemetry/log.js';
 import { systemClock } from '../time/clock.js';
 import type { Clock } from '../time/clock.js';
-import { makeFolderDurably } from './atomic-write.js';
 import type { Durability } from './atomic-write.js';
-import { ASIDE, flatName, isDocumentChunk, placeOfFlatName, placeOfKey, startsWith } from './chunk-key.js';
-import { ChunkReader } from './chunk-reader.js';
-import { ChunkWriter } from './chunk-writer.js';
-import type { ChunkOp } from './chunk-writer.js';
+import { isDocumentChunk, startsWith } from './chunk-key.js';
+import { byKey } from './chunk-store.js';
+import type { ChunkOp, ChunkStore } from './chunk-store.js';
+import { Damage } from './damage.js';
 import { errnoOf, nodeFiles } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
+import { FsChunks } from './fs-chunks.js';
+import type { StorageEvent, StorageStatus } from './storage-event.js';
+import { VerifiedChunks } from './verified-chunks.js';
 import { WriteQueue } from './write-queue.js';
 import type { Failures } from './write-queue.js';
 
-/** What happened to the files, for health, metrics and whoever heals documents from peers. */
-export type StorageEvent =
-  /** A stored file was not what was written; the repo goes on without it. `document` is partial until healed. */
-  | {
-      type: 'state:recovered';
-      key: StorageKey;
-      document: string | undefined;
-      reason: string;
-      /** Its place now; undefined when it could not be moved or read. */
-      quarantined: string | undefined;
-    }
-  /** Writes failed, are kept in memory and tried again in `retryMs`. */
-  | { type: 'state:save-error'; code: string; failed: number; attempt: number; retryMs: number }
-  /** All that had failed is on disk now. */
-  | { type: 'state:save-restored'; attempts: number };
+export type { StorageEvent, StorageStatus } from './storage-event.js';
 
-export interface DurableStorageOptions {
-  /** Made with mode 0700 when missing. One process per folder: hold `lockFolder` around it. */
-  dir: string;
+interface CommonOptions {
   log: Log;
-  durability?: Durability;
   onEvent?: (event: StorageEvent) => void;
-  files?: FileLayer;
   clock?: Clock;
 }
 
-/** How the writes stand: `failing` when something waits that the disk has refused. */
-export interface StorageStatus {
-  state: 'idle' | 'writing' | 'failing' | 'closed';
-  pendingWrites: number;
-  pendingBytes: number;
-  saved: number;
-  saveErrors: number;
-  recovered: number;
+interface FolderOptions extends CommonOptions {
+  /** Made with mode 0700 when missing. One process per folder: hold `lockFolder` around it. */
+  dir: string;
+  durability?: Durability;
+  files?: FileLayer;
 }
 
+/** In a folder, or in a store of another kind. */
+export type DurableStorageOptions = FolderOptions | (CommonOptions & { store: ChunkStore });
+
 /**
- * automerge-repo storage on the layout of its NodeFS adapter, which can read these files, with what that one
- * lacks (AUTOMERGE.md, Durability): atomic, synced, batched writes; every file verified by itself before the
- * repo sees it; no cache beyond what is being written.
+ * automerge-repo storage over any chunk store, with what upstream's adapters lack (AUTOMERGE.md, Durability):
+ * atomic, synced, batched writes; every chunk verified by itself before the repo sees it; no cache beyond what is
+ * being written. A folder has the layout of upstream's NodeFS adapter, which can read it.
  *
  * **When is it on disk?** The promise of `save` resolves when its bytes are, and never before: a disk that
  * refuses is tried again for as long as it takes. So `repo.flush()` resolves with the truth, and hangs while
@@ -63,30 +46,24 @@ export interface StorageStatus {
  * repo writes in the background.
  */
 export class DurableStorage implements StorageAdapterInterface {
-  readonly #dir: string;
   readonly #log: Log;
-  readonly #files: FileLayer;
-  readonly #durability: Durability;
-  readonly #clock: Clock;
   readonly #onEvent: (event: StorageEvent) => void;
-  readonly #reader: ChunkReader;
-  readonly #writer: ChunkWriter;
+  readonly #store: ChunkStore;
+  readonly #chunks: VerifiedChunks;
   readonly #queue: WriteQueue<ChunkOp>;
+  readonly #damage: Damage;
   readonly #count = { saved: 0, saveErrors: 0, recovered: 0 };
   #opened: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: DurableStorageOptions) {
-    this.#dir = options.dir;
+    const clock = options.clock ?? systemClock;
     this.#log = options.log;
-    this.#files = options.files ?? nodeFiles;
-    this.#durability = options.durability ?? 'fsync';
-    this.#clock = options.clock ?? systemClock;
     this.#onEvent = options.onEvent ?? (() => {});
-    this.#reader = new ChunkReader(this.#dir, this.#files);
-    this.#writer = new ChunkWriter({ dir: this.#dir, files: this.#files, durability: this.#durability });
+    this.#store = 'store' in options ? options.store : inFolder(options);
+    this.#chunks = new VerifiedChunks(this.#store);
     this.#queue = new WriteQueue<ChunkOp>({
-      clock: this.#clock,
+      clock,
       commit: (batch) => this.#commit(batch),
       same: sameOp,
       onFailure: (failures, attempt, retryMs) => this.#alarm(failures, attempt, retryMs),
@@ -95,6 +72,24 @@ export class DurableStorage implements StorageAdapterInterface {
         this.#emit({ type: 'state:save-restored', attempts });
       },
     });
+    this.#damage = new Damage({
+      clock,
+      log: this.#log,
+      isReplaced: (key) => this.#queue.get(idOf(key)) !== undefined,
+      put: (op) => (this.#closed ? undefined : this.#queue.put(idOf(op.key), op)),
+      found: (event) => {
+        this.#count.recovered += 1;
+        this.#emit(event);
+      },
+    });
+  }
+
+  /**
+   * Makes sure that the store can be used. Not needed, for the first use does the same; but who calls it at the
+   * start hears at the start that a key is wrong or a server out of reach.
+   */
+  open(): Promise<void> {
+    return this.#ready();
   }
 
   /** The value of a key; undefined when there is none, or only a bad one (which goes to quarantine). */
@@ -102,10 +97,10 @@ export class DurableStorage implements StorageAdapterInterface {
     await this.#ready();
     const waiting = this.#queue.get(idOf(key));
     if (waiting) return waiting.kind === 'save' ? waiting.bytes : undefined;
-    const look = await this.#reader.look(key);
+    const look = await this.#chunks.look(key);
     if (look.state === 'good') return look.bytes;
-    if (look.state === 'bad') await this.#quarantine(key, look.reason, look.size);
-    if (look.state === 'unreadable') this.#unreadable(key, look.error);
+    if (look.state === 'bad') await this.#damage.quarantine(key, look.reason, look.size);
+    if (look.state === 'unreadable') this.#damage.unreadable(key, look.error);
     return undefined;
   }
 
@@ -122,7 +117,7 @@ export class DurableStorage implements StorageAdapterInterface {
   /**
    * Every good value under a prefix, in the order of the keys.
    *
-   * @throws when the folder itself cannot be read: an empty answer would say that nothing was ever saved.
+   * @throws when the store itself cannot be read: an empty answer would say that nothing was ever saved.
    */
   async loadRange(prefix: StorageKey): Promise<Chunk[]> {
     const keys = await this.#keys(prefix);
@@ -177,6 +172,7 @@ export class DurableStorage implements StorageAdapterInterface {
     this.#queue.stop();
     const { pendingWrites, pendingBytes } = this.status();
     if (pendingWrites > 0) this.#log.error({ pendingWrites, pendingBytes }, 'closed with writes not on disk');
+    await this.#store.close();
   }
 
   async #put(op: ChunkOp): Promise<void> {
@@ -191,7 +187,7 @@ export class DurableStorage implements StorageAdapterInterface {
   async #commit(batch: ReadonlyMap<string, ChunkOp>): Promise<Failures> {
     try {
       await this.#ready();
-      const failures = await this.#writer.commit(batch);
+      const failures = await this.#store.commit(batch);
       for (const [id, op] of batch) if (op.kind === 'save' && !failures.has(id)) this.#count.saved += 1;
       return failures;
     } catch (error) {
@@ -201,46 +197,19 @@ export class DurableStorage implements StorageAdapterInterface {
 
   async #keys(prefix: StorageKey): Promise<StorageKey[]> {
     await this.#ready();
-    const keys = new Map((await this.#reader.keys(prefix)).map((key) => [idOf(key), key]));
-    for (const [id, op] of this.#queue.pending()) {
-      if (!startsWith(op.key, prefix)) continue;
-      if (op.kind === 'save') keys.set(id, op.key);
-      else keys.delete(id);
-    }
-    return [...keys.values()];
-  }
-
-  async #quarantine(key: StorageKey, reason: string, size: number): Promise<void> {
-    const name = `${flatName(placeOfKey(key))}.${this.#clock.now()}`;
-    const to = join(this.#dir, ASIDE.quarantine, name);
-    // A save of the same key has come meanwhile, and replaces the bad file.
-    if (this.#queue.get(idOf(key))) return;
-    let quarantined: string | undefined;
-    let failure: unknown;
-    const moved = (error?: unknown) => {
-      failure = error;
-      if (error === undefined) quarantined = to;
+    const keys = new Map<string, StorageKey>();
+    const addSaves = (): void => {
+      for (const [id, op] of this.#queue.pending()) {
+        if (!startsWith(op.key, prefix)) continue;
+        if (op.kind === 'save') keys.set(id, op.key);
+        else keys.delete(id);
+      }
     };
-    if (!this.#closed) await this.#put({ kind: 'quarantine', key, to, moved });
-    this.#count.recovered += 1;
-    const document = isDocumentChunk(key) ? key[0] : undefined;
-    const lost = document === undefined ? 'a value of the repo' : `changes (${key[1]}) of a document`;
-    this.#log.error(
-      { key, document, reason, size, lost, quarantined, error: failure },
-      'stored file is corrupt: going on without it',
-    );
-    this.#emit({ type: 'state:recovered', key, document, reason, quarantined });
-  }
-
-  #unreadable(key: StorageKey, error: unknown): void {
-    this.#count.recovered += 1;
-    const document = isDocumentChunk(key) ? key[0] : undefined;
-    const reason = `cannot be read (${errnoOf(error) ?? String(error)})`;
-    this.#log.error(
-      { key, document, reason },
-      'stored file cannot be read: left in place, going on without it',
-    );
-    this.#emit({ type: 'state:recovered', key, document, reason, quarantined: undefined });
+    // What is written while the store is listed may be missing in the list, and waits no more afterwards.
+    addSaves();
+    for (const key of await this.#chunks.keys(prefix)) keys.set(idOf(key), key);
+    addSaves();
+    return [...keys.values()].sort(byKey);
   }
 
   #alarm(failures: Failures, attempt: number, retryMs: number): void {
@@ -249,7 +218,7 @@ export class DurableStorage implements StorageAdapterInterface {
     const code = errnoOf(first) ?? 'unknown';
     const fields = { code, failed: failures.size, attempt, retryMs };
     this.#log.error(
-      { ...fields, error: first, dir: this.#dir },
+      { ...fields, error: first, place: this.#store.place },
       'saving state failed; kept in memory, nothing acknowledged',
     );
     this.#emit({ type: 'state:save-error', ...fields });
@@ -265,40 +234,16 @@ export class DurableStorage implements StorageAdapterInterface {
 
   /** Opened at the first use, and again at the next one if that fails. */
   #ready(): Promise<void> {
-    this.#opened ??= this.#open().catch((error: unknown) => {
+    this.#opened ??= this.#store.open().catch((error: unknown) => {
       this.#opened = undefined;
       throw error;
     });
     return this.#opened;
   }
+}
 
-  async #open(): Promise<void> {
-    for (const folder of [this.#dir, join(this.#dir, ASIDE.temporary), join(this.#dir, ASIDE.checksums)]) {
-      await makeFolderDurably(this.#files, folder, this.#durability);
-    }
-    const leftovers = await this.#files.list(join(this.#dir, ASIDE.temporary));
-    for (const { name } of leftovers) await this.#files.remove(join(this.#dir, ASIDE.temporary, name));
-    const orphans = await this.#sweepChecksums();
-    if (leftovers.length + orphans > 0) {
-      this.#log.info(
-        { temporary: leftovers.length, checksums: orphans },
-        'remains of an earlier end removed',
-      );
-    }
-  }
-
-  /** A kill between the removal of a file and that of its checksum leaves the latter. */
-  async #sweepChecksums(): Promise<number> {
-    const folder = join(this.#dir, ASIDE.checksums);
-    let orphans = 0;
-    for (const { name } of await this.#files.list(folder)) {
-      const place = placeOfFlatName(name);
-      if (!place || (await this.#files.exists(join(this.#dir, ...place)))) continue;
-      await this.#files.remove(join(folder, name));
-      orphans += 1;
-    }
-    return orphans;
-  }
+function inFolder({ dir, log, durability = 'fsync', files = nodeFiles }: FolderOptions): ChunkStore {
+  return new FsChunks({ dir, log, durability, files });
 }
 
 const idOf = (key: StorageKey): string => JSON.stringify(key);

@@ -5,6 +5,7 @@ import { chainOf } from '../../node/generations/chain.js';
 import { readCut, type Cut } from '../../node/generations/cut.js';
 import { ChunkReader } from '../../storage/chunk-reader.js';
 import { nodeFiles } from '../../storage/file-layer.js';
+import { VerifiedChunks } from '../../storage/verified-chunks.js';
 
 /** The folder of the documents inside a data folder, the same for a replica and a relay. */
 export const documentsFolder = (dataDir: string): string => join(dataDir, 'documents');
@@ -59,7 +60,7 @@ export function currentOf(
 
 /** Every stored document of a data folder, whether a process holds it or not. Changes nothing there. */
 export async function loadDocuments(dataDir: string, faults: string[]): Promise<Loaded[]> {
-  const reader = new ChunkReader(documentsFolder(dataDir), nodeFiles);
+  const reader = new VerifiedChunks(new ChunkReader(documentsFolder(dataDir), nodeFiles));
   const chunks = new Map<string, Uint8Array[]>();
   for (const key of await reader.keys([])) {
     const [id] = key;
