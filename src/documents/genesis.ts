@@ -15,6 +15,7 @@ export const documentMaps = {
   actors: ['actors', 'events', 'base', 'done', 'marks', 'attempts', 'floors', 'tasks'],
   /** Not made from these bytes: see audit-document.ts. */
   audit: [],
+  keyed: ['entries'],
 } as const satisfies Record<DocumentName['kind'], readonly string[]>;
 
 /** A record that stands in a document's first change: carried over by the cut that began its generation. */

@@ -1,11 +1,12 @@
 import { interpretAsDocumentId, type BinaryDocumentId, type DocumentId } from '@automerge/automerge-repo';
 import { digest } from './digest.js';
 
-export type DocumentKind = 'cluster' | 'routing' | 'actors' | 'audit';
+export type DocumentKind = 'cluster' | 'routing' | 'actors' | 'audit' | 'keyed';
 
 /**
  * Which document: its family, its shard index and its generation (both 0 for `cluster`). A generation above 0 is
  * begun by a cut, whose id is part of the name: two replicas that cut apart have made two documents (PROTOCOL A6).
+ * Of `keyed` documents the index is a window of time, and `cut` names the width of it and the namespace.
  */
 export interface DocumentName {
   kind: DocumentKind;
@@ -25,9 +26,12 @@ export function documentId(cluster: string, name: DocumentName): DocumentId {
   return interpretAsDocumentId(new Uint8Array(hash.subarray(0, 16)) as BinaryDocumentId);
 }
 
-/** For people and logs: `cluster`, `routing/3`, `actors/3`, with generation and cut when it is not the first: `actors/3.1.<cut>`. */
+/**
+ * For people and logs: `cluster`, `routing/3`, `actors/3`, with generation and cut when it is not the first
+ * (`actors/3.1.<cut>`), `keyed/20000.1d.<namespace>`.
+ */
 export function describeDocument(name: DocumentName): string {
   const base = name.kind === 'cluster' ? 'cluster' : `${name.kind}/${name.index}`;
-  const cut = name.cut === undefined ? '' : `.${name.cut}`;
-  return name.generation === 0 ? base : `${base}.${name.generation}${cut}`;
+  const generation = name.generation === 0 ? '' : `.${name.generation}`;
+  return `${base}${generation}${name.cut === undefined ? '' : `.${name.cut}`}`;
 }

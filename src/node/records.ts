@@ -1,6 +1,6 @@
 import { parseActorKey, splitActorKey } from '../documents/actor-key.js';
 import { keysOf, readRecord, type Document } from '../documents/document.js';
-import type { CountMalformed } from '../documents/errors.js';
+import { DocumentError, type CountMalformed } from '../documents/errors.js';
 import type { DocumentKind } from '../documents/ids.js';
 import { joinAll } from '../documents/merge/join.js';
 import { shardIndex } from '../documents/placement.js';
@@ -100,6 +100,11 @@ export class Records {
         return this.#shardOf(roomIn(name));
       case 'with-actor':
         return this.#shardOf(placeOfActor(name));
+      case 'by-time':
+        throw new DocumentError(
+          'invalid-write',
+          'entries of keyed stores are written by openKeyedStore() alone',
+        );
     }
   }
 
@@ -154,6 +159,7 @@ export class Records {
     const name = key.slice(tableOf(kind).prefix.length);
     const { placement, document } = tableOf(kind);
     if (placement === 'cluster') return [0];
+    if (placement === 'by-time') return [];
     if (placement === 'room') return this.rooms.shardsOf(key);
     // What was placed by the other number stays in sight.
     if (this.mixed) return this.#allOf(document);

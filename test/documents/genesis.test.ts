@@ -27,6 +27,11 @@ const PINNED = [
     63,
     '856f4a83ea64af3d01c1010010756e64657273747564792d66697273740101000767656e65736973000a010602061106130915553403420756095709700200020600000a00020602000a00030500000a00027e00030401000a7e06736368656d61046b696e6400067605696e6465780a67656e65726174696f6e066163746f7273066576656e7473046261736504646f6e65056d61726b7308617474656d70747306666c6f6f7273057461736b7302060a7e0104080108007e1400061602140800016163746f72733f001200',
   ],
+  [
+    'keyed',
+    20000,
+    '856f4a835da10b620196010010756e64657273747564792d66697273740101000767656e65736973000a01060206110613091529340342075609570a700200020500000300020502000300030400000300027e0003030100037e06736368656d61046b696e6400057d05696e6465780a67656e65726174696f6e07656e74726965730205037e010407017f007e140005167d341400016b65796564a09c01000a00',
+  ],
 ] as const;
 const PINNED_IDS = [
   '24FnP8rTst4JFgaTg43fKqBp86JZ',
@@ -40,7 +45,7 @@ describe('first bytes of a document', () => {
   });
 
   it('make every map of the family, empty', () => {
-    for (const kind of ['cluster', 'routing', 'actors'] as const) {
+    for (const kind of ['cluster', 'routing', 'actors', 'keyed'] as const) {
       const document = A.loadIncremental(A.init<Record<string, unknown>>(), genesisBytes(name(kind, 3)));
       for (const map of documentMaps[kind]) expect(document[map]).toEqual({});
       expect(document['schema']).toBe(1);
@@ -88,5 +93,7 @@ describe('document ids', () => {
     expect(describeDocument(name('cluster'))).toBe('cluster');
     expect(describeDocument(name('routing', 3))).toBe('routing/3');
     expect(describeDocument(name('actors', 3, 2))).toBe('actors/3.2');
+    expect(describeDocument({ ...name('actors', 3, 2), cut: 'c' })).toBe('actors/3.2.c');
+    expect(describeDocument({ ...name('keyed', 20000), cut: '1d.prompts' })).toBe('keyed/20000.1d.prompts');
   });
 });

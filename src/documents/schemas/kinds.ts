@@ -1,6 +1,7 @@
 import { DocumentError } from '../errors.js';
 import { cluster, cut, member, seed } from './cluster.js';
 import { actor, attempt, base, done, event, floor, mark } from './actors.js';
+import { keyed } from './keyed.js';
 import { chat, room, user } from './routing.js';
 import type { FieldsOf, FieldTable, KindTable } from './table.js';
 import type { MergeRule } from '../merge/rules.js';
@@ -21,6 +22,7 @@ export const kinds = {
   actor,
   done,
   base,
+  keyed,
 } as const;
 
 export type Kind = keyof typeof kinds;

@@ -18,10 +18,10 @@ export interface FieldTable<T extends z.ZodType = z.ZodType> {
 
 /**
  * Where records of a kind live (PROTOCOL O5): in `cluster`; at the shard of the person who is the key or stands
- * first in it; at the place of the room's person; at the room that the key names first; or at the person, room or
- * other thing that the actor's key names.
+ * first in it; at the place of the room's person; at the room that the key names first; at the person, room or
+ * other thing that the actor's key names; or in the window of its time, which only a keyed store knows.
  */
-export type Placement = 'cluster' | 'person' | 'room' | 'with-room' | 'with-actor';
+export type Placement = 'cluster' | 'person' | 'room' | 'with-room' | 'with-actor' | 'by-time';
 
 /** One kind of record. */
 export interface KindTable {
