@@ -21,6 +21,11 @@ const known: Record<string, { exitCode: ExitCode; setting?: string }> = {
   unwritable: { exitCode: 2, setting: 'UNDERSTUDY_DATA_DIR' },
   'not-a-folder': { exitCode: 2, setting: 'UNDERSTUDY_DATA_DIR' },
   'bad-lock': { exitCode: 2, setting: 'UNDERSTUDY_DATA_DIR' },
+  // storage/postgres-error.ts
+  'storage-unreachable': { exitCode: 3, setting: 'UNDERSTUDY_RELAY_DATABASE_URL' },
+  'storage-in-use': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_DATABASE_URL' },
+  'storage-newer': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_DATABASE_URL' },
+  'storage-unusable': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_DATABASE_URL' },
   // sync/errors.ts
   'token-required': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_TOKEN' },
   'bad-token': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_TOKEN' },

@@ -100,7 +100,10 @@ Examples:
     .description('The relay between the replicas, until SIGTERM.')
     .option('--port <port>', 'where it listens (default: 3030)')
     .option('--data <dir>', 'its data folder (default: data/relay)')
-    .option('--storage <kind>', 'fs, or memory, which forgets everything when the process ends (default: fs)')
+    .option(
+      '--storage <kind>',
+      'fs, postgres, or memory, which forgets everything when the process ends (default: fs)',
+    )
     .addHelpText(
       'after',
       examples(
@@ -108,6 +111,10 @@ Examples:
         [
           'UNDERSTUDY_RELAY_HOST=0.0.0.0 UNDERSTUDY_RELAY_TOKEN_FILE=token npx understudy relay',
           'for other machines',
+        ],
+        [
+          'UNDERSTUDY_RELAY_DATABASE_URL_FILE=database-url npx understudy relay --storage postgres',
+          'its documents in a PostgreSQL database of its own',
         ],
       ),
     )

@@ -18,6 +18,8 @@ export interface HealthOptions {
   port: number;
   role: string;
   checks: Check[];
+  /** What whoever looks should know though all is well. */
+  notes?: string[];
   metrics: Metrics;
   log: Log;
   clock?: Clock;
@@ -33,7 +35,7 @@ export interface Health {
 
 /**
  * Serves `/healthz` (live checks), `/readyz` (all checks) and `/metrics`. The first two answer 200, or 503
- * with `{status, role, reasons: [{check, reason}]}`. Rejects with the error of `listen` (`EADDRINUSE`, …).
+ * with `{status, role, reasons: [{check, reason}]}` and `notes`, where there are any. Rejects with the error of `listen` (`EADDRINUSE`, …).
  */
 export async function startHealth(options: HealthOptions): Promise<Health> {
   const host = options.host ?? '127.0.0.1';
@@ -78,7 +80,13 @@ async function answer(
   );
   const reasons = answers.filter(({ reason }) => reason !== undefined);
   const ok = reasons.length === 0;
-  send(response, ok ? 200 : 503, { status: ok ? 'ok' : 'unavailable', role: options.role, reasons });
+  const notes = options.notes?.length ? { notes: options.notes } : {};
+  send(response, ok ? 200 : 503, {
+    status: ok ? 'ok' : 'unavailable',
+    role: options.role,
+    reasons,
+    ...notes,
+  });
 }
 
 /** A check that throws or hangs has failed; it never takes the page down with it. */

@@ -249,9 +249,16 @@ describe('a wrong or missing setting', () => {
       'UNDERSTUDY_HEARTBEAT',
     );
     const relay = { UNDERSTUDY_CLUSTER_ID: clusterId };
-    expect(await refusal(['relay', '--storage', 'postgres'], relay)).toContain(
+    expect(await refusal(['relay', '--storage', 'floppy'], relay)).toContain(
       '--storage (UNDERSTUDY_RELAY_STORAGE)',
     );
+    expect(await refusal(['relay', '--storage', 'postgres'], relay)).toContain(
+      'UNDERSTUDY_RELAY_DATABASE_URL is missing',
+    );
+    const pasted = { ...relay, UNDERSTUDY_RELAY_DATABASE_URL: 'bot:hunter22@db' };
+    const wrong = await refusal(['relay', '--storage', 'postgres'], pasted);
+    expect(wrong).toContain('UNDERSTUDY_RELAY_DATABASE_URL must be a URL');
+    expect(wrong).not.toContain('hunter22');
     expect(await refusal(['relay', '--port', '99999'], relay)).toContain('--port (UNDERSTUDY_RELAY_PORT)');
   });
 

@@ -102,6 +102,8 @@ describe('the processes that `up` starts', () => {
   it('a relay that keeps everything in memory says loudly that it forgets', async () => {
     const child = await relay({ UNDERSTUDY_RELAY_STORAGE: 'memory' });
     await child.start(never);
+    const health = await (await fetch(`${child.options.health}/healthz`)).json();
+    expect(health).toMatchObject({ status: 'ok', notes: [expect.stringContaining('forgets')] });
     await child.stop();
     const lines = (await readFile(child.options.log, 'utf8')).trim().split('\n');
     const warning = lines

@@ -2,7 +2,6 @@ import { chmod, mkdir, readdir, readFile, stat, unlink, writeFile } from 'node:f
 import { join } from 'node:path';
 import { Repo } from '@automerge/automerge-repo';
 import type { DocumentId, StorageAdapterInterface } from '@automerge/automerge-repo';
-import { runStorageAdapterTests } from '@automerge/automerge-repo/helpers/tests/storage-adapter-tests.js';
 import { NodeFSStorageAdapter } from '@automerge/automerge-repo-storage-nodefs';
 import { describe, expect, it, vi } from 'vitest';
 import { DurableStorage } from '../../src/storage/durable.js';
@@ -45,40 +44,6 @@ async function writeNotes(dir: string, changes = 3): Promise<DocumentId> {
 async function readNote(storage: StorageAdapterInterface, id: DocumentId): Promise<Note> {
   return (await new Repo({ storage }).find<Note>(id)).doc();
 }
-
-/** The adapter suite expects values of one range in the order they were saved; the interface promises none. */
-function inOrderOfSaving(storage: StorageAdapterInterface): StorageAdapterInterface {
-  const saved: string[] = [];
-  const at = (key: string[]) => saved.indexOf(key.join('/'));
-  return {
-    load: (key) => storage.load(key),
-    remove: (key) => storage.remove(key),
-    removeRange: (prefix) => storage.removeRange(prefix),
-    loadRange: async (prefix) => (await storage.loadRange(prefix)).sort((a, b) => at(a.key) - at(b.key)),
-    save: (key, data) => {
-      saved.push(key.join('/'));
-      return storage.save(key, data);
-    },
-  };
-}
-
-/** Upstream's suite saves bytes under document keys that no Automerge ever wrote. */
-const noDocuments = (storage: StorageAdapterInterface): StorageAdapterInterface => {
-  const there = (key: string[]) => key.map((part) => (part === 'snapshot' ? 'value' : part));
-  const back = (key: string[]) => key.map((part) => (part === 'value' ? 'snapshot' : part));
-  return {
-    load: (key) => storage.load(there(key)),
-    save: (key, data) => storage.save(there(key), data),
-    remove: (key) => storage.remove(there(key)),
-    removeRange: (prefix) => storage.removeRange(there(prefix)),
-    loadRange: async (prefix) =>
-      (await storage.loadRange(there(prefix))).map(({ key, data }) => ({ key: back(key), data })),
-  };
-};
-
-runStorageAdapterTests(async () => {
-  return { adapter: inOrderOfSaving(noDocuments(openStorage(await scratchFolder()))) };
-}, 'DurableStorage');
 
 describe('the files of DurableStorage', () => {
   it('can be read by the stock NodeFS adapter, and read what that one wrote', async () => {

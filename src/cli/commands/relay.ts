@@ -1,6 +1,3 @@
-import { ensureFolder } from '../../storage/folder.js';
-import { lockFolder } from '../../storage/lock.js';
-import { DurableStorage } from '../../storage/durable.js';
 import { clusterCheck } from '../../sync/credentials.js';
 import { startRelay, type Relay } from '../../sync/relay.js';
 import { Metrics } from '../../telemetry/metrics.js';
@@ -8,8 +5,8 @@ import { systemClock } from '../../time/clock.js';
 import { relayConfig, type RelayConfig } from '../config/roles.js';
 import { listening } from '../explain.js';
 import { Lifetime } from '../lifetime.js';
-import { MemoryStorage } from '../memory-storage.js';
 import { openPages, prepare, type Invocation, type Prepared } from '../process.js';
+import { openRelayStorage } from '../relay-storage.js';
 
 /** `understudy relay`: runs until it is asked to end. */
 export function run(invocation: Invocation): Promise<number> {
@@ -18,14 +15,21 @@ export function run(invocation: Invocation): Promise<number> {
 }
 
 async function start({ config, log }: Prepared<RelayConfig>): Promise<{ close(): Promise<void> }> {
-  const storage = await openStorage(config, log);
+  const storage = await openRelayStorage(config, log.child({ part: 'storage' }));
   const metrics = new Metrics({ role: 'relay' });
   let relay: Relay | undefined;
   const checks = [
     { name: 'relay', kind: 'ready' as const, ask: () => (relay ? undefined : 'starting') },
     { name: 'storage', kind: 'ready' as const, ask: () => storage.trouble() },
   ];
-  const pages = await openPages({ http: config.http, role: 'relay', checks, metrics, log });
+  const pages = await openPages({
+    http: config.http,
+    role: 'relay',
+    checks,
+    notes: storage.notes,
+    metrics,
+    log,
+  });
   const close = async (): Promise<void> => {
     await relay?.close();
     await storage.close();
@@ -52,35 +56,4 @@ async function start({ config, log }: Prepared<RelayConfig>): Promise<{ close():
     await close();
     throw error;
   }
-}
-
-interface OpenStorage {
-  adapter: DurableStorage | MemoryStorage;
-  trouble(): string | undefined;
-  close(): Promise<void>;
-}
-
-async function openStorage(config: RelayConfig, log: Prepared<RelayConfig>['log']): Promise<OpenStorage> {
-  if (config.storage === 'memory') {
-    log.warn(
-      { setting: 'UNDERSTUDY_RELAY_STORAGE' },
-      'THIS RELAY KEEPS EVERYTHING IN MEMORY AND FORGETS IT WHEN IT ENDS: for development only',
-    );
-    return { adapter: new MemoryStorage(), trouble: () => undefined, close: () => Promise.resolve() };
-  }
-  await ensureFolder(config.dataDir);
-  const lock = await lockFolder(config.dataDir);
-  const adapter = new DurableStorage({
-    dir: `${config.dataDir}/documents`,
-    log: log.child({ part: 'storage' }),
-  });
-  return {
-    adapter,
-    trouble: () => (adapter.status().state === 'failing' ? 'the disk refuses writes' : undefined),
-    async close() {
-      // O7's 10 s are the whole of what an end may take; what is not written by then is logged.
-      await adapter.close(AbortSignal.timeout(5_000));
-      await lock.release();
-    },
-  };
 }

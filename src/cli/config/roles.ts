@@ -22,19 +22,23 @@ export interface RelayConfig {
   host: string;
   port: number;
   token: string | undefined;
-  storage: 'fs' | 'memory';
+  storage: 'memory' | 'fs' | 'postgres';
+  /** There with `postgres`. */
+  databaseUrl: string | undefined;
   dataDir: string;
   http: Pages;
 }
 
 export function relayConfig(read: SettingsReader): RelayConfig {
   const host = read.required(setting.relayHost);
+  const storage = read.required(setting.relayStorage);
   const config = {
     clusterId: read.required(setting.clusterId),
     host,
     port: read.required(setting.relayPort),
     token: read.optional(setting.relayToken),
-    storage: read.required(setting.relayStorage),
+    storage,
+    databaseUrl: storage === 'postgres' ? read.required(setting.relayDatabaseUrl) : undefined,
     dataDir: folder(read, 'data/relay'),
     http: pages(read),
   };

@@ -45,8 +45,12 @@ export const relayUrls = define('UNDERSTUDY_RELAY_URLS', value.relayUrls, {
   fallback: 'ws://127.0.0.1:3030',
 });
 export const relayToken = define('UNDERSTUDY_RELAY_TOKEN', value.text, { secret: true });
-export const relayStorage = define('UNDERSTUDY_RELAY_STORAGE', value.oneOf('fs', 'memory'), {
+export const relayStorage = define('UNDERSTUDY_RELAY_STORAGE', value.oneOf('fs', 'memory', 'postgres'), {
   fallback: 'fs',
+});
+export const relayDatabaseUrl = define('UNDERSTUDY_RELAY_DATABASE_URL', value.postgresUrl, {
+  secret: true,
+  missing: 'the storage postgres needs the URL of a database, such as postgres://user:password@host/relay',
 });
 export const relayHost = define('UNDERSTUDY_RELAY_HOST', value.text, { fallback: '127.0.0.1' });
 export const relayPort = define('UNDERSTUDY_RELAY_PORT', value.port, { fallback: '3030' });
@@ -100,6 +104,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   relayUrls,
   relayToken,
   relayStorage,
+  relayDatabaseUrl,
   relayHost,
   relayPort,
   platformUrl,

@@ -40,6 +40,14 @@ const url = (protocols: string[]) =>
 
 export const httpUrl = url(['http:', 'https:']);
 
+/** Not repeated in a message, for it holds a password. */
+export const postgresUrl = z.string().transform((text, context) => {
+  const parsed = URL.canParse(text) ? new URL(text) : undefined;
+  if (parsed && ['postgres:', 'postgresql:'].includes(parsed.protocol) && parsed.hostname !== '') return text;
+  context.addIssue('must be a URL such as postgres://user:password@host/database');
+  return z.NEVER;
+});
+
 export const relayUrls = z.string().transform((text, context) => {
   const urls: string[] = [];
   for (const part of commaList(text)) {

@@ -1,0 +1,4 @@
+import { storageContract } from './contract.js';
+import { onEveryStore } from './stores.js';
+
+onEveryStore(storageContract);

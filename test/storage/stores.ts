@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { ChunkStore } from '../../src/storage/chunk-store.js';
+import { nodeFiles } from '../../src/storage/file-layer.js';
+import { FsChunks } from '../../src/storage/fs-chunks.js';
+import { MemoryChunks } from '../../src/storage/memory-chunks.js';
+import { PostgresChunks } from '../../src/storage/postgres-chunks.js';
+import { silentLog } from '../../src/telemetry/log.js';
+import { findServer, startPostgres } from '../platform/postgres.js';
+import { scratchFolder } from './scratch.js';
+
+/** A place that stores can be opened on, one after the other; what one wrote the next one finds. */
+export interface Place {
+  open(): ChunkStore;
+  /** Whether a store opened later finds anything. */
+  keeps: boolean;
+  /** Spoils what is stored first under a key. */
+  spoil?(sql: string): Promise<void>;
+}
+
+/** An empty place of its own for each test. */
+export type FreshPlace = () => Promise<Place>;
+
+const freshFolder: FreshPlace = async () => {
+  const dir = join(await scratchFolder(), 'data');
+  const open = () => new FsChunks({ dir, files: nodeFiles, durability: 'fsync', log: silentLog });
+  return { open, keeps: true };
+};
+
+const freshMemory: FreshPlace = () => {
+  const store = new MemoryChunks();
+  return Promise.resolve({ open: () => store, keeps: false });
+};
+
+const inDatabase = (url: string): Place => ({
+  open: () => new PostgresChunks({ url, log: silentLog, patienceMs: 0 }),
+  keeps: true,
+});
+
+/** PostgreSQL inside this process. It has one session for all its connections, and so no locks between them. */
+function onPGlite(suite: (fresh: FreshPlace) => void): void {
+  describe('PGlite', () => {
+    let engine: PGlite;
+    let server: PGLiteSocketServer;
+    beforeAll(async () => {
+      engine = await PGlite.create();
+      server = new PGLiteSocketServer({ db: engine, port: 0, maxConnections: 20 });
+      await server.start();
+    });
+    afterAll(async () => {
+      await server.stop();
+      await engine.close();
+    });
+    suite(async () => {
+      await engine.exec('drop schema public cascade; create schema public');
+      return inDatabase(`postgresql://postgres@${server.getServerConn()}/postgres?sslmode=disable`);
+    });
+  });
+}
+
+const server = findServer();
+
+/** On a real server. Skipped visibly where there is none, except in CI, which has to have one. */
+export function onServer(suite: (freshUrl: () => Promise<string>) => void): void {
+  if ('missing' in server && !process.env['CI']) {
+    describe.skip(`a PostgreSQL server (${server.missing})`, () => suite(() => Promise.reject(new Error())));
+    return;
+  }
+  describe('a PostgreSQL server', () => {
+    let running: Awaited<ReturnType<typeof startPostgres>>;
+    beforeAll(async () => {
+      if ('missing' in server) throw new Error(server.missing);
+      running = await startPostgres(server.bin);
+    });
+    afterAll(() => running.stop());
+    suite(() => running.createDatabase());
+  });
+}
+
+/** The suite on every kind of store that there is. */
+export function onEveryStore(suite: (fresh: FreshPlace) => void): void {
+  describe('a folder', () => suite(freshFolder));
+  describe('memory', () => suite(freshMemory));
+  onPGlite(suite);
+  onServer((freshUrl) => suite(async () => inDatabase(await freshUrl())));
+}
