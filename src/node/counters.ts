@@ -30,6 +30,18 @@ export class NodeCounters {
     failures: 0,
   };
 
+  /** Of documents that had lost changes on this disk, since the start. */
+  readonly recovery = {
+    /** Merged with what a backup has of them. */
+    fromBackup: 0,
+    /** In no good backup. */
+    notInBackup: 0,
+    /** Brought further by a relay. */
+    fromPeers: 0,
+    /** Times that the backups could not be read. */
+    failures: 0,
+  };
+
   readonly countMalformed: CountMalformed = (what) => {
     this.malformed[what] += 1;
   };

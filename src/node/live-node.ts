@@ -15,6 +15,9 @@ import type { Clock } from '../time/clock.js';
 import { actorTurn } from './actor-turn.js';
 import { NodeHistory, type ActorHistory } from './audit/node-history.js';
 import { AuditStore } from './audit/store.js';
+import { chunksOf } from '../backup/stored-document.js';
+import { Healing } from './backup/healing.js';
+import { NodeBackups } from './backup/node-backups.js';
 import { ChangeEvents } from './change-events.js';
 import type { Cleanup } from './cleanup.js';
 import { NodeCounters } from './counters.js';
@@ -81,6 +84,7 @@ export class LiveNode implements StateNode {
   readonly #word: RelayWord;
   readonly #audit: AuditStore;
   readonly histories: NodeHistory;
+  readonly backups: NodeBackups;
   readonly #moves: Moves;
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
@@ -105,7 +109,21 @@ export class LiveNode implements StateNode {
       log,
       onTouched: (document, touched) => this.#touched(document, touched),
       onIncomplete: (id) => parts.incomplete.add(id),
+      fromBackup: (name, id, onDisk) => healing.fromBackup(name, id, onDisk),
     });
+    this.backups = new NodeBackups({
+      dataDir: parts.options.dataDir,
+      clusterId: parts.options.clusterId,
+      replica: this.self.replica,
+      documents: this.#documents,
+      stored: chunksOf(parts.storage),
+      options: parts.options.backups ?? {},
+      changed: () => healing.changed(),
+      clock,
+      log,
+    });
+    const { incomplete } = parts;
+    const healing = new Healing({ folder: this.backups.folder, incomplete, counters: this.#counters, log });
     this.#records = new Records(
       { document: (kind, index) => this.#openDocument(kind, index)?.handle.doc() },
       this.#counters.countMalformed,
@@ -167,12 +185,14 @@ export class LiveNode implements StateNode {
     await this.#openShards();
     if (!found) {
       const { incomplete } = this.#parts;
+      const counters = this.#counters;
       const report = (status: NodeStatus): void => this.#report(status);
       await fillWhatDiskLost(incomplete, {
         documents: this.#documents,
         word: this.#word,
         clock,
         log,
+        counters,
         report,
         signal,
       });
@@ -189,6 +209,8 @@ export class LiveNode implements StateNode {
     this.#actors = this.#openActors();
     cleanup.add('actors', () => this.#actors?.close());
     this.#scheduleCuts(this.#generations);
+    this.backups.start();
+    cleanup.add('backups', () => this.backups.close());
     this.#report({ state: 'ready', since: clock.now() });
   }
 

@@ -31,6 +31,8 @@ export interface OpenDocumentsOptions {
   log: Log;
   /** What stands on disk of this document is not all that once stood there. */
   onIncomplete(id: DocumentId): void;
+  /** What backups have of a document, before peers are asked: called with what this disk gave of it. */
+  fromBackup?: (name: DocumentName, id: DocumentId, onDisk: Document | undefined) => Promise<Uint8Array[]>;
   /**
    * A document has changed, by us or by a peer, and shows it already; these records of it were touched, or none that
    * this version knows.
@@ -158,14 +160,21 @@ export class OpenDocuments {
   async #load(id: DocumentId, name: DocumentName, first: Uint8Array | undefined): Promise<OpenDocument> {
     const chunks = await this.saver.load(id);
     const made = first === undefined ? [] : [first];
-    const handle = this.#import(id, name, chunks.length > 0 ? chunks : made);
+    const loaded = this.#assemble(id, name, chunks);
+    const onDisk = A.getHeads(loaded);
+    const backedUp = await this.options.fromBackup?.(name, id, chunks.length > 0 ? loaded : undefined);
+    for (const bytes of [...(backedUp ?? []), ...(chunks.length > 0 ? [] : made)]) {
+      A.getBackend(loaded).loadIncremental(bytes);
+    }
+    const handle = this.#import(id, loaded);
     // Also a document from disk may lack its first change, when a chunk went to quarantine.
     for (const change of made) {
       if (A.hasHeads(handle.doc(), [A.decodeChange(change).hash])) continue;
       handle.update((document) => A.loadIncremental(document, change));
     }
     if (A.getMissingDeps(handle.doc(), []).length > 0) this.options.onIncomplete(id);
-    this.saver.opened(id, () => handle.doc(), chunks.length > 0 ? A.getHeads(handle.doc()) : []);
+    this.saver.opened(id, () => handle.doc(), onDisk);
+    if (backedUp !== undefined && backedUp.length > 0) this.saver.flushLater(id);
     const document: OpenDocument = { id, name, handle };
     this.#open.set(id, document);
     this.#byName.set(describeDocument(name), document);
@@ -173,7 +182,7 @@ export class OpenDocuments {
     return document;
   }
 
-  #import(id: DocumentId, name: DocumentName, chunks: Uint8Array[]): OpenDocument['handle'] {
+  #assemble(id: DocumentId, name: DocumentName, chunks: Uint8Array[]): Document {
     const document = A.init<Record<string, unknown>>();
     for (const chunk of chunks) {
       try {
@@ -188,6 +197,10 @@ export class OpenDocuments {
         this.options.onIncomplete(id);
       }
     }
+    return document;
+  }
+
+  #import(id: DocumentId, document: Document): OpenDocument['handle'] {
     const handle = this.#repo.import<Record<string, unknown>>(new Uint8Array(), { docId: id });
     handle.update(() => compacted(document));
     // Also one that is empty, and waits for what peers have of it.

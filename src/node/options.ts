@@ -1,6 +1,7 @@
 import type { Durability } from '../storage/atomic-write.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
+import type { BackupOptions } from './backup/node-backups.js';
 import type { GenerationOptions } from './generations/ports.js';
 import type { NodeStatus } from './status.js';
 
@@ -17,6 +18,8 @@ export interface OpenNodeOptions {
   shards?: number;
   /** When actors shards are cut, and by which bases (PROTOCOL A6). Default: those of the node's own actors. */
   generations?: GenerationOptions;
+  /** When backups are made, and how many are kept, in `backups/` of the data folder. */
+  backups?: BackupOptions;
   /** The operator says go: found or serve without the word of a relay (PROTOCOL C5). */
   found?: boolean;
   durability?: Durability;

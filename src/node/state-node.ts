@@ -6,6 +6,7 @@ import type { Channel, Sender } from '../sync/channel.js';
 import type { LinkStatus } from '../sync/link.js';
 import type { StorageStatus } from '../storage/durable.js';
 import type { ActorHistory, NodeHistory } from './audit/node-history.js';
+import type { NodeBackups } from './backup/node-backups.js';
 import type { NodeCounters } from './counters.js';
 import type { CutPorts } from './generations/ports.js';
 import type { RecordView } from './record-view.js';
@@ -95,6 +96,9 @@ export interface StateNode extends RecordView {
   shardOfActor(actor: string): number;
   /** Number of shards by which records are placed. */
   readonly shards: number;
+
+  /** Backups of all documents, in the data folder: made, listed, counted. */
+  readonly backups: NodeBackups;
 
   /** Of every document that is read: of an actors shard, of its current generation. */
   heads(): DocumentHeads[];
