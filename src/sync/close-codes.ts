@@ -20,6 +20,12 @@ export const closeCodes = {
   'too-many-documents': 4005,
   /** A frame in another's name. */
   impersonation: 4006,
+  /** A viewer sent changes, or a message that could carry some. */
+  'read-only': 4007,
+  /** The token was taken off the relay's list, or has expired. */
+  revoked: 4008,
+  /** As many replicas as the relay takes are connected. */
+  'too-many-replicas': 4009,
 } as const;
 
 export type CloseReason = keyof typeof closeCodes;

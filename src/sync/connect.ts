@@ -16,6 +16,11 @@ export interface ConnectOptions {
   self: Sender;
   /** All are used at once; losing one changes nothing. With none, the channel is never connected. */
   relays: readonly { url: string; token?: string }[];
+  /**
+   * As a viewer: changes come in, nothing goes out, and to the replicas it is not there. A viewer's or admin's token
+   * needs it, a replica's may.
+   */
+  readOnly?: boolean;
   /** See `clusterCheck()`; a relay of another cluster refuses it. */
   clusterCheck?: string;
   outgoing?: OutgoingLimits;
@@ -61,6 +66,7 @@ export function connectRelays(options: ConnectOptions): Relays {
         token,
         self,
         clusterCheck,
+        readOnly: options.readOnly ?? false,
         outgoing: options.outgoing ?? defaultOutgoing,
         keepalive: options.keepalive ?? defaultKeepalive,
         clock,

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SyncError } from './errors.js';
-import { protocol } from './frame.js';
+import { protocol, viewerProtocol } from './frame.js';
 
 const tokenProtocolPrefix = 'understudy.token.';
 
@@ -21,8 +21,8 @@ export function tokenProtocol(token: string): string {
 }
 
 export interface Offer {
-  /** The client speaks this wire version. */
-  version: boolean;
+  /** What the client speaks; absent when it is none of this relay's protocols. A replica's goes before a viewer's. */
+  protocol?: typeof protocol | typeof viewerProtocol;
   /** Absent when the request carries none. */
   token?: string;
 }
@@ -30,38 +30,13 @@ export interface Offer {
 /** Reads version and token from the headers of an upgrade request; a Bearer header goes before a subprotocol. */
 export function readOffer(authorization: string | undefined, protocols: string | undefined): Offer {
   const offered = (protocols ?? '').split(',').map((part) => part.trim());
-  const version = offered.includes(protocol);
+  const version = ([protocol, viewerProtocol] as const).find((name) => offered.includes(name));
   const bearer = /^Bearer ([!-~]+)$/i.exec(authorization ?? '')?.[1];
   const encoded = offered.find((part) => part.startsWith(tokenProtocolPrefix));
   const token =
     bearer ??
     (encoded && Buffer.from(encoded.slice(tokenProtocolPrefix.length), 'base64url').toString('utf8'));
-  return token === undefined ? { version } : { version, token };
-}
-
-/** The tokens a relay accepts, as hashes; without any, everyone is let in under one identity. */
-export class TokenRing {
-  readonly #hashes: Buffer[] | undefined;
-
-  constructor(tokens: readonly string[] | undefined) {
-    tokens?.forEach(assertToken);
-    this.#hashes = tokens?.map(sha256);
-  }
-
-  /**
-   * Which token was presented, as a number to compare connections by, or undefined when it is none of ours.
-   * Every token is compared, each in constant time, so that timing says neither which nor how near.
-   */
-  identify(token: string | undefined): number | undefined {
-    if (!this.#hashes) return 0;
-    if (token === undefined) return undefined;
-    const presented = sha256(token);
-    let found: number | undefined;
-    this.#hashes.forEach((hash, index) => {
-      if (timingSafeEqual(hash, presented)) found = index;
-    });
-    return found;
-  }
+  return { ...(version !== undefined && { protocol: version }), ...(token !== undefined && { token }) };
 }
 
 /** Constant-time comparison of two strings of any length. */

@@ -2,6 +2,8 @@
  * What is wrong with the settings or the machine, before anything runs:
  * - `token-required`: a relay that would listen beyond loopback has no token.
  * - `bad-token`: a token is empty, or has characters that no header can carry.
+ * - `bad-tokens-file`: the list of tokens cannot be read, is malformed, or others may change it.
+ * - `bad-certificate`: TLS with this certificate and key is not possible.
  * - `bad-relay-url`: not a ws:// or wss:// URL.
  * - `bad-name`: a replica id or incarnation that the wire does not allow.
  * - `port-in-use`, `cannot-listen`: the operating system refused the address.
@@ -12,6 +14,8 @@ export class SyncError extends Error {
     readonly code:
       | 'token-required'
       | 'bad-token'
+      | 'bad-tokens-file'
+      | 'bad-certificate'
       | 'bad-relay-url'
       | 'bad-name'
       | 'port-in-use'

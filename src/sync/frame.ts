@@ -4,6 +4,9 @@ import { decodeCbor, encodeCbor } from './codec.js';
 /** One wire version; a relay and a replica that share none refuse each other before the upgrade. */
 export const protocol = 'understudy.v1';
 
+/** The same frames, by a client that only reads: it tells the relay so before it has said anything. */
+export const viewerProtocol = 'understudy.v1.viewer';
+
 /** Room for a document of many thousand records in one sync message. */
 export const defaultMaxFrameBytes = 16 * 1024 * 1024;
 

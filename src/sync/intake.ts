@@ -16,6 +16,9 @@ export const defaultIntake: IntakeLimits = {
   pendingBytes: 8 * 1024 * 1024,
 };
 
+/** What a message costs beside its bytes, so that empty ones are not free. */
+const perMessage = 512;
+
 /**
  * How fast one connection is read. What is too much is left in the sender's own buffers instead of ending the
  * connection: a replica that fills itself is not told from one that floods.
@@ -53,13 +56,18 @@ export class Intake {
   }
 
   handedOver(bytes: number): void {
-    this.#pending += bytes;
+    this.#pending += bytes + perMessage;
     this.#apply();
   }
 
   dealtWith(bytes: number): void {
-    this.#pending -= bytes;
+    this.#pending -= bytes + perMessage;
     this.#apply();
+  }
+
+  /** Bytes handed over and not yet dealt with. */
+  get pending(): number {
+    return this.#pending;
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { NetworkAdapter, type Message, type PeerId } from '@automerge/automerge-repo';
 import type { Cancel, Clock } from '../time/clock.js';
 import type { RepoFrame } from './frame.js';
+import type { ReadOnly } from './read-only.js';
 import { checkRepoFrame, repoFrame } from './repo-message.js';
 
 const readyMs = 1_000;
@@ -27,6 +28,7 @@ export class LinkAdapter extends NetworkAdapter {
   constructor(
     private readonly link: LinkToRelay,
     private readonly clock: Clock,
+    private readonly readOnly?: ReadOnly,
   ) {
     super();
   }
@@ -63,12 +65,14 @@ export class LinkAdapter extends NetworkAdapter {
     // A Repo passes on what others broadcast. Every replica tells every relay itself, and the relay takes a
     // message in another's name for what it is.
     if (message.type === 'ephemeral' && message.senderId !== this.peerId) return;
-    const frame = repoFrame(message);
+    const said = repoFrame(message);
+    const frame = said && this.readOnly ? this.readOnly.allowed(said) : said;
     if (frame && this.#relay) this.link.send(frame);
   }
 
   opened(relay: PeerId): void {
     this.#relay = relay;
+    this.readOnly?.begin();
     if (this.#listening) this.#meet(relay);
   }
 

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws';
 import { closeReason } from './close-codes.js';
-import { protocol } from './frame.js';
+import { protocol, viewerProtocol } from './frame.js';
 
 export interface SocketEvents {
   open(): void;
@@ -16,10 +16,10 @@ export interface SocketEvents {
  */
 export function openSocket(
   url: string,
-  options: { token: string | undefined; maxFrameBytes: number; handshakeMs: number },
+  options: { token: string | undefined; readOnly: boolean; maxFrameBytes: number; handshakeMs: number },
   events: SocketEvents,
 ): WebSocket {
-  const socket = new WebSocket(url, protocol, {
+  const socket = new WebSocket(url, options.readOnly ? viewerProtocol : protocol, {
     perMessageDeflate: false,
     handshakeTimeout: options.handshakeMs,
     maxPayload: options.maxFrameBytes,

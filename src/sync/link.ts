@@ -19,6 +19,7 @@ import { keepAlive, type KeepaliveOptions } from './keepalive.js';
 import { LinkAdapter } from './link-adapter.js';
 import { openSocket } from './link-socket.js';
 import { Outgoing, type OutgoingLimits } from './outgoing.js';
+import { ReadOnly } from './read-only.js';
 
 const handshakeMs = 5_000;
 /** A connection that lived this long was a good one: the next wait is the shortest again. */
@@ -56,6 +57,7 @@ export interface LinkOptions {
   token: string | undefined;
   self: Sender;
   clusterCheck: string | undefined;
+  readOnly: boolean;
   outgoing: OutgoingLimits;
   keepalive: KeepaliveOptions;
   clock: Clock;
@@ -90,6 +92,7 @@ export class RelayLink {
         send: (frame) => this.#durable(encodeFrame(frame)),
       },
       options.clock,
+      options.readOnly ? new ReadOnly() : undefined,
     );
     this.#connect();
   }
@@ -106,7 +109,7 @@ export class RelayLink {
 
   /** Sends if it can, else forgets. */
   ephemeral(data: Uint8Array): void {
-    if (!this.open || !this.#outgoing || data.length > this.#maxFrameBytes) {
+    if (!this.open || !this.#outgoing || this.options.readOnly || data.length > this.#maxFrameBytes) {
       return this.options.counters.add('channelDropped');
     }
     const result = this.#outgoing.ephemeral(data);
@@ -140,7 +143,7 @@ export class RelayLink {
     const { url, token, clock, keepalive, outgoing } = this.options;
     const socket = openSocket(
       url,
-      { token, handshakeMs, maxFrameBytes: defaultMaxFrameBytes * 4 },
+      { token, readOnly: this.options.readOnly, handshakeMs, maxFrameBytes: defaultMaxFrameBytes * 4 },
       {
         open: () => this.#hello(),
         message: (data, binary) => {

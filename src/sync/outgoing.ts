@@ -43,6 +43,16 @@ export class Outgoing {
     return this.#send(data);
   }
 
+  /** Bytes that wait for the other side. */
+  get backlog(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  /** More waits than may, or for longer: also of what nobody asked to be sent, as answers to pings. */
+  overflows(): boolean {
+    return this.backlog > this.limits.hardBytes || this.stalled();
+  }
+
   /** The other side has not read enough for `stallMs`. */
   stalled(): boolean {
     if (this.socket.bufferedAmount <= this.limits.softBytes) {

@@ -19,6 +19,7 @@ import { Outgoing, type OutgoingLimits, type Sent } from './outgoing.js';
 import type { DocumentPeer, RelayDocuments } from './relay-documents.js';
 import type { RelayMember, RelayMembers } from './relay-members.js';
 import type { RelayCount } from './relay-stats.js';
+import type { RelayToken, TokenRole } from './relay-tokens.js';
 import { checkRepoFrame, peerIdOf, repoFrame } from './repo-message.js';
 
 const maxHeadsRequests = 16;
@@ -35,7 +36,21 @@ const countOf: Record<Exclude<CloseReason, 'draining'>, RelayCount> = {
   silent: 'closedSilent',
   'too-many-documents': 'closedTooManyDocuments',
   impersonation: 'closedImpersonation',
+  'read-only': 'closedReadOnly',
+  revoked: 'closedRevoked',
+  'too-many-replicas': 'closedTooManyReplicas',
 };
+
+/** What an upgrade brought. */
+export interface Admitted {
+  socket: WebSocket;
+  /** Bytes that have come over its TCP connection. */
+  bytesRead(): number;
+  token: RelayToken;
+  role: TokenRole;
+  /** A viewer tried to write: see that it does not come back at once. */
+  wrote(): void;
+}
 
 /** What all connections of one relay share. */
 export interface RelayContext {
@@ -52,29 +67,44 @@ export interface RelayContext {
   counters: Counters<RelayCount>;
 }
 
+let viewers = 0;
+
 /**
  * One connection from the upgrade to its end. Before `hello` it may say nothing else; after it, the sender of
- * everything it says is who it said it is, and a frame that says otherwise ends it.
+ * everything it says is who it said it is, and a frame that says otherwise ends it. One that may only read is no
+ * replica: nobody is told of it, and it has a peer id of the relay's making, so that it can take nobody's place.
  */
 export class RelayConnection implements RelayMember, DocumentPeer {
   #phase: 'greeting' | 'member' | 'ended' = 'greeting';
   #sender: Sender = { replica: '', incarnation: '' };
   #attached = false;
   #headsRequests = 0;
+  /** Of `bytesRead`, when the last whole frame had come. */
+  #bytesOfFrames = 0;
+  readonly role: TokenRole;
+  readonly #since: number;
+  readonly #viewerId = `viewer-${(viewers += 1)}` as PeerId;
+  readonly #socket: WebSocket;
   readonly #outgoing: Outgoing;
   readonly #intake: Intake;
   readonly #noHello: Cancel;
 
   constructor(
-    private readonly socket: WebSocket,
-    readonly token: number,
+    private readonly admitted: Admitted,
     private readonly relay: RelayContext,
   ) {
     const { clock, counters } = relay;
+    const { socket, role } = admitted;
+    this.role = role;
+    this.#since = clock.now();
+    this.#socket = socket;
+    this.#bytesOfFrames = admitted.bytesRead();
     this.#outgoing = new Outgoing(socket, clock, relay.outgoing);
     this.#intake = new Intake(socket, clock, relay.intake, () => counters.add('throttled'));
     this.#noHello = clock.after(relay.helloMs, () => this.end('silent'));
     socket.on('message', (data, binary) => this.#received(data, binary));
+    // Each is answered, so that they are read no faster than frames.
+    socket.on('ping', () => this.#intake.frame());
     socket.on('error', (error) => this.#failed(error));
     socket.once('close', () => this.#leave());
     keepAlive(socket, clock, relay.keepalive, () => this.#cut('closedDead'));
@@ -85,7 +115,48 @@ export class RelayConnection implements RelayMember, DocumentPeer {
   }
 
   get peerId(): PeerId {
-    return peerIdOf(this.#sender);
+    return this.readsOnly ? this.#viewerId : peerIdOf(this.#sender);
+  }
+
+  get readsOnly(): boolean {
+    return this.role !== 'replica';
+  }
+
+  get token(): string {
+    return this.admitted.token.sha256;
+  }
+
+  /** Bytes held for it, and of these what waits until it reads. */
+  held(): { bytes: number; backlog: number } {
+    const { backlog } = this.#outgoing;
+    const partOfFrame = this.admitted.bytesRead() - this.#bytesOfFrames;
+    return { bytes: backlog + this.#intake.pending + Math.max(0, partOfFrame), backlog };
+  }
+
+  /** For an administrator. */
+  describe(): Record<string, unknown> {
+    const { bytes, backlog } = this.held();
+    return {
+      ...this.#who(),
+      since: new Date(this.#since).toISOString(),
+      heldBytes: bytes,
+      backlogBytes: backlog,
+    };
+  }
+
+  /** Cuts it when it does not read what it is sent. */
+  look(): void {
+    if (this.#outgoing.overflows()) this.#cut('closedSlow');
+  }
+
+  /** All connections together hold more than they may, and this one the most. */
+  tooMuch(): void {
+    this.#cut('closedTooMuchMemory');
+  }
+
+  /** Ends it when its token is no longer good. */
+  checkToken(revoked: (token: RelayToken) => string | undefined): void {
+    if (revoked(this.admitted.token) !== undefined) this.end('revoked');
   }
 
   sendPresence(data: Uint8Array): void {
@@ -119,12 +190,12 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     if (this.#phase === 'ended') return;
     if (reason !== 'draining') {
       this.relay.counters.add(countOf[reason]);
-      this.relay.log.warn({ ...this.#sender, reason }, 'The relay ends a connection');
+      this.relay.log.warn({ ...this.#who(), reason }, 'The relay ends a connection');
     }
     this.#leave();
-    this.socket.close(closeCodes[reason], reason);
-    const cancel = this.relay.clock.after(closeMs, () => this.socket.terminate());
-    this.socket.once('close', cancel);
+    this.#socket.close(closeCodes[reason], reason);
+    const cancel = this.relay.clock.after(closeMs, () => this.#socket.terminate());
+    this.#socket.once('close', cancel);
   }
 
   #received(data: RawData, binary: boolean): void {
@@ -133,6 +204,7 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     const bytes = data as Buffer;
     counters.add('framesIn');
     counters.add('bytesIn', bytes.length);
+    this.#bytesOfFrames = this.admitted.bytesRead();
     this.#intake.frame();
     const frame = binary ? parseFrameToRelay(bytes) : undefined;
     if (!frame) return this.end('malformed');
@@ -149,13 +221,17 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     }
     this.#noHello();
     this.#sender = { replica, incarnation };
-    const others = members.list().filter(([other]) => other !== replica);
-    if (!members.join(this)) {
-      this.#sender = { replica: '', incarnation: '' };
-      return this.end('taken');
+    const others = members.list().filter(([other]) => this.readsOnly || other !== replica);
+    if (this.readsOnly) members.watch(this);
+    else {
+      const joined = members.join(this);
+      if (joined !== 'joined') {
+        this.#sender = { replica: '', incarnation: '' };
+        return this.end(joined === 'taken' ? 'taken' : 'too-many-replicas');
+      }
     }
     this.#phase = 'member';
-    log.info({ ...this.#sender }, 'A replica connected');
+    log.info(this.#who(), 'A client connected');
     this.sendPresence(encodeFrame(['welcome', documents.peerId, maxFrameBytes, others]));
   }
 
@@ -181,6 +257,7 @@ export class RelayConnection implements RelayMember, DocumentPeer {
   }
 
   #channel(frame: ChannelFrame, bytes: Uint8Array): void {
+    if (this.readsOnly) return this.#wrote();
     const [, to, replica, incarnation] = frame;
     if (replica !== this.#sender.replica || incarnation !== this.#sender.incarnation) {
       return this.end('impersonation');
@@ -190,13 +267,26 @@ export class RelayConnection implements RelayMember, DocumentPeer {
 
   #repo(frame: RepoFrame): void {
     this.relay.counters.add('repoIn');
-    if (frame[0] === 'ephemeral' && frame[2] !== this.peerId) return this.end('impersonation');
+    if (frame[0] === 'ephemeral' && !this.readsOnly && frame[2] !== this.peerId) {
+      return this.end('impersonation');
+    }
     const message = checkRepoFrame(frame);
     if (!message) return this.end('malformed');
+    if (this.readsOnly && message.writes) return this.#wrote();
     // Between `detach` and the other side's notice of it, messages may still come.
     if (!this.#attached) return;
     this.#intake.handedOver(message.bytes);
     this.relay.documents.receive(this, message);
+  }
+
+  #wrote(): void {
+    this.admitted.wrote();
+    this.end('read-only');
+  }
+
+  #who(): Record<string, unknown> {
+    const { name } = this.admitted.token;
+    return { ...this.#sender, role: this.role, ...(name !== undefined && { name }) };
   }
 
   async #heads(request: number, ids: string[]): Promise<void> {
@@ -220,20 +310,20 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     const code = error.code ?? error.name;
     if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.add('closedTooBig');
     else if (code.startsWith('WS_ERR')) counters.add('closedProtocolError');
-    log.warn({ ...this.#sender, code }, 'A connection failed');
+    log.warn({ ...this.#who(), code }, 'A connection failed');
     this.#leave();
     // ws answers an invalid frame with a close frame of its own; a peer that ignores it is cut.
-    const cancel = this.relay.clock.after(closeMs, () => this.socket.terminate());
-    this.socket.once('close', cancel);
+    const cancel = this.relay.clock.after(closeMs, () => this.#socket.terminate());
+    this.#socket.once('close', cancel);
   }
 
   /** Without a close frame: the other side does not read, or is not there. */
   #cut(count: RelayCount): void {
     if (this.#phase === 'ended') return;
     this.relay.counters.add(count);
-    this.relay.log.warn({ ...this.#sender, reason: count }, 'The relay cuts a connection');
+    this.relay.log.warn({ ...this.#who(), reason: count }, 'The relay cuts a connection');
     this.#leave();
-    this.socket.terminate();
+    this.#socket.terminate();
   }
 
   #leave(): void {
@@ -245,6 +335,6 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     if (this.#attached) this.relay.documents.detach(this);
     if (!wasMember) return;
     this.relay.members.leave(this);
-    this.relay.log.info({ ...this.#sender }, 'A replica is gone');
+    this.relay.log.info(this.#who(), 'A client is gone');
   }
 }

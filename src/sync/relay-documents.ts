@@ -9,11 +9,13 @@ import {
   type StorageAdapterInterface,
 } from '@automerge/automerge-repo';
 import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
+import type { Cancel, Clock } from '../time/clock.js';
 import type { Counters } from './counters.js';
 import { doneWithin } from './deadline.js';
 import { SyncError } from './errors.js';
 import { passOnEveryChange } from './announce-changes.js';
+import { DocumentMemory } from './document-memory.js';
+import { withoutUnknownHeads } from './read-only.js';
 import { RelayAdapter } from './relay-adapter.js';
 import type { RelayCount } from './relay-stats.js';
 import { onRefusedMessage, onUndeliveredDocument } from './repo-guard.js';
@@ -25,10 +27,16 @@ const loadMs = 10_000;
 // A storage whose disk fails may keep a save waiting for as long as that lasts.
 const flushMs = 1_000;
 const closeMs = 5_000;
+/** What was announced, was never delivered, and nobody says any longer to have, is forgotten after so long. */
+const awaitedMs = 120_000;
+const headsAtOnce = 64;
+const mostWishes = 4_096;
 
 /** One connection as its documents see it. */
 export interface DocumentPeer {
   readonly peerId: PeerId;
+  /** Nothing that it sends may change a document; it is told of those that it asks for. */
+  readonly readsOnly: boolean;
   deliver(message: Message): void;
   /** Bytes of a message that {@link RelayDocuments.receive} took over are dealt with. */
   dealtWith(bytes: number): void;
@@ -49,8 +57,12 @@ export class RelayDocuments {
   readonly #repo: Repo;
   readonly #peers = new Map<PeerId, DocumentPeer>();
   readonly #known = new Set<DocumentId>();
-  /** Announced, and nothing of it arrived yet. */
-  readonly #awaited = new Set<DocumentId>();
+  /** Announced, and nothing of it arrived yet; since when. */
+  readonly #awaited = new Map<DocumentId, number>();
+  /** What a peer that only reads has asked for. */
+  readonly #wishes = new Map<PeerId, Set<DocumentId>>();
+  readonly #memory: DocumentMemory;
+  readonly #stopSweeping: Cancel;
   /** Messages of documents that are being looked up in storage, in order of arrival. */
   readonly #lookups = new Map<DocumentId, Arrived[]>();
   /** Messages for the Repo, one a turn, so that ephemeral frames pass between two of them. */
@@ -68,8 +80,13 @@ export class RelayDocuments {
       peerId: options.peerId,
       storage,
       network: [adapter],
-      sharePolicy: () => Promise.resolve(true),
+      shareConfig: {
+        announce: (peer, document) => Promise.resolve(this.#mayAnnounce(peer, document)),
+        access: () => Promise.resolve(true),
+      },
     });
+    this.#memory = new DocumentMemory(options.clock, options.idleMs);
+    this.#stopSweeping = options.clock.every(Math.min(10_000, options.idleMs / 2), () => this.#sweep());
     passOnEveryChange(this.#repo);
     onRefusedMessage(this.#repo, (sender, error) => {
       options.counters.add('refusedChanges');
@@ -116,6 +133,8 @@ export class RelayDocuments {
   detach(peer: DocumentPeer): void {
     if (this.#peers.get(peer.peerId) !== peer) return;
     this.#peers.delete(peer.peerId);
+    this.#wishes.delete(peer.peerId);
+    this.#memory.peerLeft();
     this.adapter.gone(peer.peerId);
   }
 
@@ -123,9 +142,12 @@ export class RelayDocuments {
   receive(peer: DocumentPeer, message: CheckedMessage): void {
     const arrived = { peer, message };
     const { documentId } = message;
+    if (peer.readsOnly && !this.#wishFor(peer, documentId)) return peer.dealtWith(message.bytes);
     const before = this.#lookups.get(documentId);
+    // A viewer's message is looked at beside the document, a replica's by the Repo, which loads it.
+    const needsDocument = peer.readsOnly && !this.#handle(documentId);
     if (before) before.push(arrived);
-    else if (this.#known.has(documentId)) this.#enqueue(arrived);
+    else if (this.#known.has(documentId) && !needsDocument) this.#enqueue(arrived);
     else {
       this.#lookups.set(documentId, [arrived]);
       void this.#lookUp(documentId);
@@ -137,29 +159,34 @@ export class RelayDocuments {
    * document that it does not have. One that could not be read or stored is left out.
    */
   async heads(ids: readonly string[]): Promise<[string, string[]][]> {
-    const found = await Promise.all(
-      ids.map(async (id): Promise<[string, string[]] | undefined> => {
-        try {
-          const heads = isValidDocumentId(id) ? await this.#storedHeads(id) : [];
-          return heads && [id, heads];
-        } catch (error) {
-          this.options.counters.add('storageFailures');
-          this.options.log.error({ document: id, error: describe(error) }, 'Heads could not be determined');
-          return undefined;
-        }
-      }),
-    );
-    return found.filter((entry) => entry !== undefined);
+    const found: [string, string[]][] = [];
+    for (let from = 0; from < ids.length; from += headsAtOnce) {
+      const some = await Promise.all(ids.slice(from, from + headsAtOnce).map((id) => this.#headsOf(id)));
+      found.push(...some.filter((entry) => entry !== undefined));
+    }
+    return found;
+  }
+
+  async #headsOf(id: string): Promise<[string, string[]] | undefined> {
+    try {
+      const heads = isValidDocumentId(id) ? await this.#storedHeads(id) : [];
+      return heads && [id, heads];
+    } catch (error) {
+      this.options.counters.add('storageFailures');
+      this.options.log.error({ document: id, error: describe(error) }, 'Heads could not be determined');
+      return undefined;
+    }
   }
 
   /** Documents in memory, and of these those of which nothing has arrived yet. */
   size(): { documents: number; awaited: number } {
-    this.#sweep();
+    this.#noteArrivals();
     return { documents: Object.keys(this.#repo.handles).length, awaited: this.#awaited.size };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopSweeping();
     this.adapter.disconnect();
     const { clock, log } = this.options;
     const flushed = await doneWithin(clock, closeMs, this.#repo.flush(this.#ready()));
@@ -176,6 +203,9 @@ export class RelayDocuments {
     let stored: boolean;
     try {
       stored = await this.#isStored(documentId);
+      if (stored && this.#lookups.get(documentId)?.some(({ peer }) => peer.readsOnly)) {
+        await this.#load(documentId);
+      }
     } catch (error) {
       this.options.counters.add('storageFailures');
       this.options.log.error({ error: describe(error) }, 'The storage cannot say whether it has a document');
@@ -187,7 +217,10 @@ export class RelayDocuments {
     }
     if (stored) this.#known.add(documentId);
     for (const arrived of this.#taken(documentId)) {
-      if (this.#known.has(documentId)) this.#enqueue(arrived);
+      const isHere = arrived.peer.readsOnly
+        ? this.#handle(documentId) !== undefined
+        : this.#known.has(documentId);
+      if (isHere) this.#enqueue(arrived);
       else this.#firstContact(arrived);
     }
   }
@@ -202,10 +235,10 @@ export class RelayDocuments {
   #firstContact(arrived: Arrived): void {
     const { peer, message } = arrived;
     const { documentId, type } = message;
-    if (message.offersChanges) {
-      if (this.#awaited.size >= this.options.maxAwaited) this.#sweep();
+    if (message.offersChanges && !peer.readsOnly) {
+      if (this.#awaited.size >= this.options.maxAwaited) this.#noteArrivals();
       if (this.#awaited.size < this.options.maxAwaited) {
-        this.#awaited.add(documentId);
+        this.#awaited.set(documentId, this.options.clock.monotonic());
         this.#known.add(documentId);
         this.#enqueue(arrived);
         return;
@@ -223,7 +256,26 @@ export class RelayDocuments {
     peer.dealtWith(message.bytes);
   }
 
+  #mayAnnounce(peerId: PeerId, documentId: DocumentId | undefined): boolean {
+    const wishes = this.#wishes.get(peerId);
+    return (
+      !this.#peers.get(peerId)?.readsOnly || documentId === undefined || wishes?.has(documentId) === true
+    );
+  }
+
+  /** False: it asks for more than a cluster can have. */
+  #wishFor(peer: DocumentPeer, documentId: DocumentId): boolean {
+    const wishes = this.#wishes.get(peer.peerId) ?? new Set();
+    if (wishes.size >= mostWishes && !wishes.has(documentId)) {
+      peer.end('too-many-documents');
+      return false;
+    }
+    this.#wishes.set(peer.peerId, wishes.add(documentId));
+    return true;
+  }
+
   #enqueue(arrived: Arrived): void {
+    this.#memory.used(arrived.message.documentId);
     this.#queue.push(arrived);
     if (this.#draining) return;
     this.#draining = true;
@@ -238,10 +290,16 @@ export class RelayDocuments {
     }
     const { peer, message } = next;
     peer.dealtWith(message.bytes);
-    if (!this.#closed && this.#peers.get(peer.peerId) === peer) {
-      this.adapter.received(message.between(peer.peerId, this.peerId));
-    }
+    if (!this.#closed && this.#peers.get(peer.peerId) === peer) this.#toRepo(next);
     setImmediate(() => this.#drain());
+  }
+
+  #toRepo({ peer, message }: Arrived): void {
+    if (!peer.readsOnly) return this.adapter.received(message.between(peer.peerId, this.peerId));
+    const handle = this.#handle(message.documentId);
+    if (!handle || !message.data) return;
+    const data = withoutUnknownHeads(message.data, handle.doc());
+    this.adapter.received(message.between(peer.peerId, this.peerId, data));
   }
 
   async #isStored(documentId: DocumentId): Promise<boolean> {
@@ -253,16 +311,24 @@ export class RelayDocuments {
   }
 
   async #storedHeads(documentId: DocumentId): Promise<string[] | undefined> {
+    const unloaded = this.#memory.headsOfUnloaded(documentId);
+    if (unloaded) return unloaded;
     const handle = this.#handle(documentId) ?? (await this.#load(documentId));
     if (!handle) return [];
     const heads = A.getHeads(handle.doc());
-    const stored = await doneWithin(this.options.clock, flushMs, this.#repo.flush([documentId]));
-    return stored && !this.storage.unsaved(documentId) ? heads : undefined;
+    return (await this.#isSaved(documentId)) ? heads : undefined;
+  }
+
+  async #isSaved(documentId: DocumentId): Promise<boolean> {
+    const flushed = await doneWithin(this.options.clock, flushMs, this.#repo.flush([documentId]));
+    return flushed && !this.storage.unsaved(documentId);
   }
 
   async #load(documentId: DocumentId): Promise<DocHandle<unknown> | undefined> {
     if (!(await this.#isStored(documentId))) return undefined;
     this.#known.add(documentId);
+    this.#memory.used(documentId);
+    this.options.counters.add('documentsLoaded');
     const abort = new AbortController();
     const cancel = this.options.clock.after(loadMs, () => abort.abort());
     try {
@@ -283,8 +349,51 @@ export class RelayDocuments {
       .map((handle) => handle.documentId);
   }
 
+  #noteArrivals(): void {
+    for (const id of this.#awaited.keys()) if (this.#handle(id)) this.#awaited.delete(id);
+  }
+
   #sweep(): void {
-    for (const id of this.#awaited) if (this.#handle(id)) this.#awaited.delete(id);
+    this.#noteArrivals();
+    const now = this.options.clock.monotonic();
+    for (const [id, since] of this.#awaited) if (now - since > awaitedMs) this.#forget(id);
+    for (const handle of Object.values(this.#repo.handles)) {
+      if (handle.isReady() && this.#memory.isIdle(handle.documentId)) void this.#unload(handle.documentId);
+    }
+  }
+
+  /** Of a document that was announced and never came nothing is stored, so that all of it can be taken away. */
+  #forget(documentId: DocumentId): void {
+    if (!this.#repo.handles[documentId]?.isUnavailable()) return;
+    this.#awaited.delete(documentId);
+    this.#known.delete(documentId);
+    this.#repo.delete(documentId);
+  }
+
+  /** Takes a document out of memory, once all of it is stored; what arrives meanwhile waits. */
+  async #unload(documentId: DocumentId): Promise<void> {
+    const handle = this.#handle(documentId);
+    const isQueued = this.#queue.some(({ message }) => message.documentId === documentId);
+    if (!handle || isQueued || this.#lookups.has(documentId) || this.#closed) return;
+    this.#lookups.set(documentId, []);
+    try {
+      const heads = A.getHeads(handle.doc());
+      const isSaved = await this.#isSaved(documentId);
+      const isSame = handle.isReady() && A.getHeads(handle.doc()).join() === heads.join();
+      if (isSaved && isSame && this.#lookups.get(documentId)?.length === 0 && !this.#closed) {
+        await this.#repo.removeFromCache(documentId);
+        this.#memory.unloaded(documentId, heads);
+        this.options.counters.add('documentsUnloaded');
+      }
+    } catch (error) {
+      this.options.counters.add('storageFailures');
+      this.options.log.error(
+        { document: documentId, error: describe(error) },
+        'A document could not be unloaded',
+      );
+    } finally {
+      for (const arrived of this.#taken(documentId)) this.receive(arrived.peer, arrived.message);
+    }
   }
 }
 
@@ -293,6 +402,8 @@ export interface RelayDocumentsOptions {
   storage: StorageAdapterInterface;
   /** Documents announced and not delivered, each of which holds about 100 KB. */
   maxAwaited: number;
+  /** Milliseconds without a message after which a document is on disk alone. */
+  idleMs: number;
   clock: Clock;
   log: Log;
   counters: Counters<RelayCount>;

@@ -1,31 +1,35 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerId, StorageAdapterInterface } from '@automerge/automerge-repo';
 import { WebSocketServer } from 'ws';
 import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
+import type { Cancel, Clock } from '../time/clock.js';
+import { Cooldown } from './cooldown.js';
 import { Counters } from './counters.js';
-import { TokenRing } from './credentials.js';
 import { SyncError } from './errors.js';
-import { defaultMaxFrameBytes, protocol } from './frame.js';
+import { defaultMaxFrameBytes } from './frame.js';
 import { defaultIntake, type IntakeLimits } from './intake.js';
 import { defaultKeepalive, type KeepaliveOptions } from './keepalive.js';
+import { watchMemory } from './memory-watch.js';
 import { defaultOutgoing, type OutgoingLimits } from './outgoing.js';
-import { admit, answerRefusal } from './relay-admission.js';
+import { answerAdmin } from './relay-admin.js';
+import { admit, answerRefusal, coolingKey } from './relay-admission.js';
 import { RelayConnection, type RelayContext } from './relay-connection.js';
 import { RelayDocuments } from './relay-documents.js';
 import { RelayMembers } from './relay-members.js';
+import { createRelayServer, listen, replaceTls, type RelayTls } from './relay-server.js';
 import { relayCounts, type RelayCount, type RelayStats } from './relay-stats.js';
+import { RelayTokens, type RelayToken, type TokenRole } from './relay-tokens.js';
 
 export interface RelayOptions {
   /** Default `127.0.0.1`; beyond loopback a token is required. */
   host?: string;
   /** 0 takes a free port. */
   port: number;
-  /** Any of these is let in; undefined: everyone, on loopback only. */
-  tokens: readonly string[] | undefined;
+  /** Any of these is let in, a plain text as a replica; undefined: everyone, on loopback only. */
+  tokens: readonly (string | RelayToken)[] | undefined;
   /** Where documents are kept: what it holds is what a restarted relay has. */
   storage: StorageAdapterInterface;
   /** What clients must offer (see `clusterCheck()`), so that one relay serves one cluster. */
@@ -34,6 +38,8 @@ export interface RelayOptions {
   origins?: readonly string[];
   /** Larger frames end their connection (1009). Default 16 MiB. */
   maxFrameBytes?: number;
+  /** Serves `wss://`; without it a proxy does, or the network is trusted. */
+  tls?: RelayTls;
   /** Plain HTTP requests on the same port (`/healthz`, `/metrics`); 404 without it. */
   onRequest?: RequestListener;
   limits?: Partial<RelayLimits>;
@@ -42,7 +48,15 @@ export interface RelayOptions {
 }
 
 export interface RelayLimits {
+  /** Of all roles; viewers and admins may take half of them. */
   connections: number;
+  replicas: number;
+  /** Bytes held for all connections together. */
+  heldBytes: number;
+  /** Milliseconds for which a viewer that tried to write is refused. */
+  cooldownMs: number;
+  /** Milliseconds without a message after which a document leaves memory. */
+  documentIdleMs: number;
   /** Milliseconds from the upgrade to `hello`. */
   helloMs: number;
   /** Documents announced and not yet delivered, over all connections; each holds about 100 KB. */
@@ -56,12 +70,22 @@ export interface Relay {
   url: string;
   port: number;
   stats(): RelayStats;
+  /** Asked to close: takes nobody in any more. */
+  draining(): boolean;
+  /** From now on these count: who came with another is ended. Throws `bad-token`. */
+  setTokens(tokens: readonly (string | RelayToken)[]): void;
+  /** For connections from now on. Throws `bad-certificate`. */
+  setTls(tls: RelayTls): void;
   /** Says goodbye to every connection (1001), stores what is in memory, frees the port. Idempotent. */
   close(): Promise<void>;
 }
 
 const defaultLimits: RelayLimits = {
-  connections: 256,
+  connections: 1_024,
+  replicas: 64,
+  heldBytes: 512 * 1024 * 1024,
+  cooldownMs: 30_000,
+  documentIdleMs: 600_000,
   helloMs: 5_000,
   awaitedDocuments: 1_024,
   intake: defaultIntake,
@@ -70,12 +94,15 @@ const defaultLimits: RelayLimits = {
 };
 
 const drainMs = 3_000;
+/** Tokens are looked at this often at least: the clock of the machine may be set. */
+const expiryLookMs = 60_000;
 
 /**
  * Starts a relay: it keeps a copy of every document, passes ephemeral messages between the replicas of one
  * cluster without reading them, and says who is connected. No frame and no failing storage ends it.
  *
- * Rejects with a `SyncError`: `token-required`, `bad-token`, `storage`, `port-in-use`, `cannot-listen`.
+ * Rejects with a `SyncError`: `token-required`, `bad-token`, `bad-certificate`, `storage`, `port-in-use`,
+ * `cannot-listen`.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { host = '127.0.0.1', clock, log } = options;
@@ -86,7 +113,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     );
   }
   if (options.tokens?.length === 0) throw new SyncError('bad-token', 'The list of relay tokens is empty.');
-  const tokens = new TokenRing(options.tokens);
+  const tokens = new RelayTokens(options.tokens);
+  const server = createRelayServer(options.tls);
   const limits = { ...defaultLimits, ...options.limits };
   const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes;
   const counters = new Counters<RelayCount>(relayCounts);
@@ -95,11 +123,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     peerId,
     storage: options.storage,
     maxAwaited: limits.awaitedDocuments,
+    idleMs: limits.documentIdleMs,
     clock,
     log,
     counters,
   });
-  const members = new RelayMembers();
+  const members = new RelayMembers(limits.replicas);
   const connections = new Set<RelayConnection>();
   const context: RelayContext = {
     members,
@@ -114,36 +143,60 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     log,
     counters,
   };
+  const cooldown = new Cooldown(clock, limits.cooldownMs);
+  const onlookers = () => [...connections].filter(({ readsOnly }) => readsOnly).length;
+  const isFull = (role: TokenRole): boolean =>
+    draining ||
+    connections.size >= limits.connections ||
+    (role !== 'replica' && onlookers() >= limits.connections / 2);
+  let draining = false;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: maxFrameBytes,
     perMessageDeflate: false,
-    handleProtocols: () => protocol,
+    handleProtocols: (_offered, request) => spoken.get(request) ?? false,
   });
-  const server = createServer(options.onRequest ?? notFound);
+  const spoken = new WeakMap<IncomingMessage, string>();
+  server.on('request', (request, response) => {
+    if (answerAdmin(request, response, { tokens, connections, clock, counters })) return;
+    (options.onRequest ?? notFound)(request, response);
+  });
+  server.maxConnections = 2 * limits.connections + 256;
+  server.on('drop', () => counters.add('refusedFull'));
   server.on('clientError', (error: Error & { code?: string }, socket: Duplex) => {
     counters.add('httpFailures');
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else answerRefusal(socket, 400, 'Not an HTTP request.');
+    else answerRefusal(socket, { status: 400, message: 'Not an HTTP request.' });
   });
-  let draining = false;
-  server.on('upgrade', (request, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const onError = (error: Error & { code?: string }) => {
       counters.add('httpFailures');
       log.debug({ code: error.code }, 'A connection was cut during its upgrade');
     };
     socket.on('error', onError);
-    const full = draining || connections.size >= limits.connections;
-    const admission = admit(request, { tokens, origins: options.origins ?? [], full });
+    const origins = options.origins ?? [];
+    const admission = admit(request, { tokens, origins, cooldown, isFull, now: clock.now() });
     if (!admission.admitted) {
       counters.add(admission.count);
       log.warn({ status: admission.status, reason: admission.count }, 'The relay refused a connection');
-      return answerRefusal(socket, admission.status, admission.message);
+      return answerRefusal(socket, admission);
     }
+    const { token, role } = admission;
+    spoken.set(request, admission.protocol);
+    const key = coolingKey(token, request);
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', onError);
       counters.add('accepted');
-      const connection = new RelayConnection(webSocket, admission.token, context);
+      const connection = new RelayConnection(
+        {
+          socket: webSocket,
+          bytesRead: () => request.socket.bytesRead,
+          token,
+          role,
+          wrote: () => cooldown.begin(key),
+        },
+        context,
+      );
       connections.add(connection);
       webSocket.once('close', () => connections.delete(connection));
     });
@@ -158,12 +211,25 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     throw error;
   }
   const { port } = server.address() as AddressInfo;
-  const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const url = `${options.tls ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   log.info({ url, token: options.tokens !== undefined }, 'The relay listens');
+
+  const stopWatching = watchMemory(connections, clock, limits.heldBytes);
+  let nextLook: Cancel | undefined;
+  const checkTokens = (): void => {
+    nextLook?.();
+    const now = clock.now();
+    for (const connection of connections) connection.checkToken((token) => tokens.revoked(token, now));
+    const wait = Math.min(expiryLookMs, tokens.nextExpiry(now) ?? expiryLookMs);
+    nextLook = draining ? undefined : clock.after(wait, checkTokens);
+  };
+  checkTokens();
 
   let closed: Promise<void> | undefined;
   const close = async () => {
     draining = true;
+    nextLook?.();
+    stopWatching();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of connections) connection.end('draining');
     const cancel = clock.after(drainMs, () => {
@@ -182,14 +248,28 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     port,
     stats() {
       const { documents: count, awaited } = documents.size();
+      const held = [...connections].map((connection) => connection.held());
+      const backlogs = held.map(({ backlog }) => backlog);
+      const admins = [...connections].filter(({ role }) => role === 'admin').length;
       return {
         ...counters.snapshot(),
         connections: connections.size,
         replicas: members.size,
+        viewers: onlookers() - admins,
+        admins,
         documents: count,
         awaitedDocuments: awaited,
+        heldBytes: held.reduce((sum, { bytes }) => sum + bytes, 0),
+        backlogBytes: backlogs.reduce((sum, bytes) => sum + bytes, 0),
+        greatestBacklogBytes: backlogs.reduce((most, bytes) => Math.max(most, bytes), 0),
       };
     },
+    draining: () => draining,
+    setTokens(list) {
+      tokens.replace(list);
+      checkTokens();
+    },
+    setTls: (tls) => replaceTls(server, tls),
     close: () => (closed ??= close()),
   };
 }
@@ -200,28 +280,4 @@ const notFound: RequestListener = (_request, response) => {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-/** Rejects with `port-in-use` or `cannot-listen`; errors of the listening socket after that go to `later`. */
-function listen(server: Server, host: string, port: number, later: (error: Error) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error & { code?: string }) => {
-      const where = `${host}:${port}`;
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new SyncError('port-in-use', `The relay cannot listen on ${where}: the port is in use.`, {
-              cause: error,
-            })
-          : new SyncError('cannot-listen', `The relay cannot listen on ${where}: ${error.code}.`, {
-              cause: error,
-            }),
-      );
-    };
-    server.once('error', onError);
-    server.listen(port, host, () => {
-      server.off('error', onError);
-      server.on('error', later);
-      resolve();
-    });
-  });
 }

@@ -9,6 +9,7 @@ import {
 import type { Sender } from './channel.js';
 import { decodeCbor } from './codec.js';
 import type { RepoFrame } from './frame.js';
+import { inflatesWithin } from './inflated-size.js';
 
 /** The peer id of a replica's Repo: new at every start, so that no sync state outlives the memory it describes. */
 export function peerIdOf(sender: Sender): PeerId {
@@ -25,9 +26,16 @@ export interface CheckedMessage {
   bytes: number;
   /** The sender of a sync message or request has changes of this document. */
   offersChanges: boolean;
-  /** The message for the Repo, with the connection's ends filled in. */
-  between(from: PeerId, to: PeerId): Message;
+  /** It changes the document, or could carry what does. */
+  writes: boolean;
+  /** Of a sync message or request. */
+  data?: Uint8Array;
+  /** The message for the Repo, with the connection's ends filled in, and `instead` of its own data. */
+  between(from: PeerId, to: PeerId, instead?: Uint8Array): Message;
 }
+
+/** What the changes of one message may grow to; documents of hundreds of thousands of records fit. */
+const maxInflatedBytes = 128 * 1024 * 1024;
 
 /** Undefined when the frame must not reach a Repo. */
 export function checkRepoFrame(frame: RepoFrame): CheckedMessage | undefined {
@@ -38,14 +46,19 @@ export function checkRepoFrame(frame: RepoFrame): CheckedMessage | undefined {
     case 'sync':
     case 'request': {
       const [type, , data] = frame;
-      const heads = headsOf(data);
-      if (!heads) return undefined;
-      const between = (from: PeerId, to: PeerId): Message => ({ type, ...ends(from, to), data });
-      return { type, documentId, bytes: data.length, offersChanges: heads.length > 0, between };
+      const message = decoded(data);
+      if (!message || !inflatesWithin(message.changes, maxInflatedBytes)) return undefined;
+      const between = (from: PeerId, to: PeerId, instead = data): Message => ({
+        type,
+        ...ends(from, to),
+        data: instead,
+      });
+      const [offersChanges, writes] = [message.heads.length > 0, message.changes.length > 0];
+      return { type, documentId, bytes: data.length, offersChanges, writes, data, between };
     }
     case 'doc-unavailable': {
       const between = (from: PeerId, to: PeerId): Message => ({ type: 'doc-unavailable', ...ends(from, to) });
-      return { type: frame[0], documentId, bytes: 0, offersChanges: false, between };
+      return { type: frame[0], documentId, bytes: 0, offersChanges: false, writes: false, between };
     }
     case 'ephemeral': {
       const [type, , author, sessionId, count, data] = frame;
@@ -60,7 +73,7 @@ export function checkRepoFrame(frame: RepoFrame): CheckedMessage | undefined {
           count,
           data,
         }) as Message;
-      return { type, documentId, bytes: data.length, offersChanges: false, between };
+      return { type, documentId, bytes: data.length, offersChanges: false, writes: true, between };
     }
   }
 }
@@ -79,9 +92,9 @@ export function repoFrame(message: Message): RepoFrame | undefined {
   return undefined;
 }
 
-function headsOf(data: Uint8Array): string[] | undefined {
+function decoded(data: Uint8Array): ReturnType<typeof A.decodeSyncMessage> | undefined {
   try {
-    return A.decodeSyncMessage(data).heads;
+    return A.decodeSyncMessage(data);
   } catch {
     return undefined;
   }
