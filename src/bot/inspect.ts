@@ -9,7 +9,12 @@ import type { Bot } from './bot.js';
 export function inspectHandlers(node: StateNode, bot: Bot): Record<string, Handler> {
   return {
     inspect: ({ key }): LookedAt => ({ records: look(node, typeof key === 'string' ? key : undefined) }),
-    status: () => ({ ...bot.status(), documents: node.status().state, ready: bot.readiness().length === 0 }),
+    status: () => ({
+      ...bot.status(),
+      documents: node.status().state,
+      backups: node.backups.status(),
+      ready: bot.readiness().length === 0,
+    }),
     tasks: () => ({ ...bot.tasks.summary() }),
     heads: () => ({ documents: node.heads() }),
     ...actorQuestions(node),

@@ -3,6 +3,8 @@ import { ActorError } from '../actors/errors.js';
 import type { LoadedMachine } from '../actors/json/machine-file.js';
 import { openHomeserver } from '../matrix/client.js';
 import { HomeserverError } from '../matrix/homeserver.js';
+import type { BackupOptions } from '../node/backup/node-backups.js';
+import { backupQuestions } from '../node/backup/questions.js';
 import { openNode } from '../node/open-node.js';
 import type { StateNode } from '../node/state-node.js';
 import { httpPlatform } from '../platform/http-client.js';
@@ -36,6 +38,7 @@ export type ReplicaConfig = Credentials & {
   /** Events in a shard at which it is cut. */
   generationEvents: number;
   generationEveryMs: number;
+  backups: BackupOptions;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
   prefix: string;
@@ -173,7 +176,7 @@ async function open(
   const seeds = seedLedger(node, clock);
   const control = await startControl({
     path: controlPath(dataDir),
-    handlers: { ...inspectHandlers(node, bot), ...seedQuestions(seeds) },
+    handlers: { ...inspectHandlers(node, bot), ...seedQuestions(seeds), ...backupQuestions(node.backups) },
     log,
   });
   opened.push(control);
@@ -203,11 +206,20 @@ function registerMachines({ actors }: StateNode, machines: readonly LoadedMachin
 }
 
 function nodeOptions(config: ReplicaConfig) {
-  const { clusterId, dataDir, replicaId, relays, shards, found, generationEvents, generationEveryMs } =
-    config;
+  const {
+    clusterId,
+    dataDir,
+    replicaId,
+    relays,
+    shards,
+    found,
+    backups,
+    generationEvents,
+    generationEveryMs,
+  } = config;
   const generations = { events: generationEvents, everyMs: generationEveryMs };
   const id = replicaId !== undefined && { replicaId };
-  return { clusterId, dataDir, relays, shards, found, generations, ...id };
+  return { clusterId, dataDir, relays, shards, found, generations, backups, ...id };
 }
 
 /** D6: `whoami` must be the account and the device of the cluster document; what is not recorded yet is recorded. */
@@ -269,6 +281,34 @@ function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
     'generations',
     'Generations of actors shards since the start: cuts made, not made and failed, moves, records taken over.',
     () => ({ ...node.counters().generations }),
+    'what',
+  );
+  metrics.gauge(
+    'backups',
+    'Backups: good ones in the folder, and since the start made, failed and removed for newer ones.',
+    () => {
+      const { good, made, failed, pruned } = node.backups.status();
+      return { good, made, failed, pruned };
+    },
+    'what',
+  );
+  metrics.gauge(
+    'backup_age_seconds',
+    'Since the newest good backup was made; -1 while there is none.',
+    () => {
+      const { ageMs } = node.backups.status();
+      return ageMs === undefined ? -1 : ageMs / 1000;
+    },
+  );
+  metrics.gauge(
+    'backup_bytes',
+    'Size of the newest good backup.',
+    () => node.backups.status().newest?.bytes ?? 0,
+  );
+  metrics.gauge(
+    'recovered_documents',
+    'Documents that had lost changes on this disk, since the start, by what gave them back.',
+    () => ({ ...node.counters().recovery }),
     'what',
   );
   metrics.gauge('actor_duties', 'Effects and timers of actors that wait.', () => node.actors.pending());

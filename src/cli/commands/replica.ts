@@ -148,6 +148,7 @@ function replicaConfig(
     shards: config.shards,
     generationEvents: config.generationEvents,
     generationEveryMs: config.generationEveryMs,
+    backups: { everyMs: config.backupEveryMs, keep: config.backupKeep },
     machines,
     found,
     prefix: config.prefix,

@@ -99,6 +99,8 @@ export interface ReplicaSettings {
   shards: number;
   generationEvents: number;
   generationEveryMs: number;
+  backupEveryMs: number;
+  backupKeep: number;
   /** Of machine files; one that was named must be there. */
   machinesDir: { path: string; isNamed: boolean };
   /** The token of the scaffold to be made here, once. */
@@ -130,6 +132,8 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     shards: read.required(setting.shards),
     generationEvents: read.required(setting.generationEvents),
     generationEveryMs: read.required(setting.generationEvery),
+    backupEveryMs: read.required(setting.backupEvery),
+    backupKeep: read.required(setting.backupKeep),
     machinesDir: {
       path: resolve(read.required(setting.machinesDir)),
       isNamed: read.isGiven(setting.machinesDir),

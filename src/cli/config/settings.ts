@@ -77,6 +77,10 @@ export const machinesDir = define('UNDERSTUDY_MACHINES_DIR', value.text, { fallb
 export const seed = define('UNDERSTUDY_SEED', value.seedOrder);
 /** How often a replica looks whether a shard has grown so much. */
 export const generationEvery = define('UNDERSTUDY_GENERATION_EVERY', value.duration, { fallback: '60s' });
+/** A backup is made when the newest one is older; 0: never by itself. */
+export const backupEvery = define('UNDERSTUDY_BACKUP_EVERY', value.durationOrNever, { fallback: '24h' });
+/** So many good backups are kept. */
+export const backupKeep = define('UNDERSTUDY_BACKUP_KEEP', value.wholeNumber(1, 10_000), { fallback: '10' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
@@ -121,6 +125,8 @@ export const everySetting: readonly Setting<unknown>[] = [
   shards,
   generationEvents,
   generationEvery,
+  backupEvery,
+  backupKeep,
   machinesDir,
   seed,
   prefix,

@@ -15,6 +15,9 @@ export const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** A length of time, or `0` for never. */
+export const durationOrNever = z.union([z.literal('0').transform(() => 0), duration]);
+
 export const wholeNumber = (least: number, most: number) =>
   z.string().transform((text, context) => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

@@ -51,6 +51,8 @@ export interface BackupStatus {
   /** Good ones in the folder, and the newest of them; as of the last look, which every making of one is. */
   good: number;
   newest: { name: string; createdAt: string; bytes: number; documents: number } | undefined;
+  /** Since the newest was made, milliseconds. */
+  ageMs: number | undefined;
   /** Since the start. */
   made: number;
   failed: number;
@@ -72,6 +74,7 @@ export class NodeBackups {
     progress: undefined,
     good: 0,
     newest: undefined,
+    ageMs: undefined,
     made: 0,
     failed: 0,
     pruned: 0,
@@ -106,7 +109,9 @@ export class NodeBackups {
   }
 
   status(): BackupStatus {
-    return { ...this.#status };
+    const { newest } = this.#status;
+    const ageMs = newest && this.context.clock.now() - Date.parse(newest.createdAt);
+    return { ...this.#status, ageMs };
   }
 
   /**
