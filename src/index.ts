@@ -30,3 +30,18 @@ export type { ActorSnapshot } from './actors/snapshot.js';
 export { openTasks, type Tasks, type TasksOptions } from './tasks/tasks.js';
 export { TaskError, type Task, type TaskStatus, type UnreadableTask } from './tasks/task.js';
 export type { LogEntry } from './tasks/run-machine.js';
+export type { KeyedEntry, KeyedStore, RegisterOptions } from './keyed/store.js';
+export type { KeyedStoreOptions } from './keyed/options.js';
+export { KeyedStoreError, type KeyedStoreErrorCode } from './keyed/errors.js';
+export type { KeyedCounters } from './keyed/counters.js';
+export {
+  messageKey,
+  threadKey,
+  type ChannelAddress,
+  type MessageAddress,
+  type ThreadAddress,
+} from './keyed/namespaces/channel-key.js';
+export { approvalReactions, type ApprovalReaction } from './keyed/namespaces/approval-reactions.js';
+export { interactivePrompts, type InteractivePrompt } from './keyed/namespaces/interactive-prompts.js';
+export { sentMessages, type SentMessage } from './keyed/namespaces/sent-messages.js';
+export { threadParticipation, type ThreadParticipation } from './keyed/namespaces/thread-participation.js';

@@ -311,6 +311,18 @@ function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
     () => ({ ...node.counters().recovery }),
     'what',
   );
+  metrics.gauge(
+    'keyed_store',
+    'Keyed stores since the start: look-ups, evictions, persistence errors, entries that two replicas consumed.',
+    () => ({ ...node.counters().keyed }),
+    'what',
+  );
+  metrics.gauge(
+    'keyed_entries',
+    'Entries that stand in keyed stores.',
+    () => node.keyedEntries(),
+    'namespace',
+  );
   metrics.gauge('actor_duties', 'Effects and timers of actors that wait.', () => node.actors.pending());
   metrics.gauge('tasks', 'Agent runs by status.', () => ({ ...bot.tasks.summary().counts }), 'status');
   metrics.gauge(

@@ -1,4 +1,5 @@
 import type { CountMalformed, Malformed } from '../documents/errors.js';
+import { KeyedCounters } from '../keyed/counters.js';
 
 /** What went wrong outside this node, counted: a peer's bytes, a caller's handler. */
 export class NodeCounters {
@@ -41,6 +42,9 @@ export class NodeCounters {
     /** Times that the backups could not be read. */
     failures: 0,
   };
+
+  /** Of the keyed stores, since the start. */
+  readonly keyed = new KeyedCounters();
 
   readonly countMalformed: CountMalformed = (what) => {
     this.malformed[what] += 1;

@@ -2,6 +2,8 @@ import * as A from '@automerge/automerge';
 import type { ActorSnapshot } from '../actors/snapshot.js';
 import { LiveActors } from '../actors/live-actors.js';
 import type { PeerId } from '@automerge/automerge-repo';
+import type { KeyedStoreOptions } from '../keyed/options.js';
+import type { KeyedStore } from '../keyed/store.js';
 import { describeDocument, type DocumentKind } from '../documents/ids.js';
 import type { Touched } from '../documents/document.js';
 import { Machines } from '../actors/machines.js';
@@ -30,6 +32,8 @@ import { Generations } from './generations/generations.js';
 import { DEFAULT_EVERY_MS, type CutPorts } from './generations/ports.js';
 import { CutSchedule } from './generations/schedule.js';
 import { StoredDocuments } from './generations/stored-documents.js';
+import { KeyedStores } from './keyed/keyed-stores.js';
+import { WindowFile } from './keyed/window-file.js';
 import { register } from './membership.js';
 import { Moves } from './moves.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
@@ -94,6 +98,7 @@ export class LiveNode implements StateNode {
     actorTurn(this.channel, shard, since, this.#parts.clock.monotonic(), CUT_PATIENCE_MS);
   #closing: Promise<void> | undefined;
   #generations: Generations | undefined;
+  #keyed: KeyedStores | undefined;
 
   constructor(parts: LiveNodeParts) {
     const { clock, log, relays } = parts;
@@ -165,6 +170,8 @@ export class LiveNode implements StateNode {
     for (const adapter of relays.networkAdapters) this.#documents.connect(adapter);
     cleanup.add('fast path', () => this.#fastPath.stop());
     cleanup.add('effect work', () => this.#effectWork.stop());
+    this.#keyed = await this.#startKeyed();
+    cleanup.add('keyed stores', () => this.#keyed?.close());
     await ensureGenesis({
       cluster,
       replica,
@@ -256,6 +263,17 @@ export class LiveNode implements StateNode {
       archive: (shard, document, signal) => this.histories.archive(shard, document, signal),
       ...ports,
     });
+  }
+
+  async openKeyedStore<V>(options: KeyedStoreOptions<V>): Promise<KeyedStore<V>> {
+    if (this.#closing !== undefined || this.#keyed === undefined) {
+      throw new NodeError('closed', 'the node is closed');
+    }
+    return this.#keyed.open(options);
+  }
+
+  keyedEntries(): Map<string, number> {
+    return this.#keyed?.entries() ?? new Map();
   }
 
   shardOf(room: string | undefined, sender: string): number {
@@ -377,6 +395,7 @@ export class LiveNode implements StateNode {
     // Of a generation that is not read, nothing is to be told: what counts of it shows in the one that is.
     if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
     if (touched.length === 0) return;
+    if (document.name.kind === 'keyed') this.#keyed?.touched(document, touched);
     for (const { kind, key } of touched) {
       if (kind === 'room') this.#records.rooms.add(key, document.name.index);
       if (kind === 'cluster') this.#readShards();
@@ -421,6 +440,25 @@ export class LiveNode implements StateNode {
     );
   }
 
+  /** What an earlier process left of windows that are over goes now. */
+  async #startKeyed(): Promise<KeyedStores> {
+    const { clock, log, storage, options } = this.#parts;
+    const keyed = new KeyedStores({
+      documents: this.#documents,
+      storage,
+      known: await WindowFile.open(options.dataDir),
+      replica: this.self.replica,
+      epoch: () => this.epoch,
+      sent: (document, bytes) => this.#fastPath.send(document, bytes),
+      counters: this.#counters.keyed,
+      count: this.#counters.countMalformed,
+      clock,
+      log,
+    });
+    await keyed.sweep();
+    return keyed;
+  }
+
   #scheduleCuts(generations: Generations): void {
     const { clock, log, cleanup, options } = this.#parts;
     const everyMs = options.generations?.everyMs ?? DEFAULT_EVERY_MS;
@@ -462,7 +500,7 @@ export class LiveNode implements StateNode {
 
   #currentDocuments(): OpenDocument[] {
     return [...this.#documents.all()].filter(
-      ({ id, name }) => this.#openDocument(name.kind, name.index)?.id === id,
+      ({ id, name }) => name.kind === 'keyed' || this.#openDocument(name.kind, name.index)?.id === id,
     );
   }
 

@@ -2,6 +2,8 @@ import type { ActorSnapshot } from '../actors/snapshot.js';
 import type { LiveActors } from '../actors/live-actors.js';
 import type { Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
+import type { KeyedStoreOptions } from '../keyed/options.js';
+import type { KeyedStore } from '../keyed/store.js';
 import type { Channel, Sender } from '../sync/channel.js';
 import type { LinkStatus } from '../sync/link.js';
 import type { StorageStatus } from '../storage/durable.js';
@@ -87,6 +89,17 @@ export interface StateNode extends RecordView {
   historyAt(actor: string, time: number): Promise<ActorSnapshot | undefined>;
   /** The same, one generation at a time. */
   readonly histories: NodeHistory;
+
+  /**
+   * Opens a namespace of small entries that come and go: messages sent, prompts that wait for a button, threads taken
+   * part in. In memory, or with `persistent` in documents of its own, rotated by time (docs/decisions/0011). Resolves
+   * when what stands on this disk of it can be looked up.
+   *
+   * @throws {KeyedStoreError} `bad-options`, `already-open`; {NodeError} `closed`.
+   */
+  openKeyedStore<V>(options: KeyedStoreOptions<V>): Promise<KeyedStore<V>>;
+  /** Entries that stand, by namespace. */
+  keyedEntries(): Map<string, number>;
 
   /** Shard whose owner answers in a room: of its person, else of the room, and with no record yet, or no room, of `sender`. */
   shardOf(room: string | undefined, sender: string): number;

@@ -6,7 +6,6 @@ export const entry: fc.Arbitrary<Entry> = fc.record({
   value: fc.oneof(
     fc.integer({ min: 0, max: 3 }),
     fc.constantFrom<Entry['value']>(null, 'a', 'b', true, { a: 1, b: [1] }, { b: [1], a: 1 }),
-    fc.record({ round: fc.integer({ min: 0, max: 2 }), at: fc.integer({ min: 0, max: 1 }) }),
   ),
   stamp: fc.integer({ min: 0, max: 3 }),
   cause: fc.constantFrom('$1', '$2', ''),

@@ -49,17 +49,6 @@ describe('what each rule prefers', () => {
   });
 });
 
-describe('highestRoundWins', () => {
-  const registration = (round: unknown, stamp: number): Entry =>
-    at(stamp, { round, at: 1, value: stamp } as never);
-  it('prefers the round, then the stamp; what is no registration has round 0', () => {
-    expect(mergeRules.highestRoundWins(registration(2, 1), registration(1, 9)).stamp).toBe(1);
-    expect(mergeRules.highestRoundWins(registration(2, 1), registration(2, 9)).stamp).toBe(9);
-    expect(mergeRules.highestRoundWins(registration(1, 1), at(9, null)).stamp).toBe(1);
-    expect(mergeRules.highestRoundWins(registration('3', 9), registration(1, 1)).stamp).toBe(1);
-  });
-});
-
 describe.each(kindNames)('records of kind %s', (kind) => {
   const record = recordOf([...Object.keys(tableOf(kind).fields), 'of_a_later_version', 'constructor']);
   const text = (versions: ReadonlyMap<string, Entry>[]) =>

@@ -1,5 +1,4 @@
 import type { Entry } from '../record.js';
-import { highestRoundWins } from './highest-round-wins.js';
 import { higherStampWins } from './higher-stamp-wins.js';
 import { lowestStampWins } from './lowest-stamp-wins.js';
 import { highestNumberWins, lowestNumberWins } from './by-number.js';
@@ -12,7 +11,6 @@ export const mergeRules = {
   lowestNumberWins,
   highestNumberWins,
   neverCleared,
-  highestRoundWins,
 } as const satisfies Record<string, (a: Entry, b: Entry) => Entry>;
 
 export type MergeRule = keyof typeof mergeRules;
