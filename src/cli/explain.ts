@@ -29,6 +29,8 @@ const known: Record<string, { exitCode: ExitCode; setting?: string }> = {
   // sync/errors.ts
   'token-required': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_TOKEN' },
   'bad-token': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_TOKEN' },
+  'bad-tokens-file': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_TOKENS_FILE' },
+  'bad-certificate': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_TLS_CERT_FILE' },
   'bad-relay-url': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_URLS' },
   'bad-name': { exitCode: 2, setting: 'UNDERSTUDY_REPLICA_ID' },
   // platform/agents.ts, platform/service/errors.ts

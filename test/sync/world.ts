@@ -8,6 +8,7 @@ import {
   type StorageAdapterInterface,
   type StorageKey,
 } from '@automerge/automerge-repo';
+import { createHash } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 import { connectRelays, type ConnectOptions, type Relays } from '../../src/sync/connect.js';
@@ -19,6 +20,7 @@ import {
   type FrameToRelay,
 } from '../../src/sync/frame.js';
 import { startRelay, type Relay, type RelayOptions } from '../../src/sync/relay.js';
+import type { RelayToken, TokenRole } from '../../src/sync/relay-tokens.js';
 import { peerIdOf } from '../../src/sync/repo-message.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { systemClock } from '../../src/time/clock.js';
@@ -57,6 +59,12 @@ export class TestStorage implements StorageAdapterInterface {
     if (this.failing) throw new Error('ENOSPC: no space left on device');
     return run();
   }
+}
+
+/** A token as a relay keeps it. */
+export function token(secret: string, role: TokenRole = 'replica', expires?: number): RelayToken {
+  const sha256 = createHash('sha256').update(secret).digest('hex');
+  return { sha256, role, ...(expires !== undefined && { expires }) };
 }
 
 /** A relay of the test cluster on a free port, closed when the test is over. */

@@ -6,6 +6,8 @@ import { relayConfig, type RelayConfig } from '../config/roles.js';
 import { listening } from '../explain.js';
 import { Lifetime } from '../lifetime.js';
 import { openPages, prepare, type Invocation, type Prepared } from '../process.js';
+import { RelayFiles } from '../relay-files.js';
+import { showRelay } from '../relay-metrics.js';
 import { openRelayStorage } from '../relay-storage.js';
 
 /** `understudy relay`: runs until it is asked to end. */
@@ -15,11 +17,16 @@ export function run(invocation: Invocation): Promise<number> {
 }
 
 async function start({ config, log }: Prepared<RelayConfig>): Promise<{ close(): Promise<void> }> {
+  const files = new RelayFiles(config, systemClock, log);
   const storage = await openRelayStorage(config, log.child({ part: 'storage' }));
   const metrics = new Metrics({ role: 'relay' });
   let relay: Relay | undefined;
   const checks = [
-    { name: 'relay', kind: 'ready' as const, ask: () => (relay ? undefined : 'starting') },
+    {
+      name: 'relay',
+      kind: 'ready' as const,
+      ask: () => (relay ? (relay.draining() ? 'draining' : undefined) : 'starting'),
+    },
     { name: 'storage', kind: 'ready' as const, ask: () => storage.trouble() },
   ];
   const pages = await openPages({
@@ -31,6 +38,7 @@ async function start({ config, log }: Prepared<RelayConfig>): Promise<{ close():
     log,
   });
   const close = async (): Promise<void> => {
+    files.close();
     await relay?.close();
     await storage.close();
     await pages.close();
@@ -41,7 +49,10 @@ async function start({ config, log }: Prepared<RelayConfig>): Promise<{ close():
       startRelay({
         host,
         port,
-        tokens: config.token === undefined ? undefined : [config.token],
+        tokens: files.tokens,
+        origins: config.origins,
+        limits: { connections: config.connections, documentIdleMs: config.documentIdleMs },
+        ...(files.tls && { tls: files.tls }),
         storage: storage.adapter,
         clusterCheck: clusterCheck(config.clusterId),
         log: log.child({ part: 'sync' }),
@@ -49,7 +60,8 @@ async function start({ config, log }: Prepared<RelayConfig>): Promise<{ close():
       }),
     );
     relay = opened;
-    metrics.gauge('relay', 'What the relay counts, by name.', () => ({ ...opened.stats() }), 'count');
+    files.follow(opened);
+    showRelay(metrics, opened);
     log.info({ url: opened.url, storage: config.storage }, 'The relay is ready');
     return { close };
   } catch (error) {

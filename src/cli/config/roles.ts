@@ -22,6 +22,11 @@ export interface RelayConfig {
   host: string;
   port: number;
   token: string | undefined;
+  tokensFile: string | undefined;
+  origins: string[];
+  tls: { cert: string; key: string } | undefined;
+  connections: number;
+  documentIdleMs: number;
   storage: 'memory' | 'fs' | 'postgres';
   /** There with `postgres`. */
   databaseUrl: string | undefined;
@@ -37,17 +42,27 @@ export function relayConfig(read: SettingsReader): RelayConfig {
     host,
     port: read.required(setting.relayPort),
     token: read.optional(setting.relayToken),
+    tokensFile: read.optional(setting.relayTokensFile),
+    origins: read.required(setting.relayOrigins),
+    tls: relayTls(read),
+    connections: read.required(setting.relayConnections),
+    documentIdleMs: read.required(setting.relayDocumentIdle),
     storage,
     databaseUrl: storage === 'postgres' ? read.required(setting.relayDatabaseUrl) : undefined,
     dataDir: folder(read, 'data/relay'),
     http: pages(read),
   };
-  if (config.token === undefined && !isLoopback(host)) {
+  if (config.token === undefined && config.tokensFile === undefined && !isLoopback(host)) {
     throw wrongSetting(
-      `UNDERSTUDY_RELAY_TOKEN is missing: a relay that listens on ${host}, beyond this machine, needs a token`,
+      `UNDERSTUDY_RELAY_TOKEN is missing (or UNDERSTUDY_RELAY_TOKENS_FILE): a relay that listens on ${host}, beyond this machine, needs a token`,
     );
   }
   return config;
+}
+
+function relayTls(read: SettingsReader): RelayConfig['tls'] {
+  if (!read.isGiven(setting.relayTlsCert) && !read.isGiven(setting.relayTlsKey)) return undefined;
+  return { cert: read.required(setting.relayTlsCert), key: read.required(setting.relayTlsKey) };
 }
 
 export interface PlatformConfig {

@@ -54,6 +54,22 @@ export const relayDatabaseUrl = define('UNDERSTUDY_RELAY_DATABASE_URL', value.po
 });
 export const relayHost = define('UNDERSTUDY_RELAY_HOST', value.text, { fallback: '127.0.0.1' });
 export const relayPort = define('UNDERSTUDY_RELAY_PORT', value.port, { fallback: '3030' });
+/** A list of tokens with roles, read again when it changes. */
+export const relayTokensFile = define('UNDERSTUDY_RELAY_TOKENS_FILE', value.text);
+export const relayOrigins = define('UNDERSTUDY_RELAY_ORIGINS', value.origins, { fallback: '' });
+export const relayTlsCert = define('UNDERSTUDY_RELAY_TLS_CERT_FILE', value.text, {
+  missing: 'UNDERSTUDY_RELAY_TLS_KEY_FILE is set and needs its certificate',
+});
+export const relayTlsKey = define('UNDERSTUDY_RELAY_TLS_KEY_FILE', value.text, {
+  missing: 'UNDERSTUDY_RELAY_TLS_CERT_FILE is set and needs its key',
+});
+export const relayConnections = define('UNDERSTUDY_RELAY_CONNECTIONS', value.wholeNumber(2, 100_000), {
+  fallback: '1024',
+});
+/** What was not used for so long leaves the relay's memory. */
+export const relayDocumentIdle = define('UNDERSTUDY_RELAY_DOCUMENT_IDLE', value.duration, {
+  fallback: '10m',
+});
 export const platformUrl = define('UNDERSTUDY_PLATFORM_URL', value.httpUrl, {
   fallback: 'http://127.0.0.1:3040',
 });
@@ -111,6 +127,12 @@ export const everySetting: readonly Setting<unknown>[] = [
   relayDatabaseUrl,
   relayHost,
   relayPort,
+  relayTokensFile,
+  relayOrigins,
+  relayTlsCert,
+  relayTlsKey,
+  relayConnections,
+  relayDocumentIdle,
   platformUrl,
   platformToken,
   platformHost,

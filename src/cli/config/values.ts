@@ -62,6 +62,18 @@ export const relayUrls = z.string().transform((text, context) => {
   return [...new Set(urls)];
 });
 
+/** Where web pages come from, as browsers say it: scheme, host, and the port unless it is the usual one. */
+export const origins = z.string().transform((text, context) => {
+  const listed = commaList(text);
+  for (const origin of listed) {
+    if (/^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin) continue;
+    context.addIssue(
+      `must list origins such as https://devtool.example.org, and has ${JSON.stringify(origin)}`,
+    );
+  }
+  return listed;
+});
+
 export const words = z.string().transform(commaList);
 
 function commaList(text: string): string[] {
