@@ -241,11 +241,13 @@ export class Attendant {
   private async settle(source: Source, reason: SettleReason, event: string | undefined): Promise<void> {
     const { records, recorder, clock, journal, floorFree } = this.deps;
     if (!records.marked(source.ref)) {
+      // Also where there is nothing to write: what a peer wrote may stand in memory alone, and is flushed.
+      if (source.ref.kind === 'greeting') {
+        await records.write(recorder.greeted(source), { id: source.id, ts: source.ref.ts });
+      }
       const floor = floorFree(source);
       const events = recorder.settled(source, reason);
       const { attempt } = source;
-      const greeted = recorder.greeted(source);
-      if (greeted.length > 0) await records.write(greeted, { id: source.id, ts: source.ref.ts });
       await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt, events });
     }
     this.deps.happened?.('settled', reason);

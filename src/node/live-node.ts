@@ -18,6 +18,7 @@ import { actorTurn } from './actor-turn.js';
 import { NodeHistory, type ActorHistory } from './audit/node-history.js';
 import { AuditStore } from './audit/store.js';
 import { chunksOf } from '../backup/stored-document.js';
+import { Attendance, attendanceFile } from './attendance.js';
 import { Healing } from './backup/healing.js';
 import { NodeBackups } from './backup/node-backups.js';
 import { ChangeEvents } from './change-events.js';
@@ -412,6 +413,7 @@ export class LiveNode implements StateNode {
   async #startGenerations(): Promise<Generations> {
     const { clock, log, relays, storage, options } = this.#parts;
     const stored = await StoredDocuments.open(options.dataDir, storage);
+    const attendance = await this.#openAttendance();
     return Generations.start(
       {
         documents: this.#documents,
@@ -431,6 +433,7 @@ export class LiveNode implements StateNode {
         clock,
         log,
         replica: this.self.replica,
+        attendance,
         epoch: () => this.epoch,
         change: (writes, cause) => this.change(writes, cause),
         sent: (document, bytes) => this.#fastPath.send(document, bytes),
@@ -440,6 +443,7 @@ export class LiveNode implements StateNode {
     );
   }
 
+<<<<<<< HEAD
   /** What an earlier process left of windows that are over goes now. */
   async #startKeyed(): Promise<KeyedStores> {
     const { clock, log, storage, options } = this.#parts;
@@ -457,6 +461,17 @@ export class LiveNode implements StateNode {
     });
     await keyed.sweep();
     return keyed;
+=======
+  async #openAttendance(): Promise<Attendance> {
+    const { clock, log, cleanup, options } = this.#parts;
+    const attendance = await Attendance.open(attendanceFile(options.dataDir, log), clock);
+    const stop = attendance.keep(log);
+    cleanup.add('attendance', () => {
+      stop();
+      return attendance.save();
+    });
+    return attendance;
+>>>>>>> c654e72 (A base drops ids only where all is here that members had taken over; members are retired by this replica's own running time; a cut's record is on disk before anything of its generation; a generation goes by the line it counts in)
   }
 
   #scheduleCuts(generations: Generations): void {
@@ -485,7 +500,13 @@ export class LiveNode implements StateNode {
   /** Two foundings apart may have had different numbers of shards: what the other placed is opened too. */
   #readShards(): void {
     const before = this.#records.shards.opened;
-    const { opened } = this.#records.readShards(this.#parts.options.shards ?? DEFAULT_SHARDS);
+    const { placing, opened } = this.#records.readShards(this.#parts.options.shards ?? DEFAULT_SHARDS);
+    if (opened !== placing && before <= placing) {
+      this.#parts.log.error(
+        { placing, opened },
+        'this cluster was founded twice, with different numbers of shards: no history is cut off any more',
+      );
+    }
     if (this.#status.state !== 'ready' || opened <= before) return;
     this.#openShards().catch((error: unknown) => {
       this.#parts.log.error({ err: error, shards: opened }, 'shards of another founding could not be opened');

@@ -71,7 +71,8 @@ describe('a cut record', () => {
     ['at', entry(7)],
     ['settled_to', entry(2)],
     ['replica', entry('one')],
-    ['moved:one', entry(8)],
+    ['moved:one', entry({ at: 8, heads: ['h1'] })],
+    ['moved:two', entry(8)],
   ];
 
   it('is read as it was written', () => {
@@ -85,7 +86,7 @@ describe('a cut record', () => {
       at: 7,
       settledTo: 2,
       settled: false,
-      moved: new Set(['one']),
+      moved: new Map([['one', ['h1']]]),
     });
   });
 

@@ -12,7 +12,7 @@ export function cut(parent: Cut | undefined, at: number, name: string, settled =
     at,
     settledTo: 0,
     settled,
-    moved: new Set(),
+    moved: new Map(),
   };
 }
 

@@ -38,7 +38,7 @@ function cutOf(document: Document): Cut {
     at,
     settledTo: 0,
     settled: false,
-    moved: new Set(),
+    moved: new Map(),
   };
 }
 
@@ -64,6 +64,7 @@ it('A6-hold: what is taken over is not on disk before what it waited for where i
     clock: systemClock,
     epoch: () => 1,
     sent: () => {},
+    recorded: () => Promise.resolve(),
     members: () => ['one', 'away'],
     acknowledge: () => Promise.resolve(),
     settle: () => expect.unreachable(),

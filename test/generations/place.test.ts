@@ -158,3 +158,27 @@ it('A6-mixed: after two foundings with different numbers of shards nothing is cu
     for (const at of [1, 2, 3]) expect(ids(each, keys[at]!)).toEqual([`$a${at}`, `$b${at}`]);
   }
 });
+
+it('A6-mixed: what both had cut before they met stands as one of them left it, and all of it is in the history', async () => {
+  const hubs = [await relay(), await relay()];
+  const dirs = [await folder(), await folder()];
+  const one = await listing([hubs[0]!], { dataDir: dirs[0]!, shards: 2, found: true });
+  const two = await listing([hubs[1]!], { dataDir: dirs[1]!, shards: 8, found: true });
+  for (const [at, each] of [one, two].entries()) {
+    await each.actors.send('list/1', { type: 'E' }, { cause: { id: `$${at}`, ts: START + at } });
+    expect(await cut(each, ...everyShard(each))).toBe(1);
+    await each.close();
+  }
+  const nodes = [
+    await listing(hubs, { dataDir: dirs[0]!, shards: 8 }),
+    await listing(hubs, { dataDir: dirs[1]!, shards: 8 }),
+  ];
+  await eventually(() => sameHeads(...nodes) && nodes.every((each) => each.shards === 2), 15_000);
+  const states = nodes.map((each) => (each.actors.snapshot('list/1').context as { ids: string[] }).ids);
+  expect(states[0]).toHaveLength(1);
+  expect(states[1]).toEqual(states[0]);
+  for (const each of nodes) {
+    const { entries } = await each.history('list/1');
+    expect(entries.map(({ event }) => event.id).sort()).toEqual(['$0', '$1']);
+  }
+});

@@ -25,6 +25,10 @@ export type Action =
   | { do: 'stall'; replica: number }
   | { do: 'thaw'; replica: number }
   | { do: 'acts'; replica: number; acts: boolean }
+  /** A member renews its record, as it does once a day. */
+  | { do: 'seen'; replica: number }
+  /** The operator retires another. */
+  | { do: 'retire'; replica: number; who: number }
   | { do: 'pass'; ms: number }
   /** Shards are cut one after the other, in this order; the history of each takes a while to be written. */
   | { do: 'cut'; replica: number; shards: readonly number[]; archiveMs: number }

@@ -2,6 +2,7 @@ import * as A from '@automerge/automerge';
 import { assign, setup } from 'xstate';
 import { expect } from 'vitest';
 import { shardIndex } from '../../src/documents/placement.js';
+import type { Write } from '../../src/documents/write.js';
 import { Replica } from '../actors/properties/replica.js';
 import type { Process } from '../actors/properties/process.js';
 import { settle, SimulatedClock } from '../simulation/clock.js';
@@ -193,6 +194,10 @@ export class ShardsWorld {
         return;
       case 'thaw':
         return this.#at(action.replica).disk.thaw();
+      case 'seen':
+        return this.#say(action.replica, action.replica, { last_seen_at: Math.floor(this.clock.now()) });
+      case 'retire':
+        return this.#say(action.replica, action.who, { retired: true });
       case 'acts':
         this.#at(action.replica).acts = action.acts;
         return;
@@ -238,6 +243,16 @@ export class ShardsWorld {
     at.process
       ?.change([{ kind: 'room', key: `matrix_room:${rooms[room] as string}`, fields }], {
         id: `$map${this.counts.moved}`,
+        ts: this.clock.now(),
+      })
+      .catch((error: unknown) => at.errors.push(error));
+  }
+
+  #say(replica: number, who: number, fields: Write['fields']): void {
+    const at = this.#at(replica);
+    at.process
+      ?.change([{ kind: 'member', key: `member:${REPLICAS[who]}`, fields }], {
+        id: `member:${who}`,
         ts: this.clock.now(),
       })
       .catch((error: unknown) => at.errors.push(error));

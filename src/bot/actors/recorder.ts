@@ -105,7 +105,6 @@ export class Recorder {
 
   /** The last step of a person's way in. Durable before the mark, which stands in another document (DESIGN §3). */
   greeted(source: Source): Write[] {
-    if (source.ref.kind !== 'greeting') return [];
     const person = source.id.slice('onboarding:'.length);
     const cause = { id: source.id, ts: this.deps.clock.now() };
     return this.writes(onboardingKey(person), [{ id: 'greeted', event: { type: 'GREETED' } }], cause);

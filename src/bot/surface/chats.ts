@@ -49,11 +49,9 @@ export class Chats {
       );
       signal.throwIfAborted();
       const bound = { platformChat: chat.platform_chat_id, agent: chat.agent };
-      const isFirst = cause.id === onboardingSource(person);
       await records.write(
         [
           ...recorder.bound(room, bound, cause),
-          ...(isFirst ? recorder.onboarded(person, 'CHAT', room, cause) : []),
           {
             kind: 'room',
             key: roomKey(room),
@@ -80,6 +78,10 @@ export class Chats {
         ],
         cause,
       );
+    }
+    if (cause.id === onboardingSource(person)) {
+      // By itself: a kill may have come after the room's records were durable.
+      await records.write(recorder.onboarded(person, 'CHAT', room, cause), cause);
     }
     await rooms.furnish(room, {
       name: records.room(room)?.display_name ?? name,

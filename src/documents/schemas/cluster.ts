@@ -183,11 +183,11 @@ export const cut = {
     },
   },
   open: {
-    schema: time,
-    what: '`moved:<replica>`: when that replica had moved, and all that it held of older generations counted, milliseconds',
+    schema: z.looseObject({ at: time, heads: z.array(z.string().min(1)).min(1) }),
+    what: '`moved:<replica>`: when that replica had moved, milliseconds, and heads of generation n + 1, on its disk, in which all counted that it held of older ones',
     writer: 'that replica',
-    merge: 'lowestNumberWins',
-    why: 'moved is for ever',
+    merge: 'lowestStampWins',
+    why: 'moved is for ever; ids are dropped only by who has all that these heads stand for',
     kind: 'fact',
   },
 } as const satisfies KindTable;

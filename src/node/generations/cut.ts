@@ -22,8 +22,8 @@ export interface Cut {
   readonly settledTo: number;
   /** Every member was seen to have moved: nothing takes its place any more. */
   readonly settled: boolean;
-  /** Replicas for which everything held of older generations counts in this one. */
-  readonly moved: ReadonlySet<string>;
+  /** Replicas for which everything held of older generations counts in this one, each with its heads of it then. */
+  readonly moved: ReadonlyMap<string, readonly string[]>;
 }
 
 /** What no cut can be without. */
@@ -74,7 +74,6 @@ export function readCut(key: string, record: FieldMap): Cut | undefined {
   const content: CutContent = { parent, heads: [...(heads as string[])].sort(), bytesHash };
   const id = cutId(content);
   if (id !== named[3]) return undefined;
-  const moved = [...record.keys()].filter((field) => field.startsWith(MOVED));
   return {
     ...content,
     id,
@@ -83,6 +82,15 @@ export function readCut(key: string, record: FieldMap): Cut | undefined {
     at,
     settledTo: Number(value('settled_to') ?? 0),
     settled: typeof value('settled_at') === 'number',
-    moved: new Set(moved.map((field) => field.slice(MOVED.length))),
+    moved: movedIn(record),
   };
+}
+
+function movedIn(record: FieldMap): Map<string, readonly string[]> {
+  const moved = new Map<string, readonly string[]>();
+  for (const [field, { value }] of record) {
+    const said = field.startsWith(MOVED) ? table.open.schema.safeParse(value).data : undefined;
+    if (said !== undefined) moved.set(field.slice(MOVED.length), said.heads);
+  }
+  return moved;
 }

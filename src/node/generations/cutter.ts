@@ -38,8 +38,8 @@ export interface CutterContext {
   clock: Clock;
   log: Log;
   replica: string;
-  /** Two foundings apart had different numbers of shards (docs/decisions/0009). */
-  isMixed: () => boolean;
+  /** Two foundings apart had different numbers of shards (docs/decisions/0009), as far as this document shows. */
+  isMixed: (document: OpenDocument) => boolean;
   /** The cut that this document's name says is known by its record. */
   isRecorded: (index: number, id: string) => boolean;
   change: (writes: Write[], cause: Cause) => Promise<void>;
@@ -100,7 +100,7 @@ export class Cutter {
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { documents, stored, clock, log, isMixed } = this.context;
-    if (isMixed()) return 'numbers of shards differ';
+    if (isMixed(current)) return 'numbers of shards differ';
     const heads = A.getHeads(current.handle.doc()).sort();
     log.debug({ document: describeDocument(current.name) }, 'cut: flush');
     await documents.saver.flush(current.id);
@@ -151,7 +151,7 @@ export class Cutter {
     }
     log.debug({ document: describeDocument(next.name) }, 'cut: stored by a relay');
     if (shard.current !== current || shard.writable() !== undefined) return 'another cut was first';
-    if (isMixed()) return 'numbers of shards differ';
+    if (isMixed(current)) return 'numbers of shards differ';
     const { parent, heads, bytesHash } = content;
     const id = cutId(content);
     const key = cutKey(shard.index, next.name.generation, id);

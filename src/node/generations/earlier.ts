@@ -22,6 +22,8 @@ export interface EarlierContext {
   replica: string;
   epoch: () => number;
   clock: Clock;
+  /** Resolves when the cut records that are known here are on disk. */
+  recorded: () => Promise<void>;
   /** Sends a change of ours to the other replicas. */
   sent: (document: OpenDocument, bytes: Uint8Array) => void;
 }
@@ -100,17 +102,21 @@ export class EarlierGenerations {
 
   /** Closes what nothing is awaited of, and removes what was replaced. False when more came meanwhile. */
   async tidy(): Promise<boolean> {
-    const { documents, stored, log } = this.context;
+    const { documents, stored, log, recorded } = this.context;
     for (const [id, source] of this.#sources) {
       const { document, cut } = source;
       const current = this.standing.current();
       if (current === undefined || !this.standing.isAtEnd() || this.standing.line().isAwaited(cut)) continue;
       await documents.saver.flush(current.document.id);
+      await recorded();
+      // Another line may count now: what was taken over into a generation that lost counts in its base alone.
+      if (!this.standing.isAtEnd()) return false;
       if (!sameHeads(source.drained ?? [], A.getHeads(document.handle.doc()))) return false;
+      const isSuperseded = this.standing.line().isSuperseded(cut);
       this.#sources.delete(id);
       this.#finished.add(id);
       await documents.close(document);
-      if (!this.standing.line().isSuperseded(cut)) continue;
+      if (!isSuperseded) continue;
       await stored.remove(id);
       log.info({ document: describeDocument(document.name) }, 'a generation that counts no more was removed');
     }

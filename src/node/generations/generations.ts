@@ -1,8 +1,11 @@
-import type { Touched } from '../../documents/document.js';
-import type { Kind } from '../../documents/schemas/kinds.js';
+import { splitActorKey } from '../../documents/actor-key.js';
+import { keysOf, type Document, type Touched } from '../../documents/document.js';
+import type { Json } from '../../documents/json.js';
+import { kinds, type Kind } from '../../documents/schemas/kinds.js';
 import type { Cause, Write } from '../../documents/write.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Cancel, Clock } from '../../time/clock.js';
+import type { Attendance } from '../attendance.js';
 import type { NodeCounters } from '../counters.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { Records } from '../records.js';
@@ -30,6 +33,8 @@ export interface GenerationsContext {
   clock: Clock;
   log: Log;
   replica: string;
+  /** How long members have been away. */
+  attendance: Pick<Attendance, 'awayMs'>;
   epoch: () => number;
   change: (writes: Write[], cause: Cause) => Promise<void>;
   sent: (document: OpenDocument, bytes: Uint8Array) => void;
@@ -57,7 +62,8 @@ export class Generations {
     this.#cutter = new Cutter({
       ...context,
       stored,
-      isMixed: () => context.records.mixed,
+      isMixed: ({ handle, name }) =>
+        context.records.mixed || holdsOthers(handle.doc(), name.index, context.records, context.counters),
       isRecorded: (index, id) => this.#cutsOf(index).some((cut) => cut.id === id),
     });
   }
@@ -93,13 +99,14 @@ export class Generations {
 
   async openShard(index: number): Promise<void> {
     if (this.#shards.has(index)) return;
-    const { change, clock, replica } = this.context;
+    const { replica } = this.context;
     const shard = new ShardGenerations(index, {
       ...this.context,
       stored: this.stored,
       members: () => this.#members(),
-      acknowledge: (cut) => this.#set(cut, movedField(replica), change, clock),
-      settle: (cut) => this.#set(cut, 'settled_at', change, clock),
+      acknowledge: (cut, heads) => this.#set(cut, movedField(replica), (at) => ({ at, heads })),
+      settle: (cut) => this.#set(cut, 'settled_at', (at) => at),
+      recorded: () => this.#recorded(),
     });
     this.#shards.set(index, shard);
     await shard.open(this.#cutsOf(index));
@@ -195,6 +202,8 @@ export class Generations {
   }
 
   #look(): void {
+    // Whoever gave a sign of life has: it is looked at while there is nothing to settle, too.
+    this.#members();
     for (const shard of this.#shards.values()) if (this.#cutsOf(shard.index).length > 0) shard.schedule(true);
   }
 
@@ -216,20 +225,45 @@ export class Generations {
   }
 
   #members(): string[] {
-    const { records, clock, replica } = this.context;
+    const { records, replica, attendance } = this.context;
     const members = new Set([replica]);
     for (const key of records.keys('member')) {
       const member = records.joined('member', key);
-      const seen = member?.get('last_seen_at')?.value;
-      const away = typeof seen === 'number' && clock.now() - seen > RETIRED_AFTER_MS;
-      if (member?.get('retired')?.value !== true && !away) members.add(key.replace(/^member:/, ''));
+      const name = key.slice(kinds.member.prefix.length);
+      const sign = ['last_seen_at', 'incarnation'].map((field) => member?.get(field)?.value ?? null);
+      const isAway = attendance.awayMs(name, JSON.stringify(sign)) > RETIRED_AFTER_MS;
+      if (member?.get('retired')?.value !== true && !isAway) members.add(name);
     }
     return [...members];
   }
 
-  async #set(cut: Cut, field: string, change: GenerationsContext['change'], clock: Clock): Promise<void> {
+  async #set(cut: Cut, field: string, value: (at: number) => Json): Promise<void> {
+    const { change, clock } = this.context;
     const now = Math.floor(clock.now());
     const key = cutKey(cut.index, cut.generation, cut.id);
-    await change([{ kind: 'cut', key, fields: { [field]: now } }], { id: `cut:${cut.id}`, ts: now });
+    await change([{ kind: 'cut', key, fields: { [field]: value(now) } }], { id: `cut:${cut.id}`, ts: now });
   }
+
+  async #recorded(): Promise<void> {
+    const { documents } = this.context;
+    await documents.saver.flush(documents.idOf({ kind: 'cluster', index: 0, generation: 0 }));
+  }
+}
+
+/** It holds actors that have their place in another shard: whoever wrote them counts the shards otherwise. */
+function holdsOthers(
+  document: Document,
+  index: number,
+  records: Pick<Records, 'shardOfActor'>,
+  { countMalformed }: NodeCounters,
+): boolean {
+  const actors = new Set<string>();
+  for (const kind of ['base', 'event'] as const) {
+    for (const key of keysOf(document, kind, countMalformed)) {
+      const name = key.slice(kinds[kind].prefix.length);
+      const actor = kind === 'base' ? name : splitActorKey(name)?.actor;
+      if (actor !== undefined) actors.add(actor);
+    }
+  }
+  return [...actors].some((actor) => records.shardOfActor(actor) !== index);
 }

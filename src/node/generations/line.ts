@@ -19,11 +19,6 @@ export class Line {
     return this.chain.at(-1);
   }
 
-  /** The last generation on the line that is settled; 0 where none is. */
-  get settledTo(): number {
-    return this.chain.findLast((cut) => this.#settled.has(cut))?.generation ?? 0;
-  }
-
   /** All that there ever were, with those that lost. */
   get generations(): (Cut | undefined)[] {
     return [undefined, ...this.cuts];

@@ -1,3 +1,4 @@
+import * as A from '@automerge/automerge';
 import type { Touched } from '../../documents/document.js';
 import { describeDocument } from '../../documents/ids.js';
 import { NodeError } from '../errors.js';
@@ -13,8 +14,8 @@ import { holds, ShardDocuments, type Generation } from './shard-documents.js';
 export interface ShardContext extends EarlierContext {
   /** Replicas that must have moved before older generations may go: the members, with this one. */
   members: () => readonly string[];
-  /** Says in the cut's record that this replica has moved. Resolves when that is on disk. */
-  acknowledge: (cut: Cut) => Promise<void>;
+  /** Says in the cut's record that this replica has moved, at these heads. Resolves when that is on disk. */
+  acknowledge: (cut: Cut, heads: A.Heads) => Promise<void>;
   /** Says in the cut's record that every member has. Resolves when that is on disk. */
   settle: (cut: Cut) => Promise<void>;
   /** Another generation is the current one now, and differs from the last one in these records. */
@@ -60,9 +61,17 @@ export class ShardGenerations {
     return this.#current?.cut;
   }
 
-  /** The last generation whose cut is settled. */
+  /**
+   * The last generation up to which nobody can bring anything any more that does not count here: its cut is settled,
+   * and what the members had taken over into it by then is here. What is late keeps its stamp, so that until then
+   * a base must name what it took in (docs/decisions/0007).
+   */
   get settledTo(): number {
-    return this.#line.settledTo;
+    const { document } = this.#current ?? {};
+    const cut = this.#isAtEnd() ? this.#line.end : this.cut;
+    if (document === undefined || cut === undefined) return 0;
+    const heads = this.context.members().flatMap((member) => cut.moved.get(member) ?? []);
+    return cut.settled && A.hasHeads(document.handle.doc(), heads) ? cut.generation : cut.settledTo;
   }
 
   /** Resolves when the shard may be written; undefined when it may be now. */
@@ -168,8 +177,10 @@ export class ShardGenerations {
 
   /** Nothing may come between its steps: a reader sees all of the shard before and after. */
   #move(next: Generation): void {
-    const { counters, log, moved } = this.context;
+    const { counters, log, moved, documents, recorded } = this.context;
     const previous = this.#current;
+    // At a start without the record nobody would look for this document.
+    documents.saver.hold(next.document.id, recorded());
     this.#current = next;
     this.#earlier.moved(previous, next);
     this.#earlier.drain();
@@ -187,10 +198,11 @@ export class ShardGenerations {
     const { documents, replica, members, acknowledge, settle } = this.context;
     const { document, cut } = this.#current ?? {};
     if (document === undefined || cut === undefined) return;
+    const heads = A.getHeads(document.handle.doc());
     await documents.saver.flush(document.id);
     const latest = this.#line.end;
     if (latest?.id !== cut.id || this.#closed) return;
-    if (!latest.moved.has(replica)) await acknowledge(latest);
+    if (!latest.moved.has(replica)) await acknowledge(latest, heads);
     else if (!latest.settled && members().every((member) => latest.moved.has(member))) await settle(latest);
   }
 }

@@ -1,9 +1,11 @@
 import type { Chunk, StorageAdapterInterface, StorageKey } from '@automerge/automerge-repo';
+import type { AttendanceFile, AttendanceValue } from '../../../src/node/attendance.js';
 import type { StoredDocuments } from '../../../src/node/generations/stored-documents.js';
 
 /** The disk of one replica, in memory: it outlives a kill, and what it has not confirmed by then is lost. */
 export class Disk {
   readonly #files = new Map<string, { key: StorageKey; data: Uint8Array }>();
+  attendance: AttendanceValue | undefined;
   /** Bumped by a kill: what an earlier process still had under way never lands. */
   #process = 0;
   #stalled: { thawed: Promise<void>; thaw: () => void } | undefined;
@@ -26,6 +28,10 @@ export class Disk {
   kill(): void {
     this.#process += 1;
     this.thaw();
+  }
+
+  get process(): number {
+    return this.#process;
   }
 
   has(id: string): boolean {
@@ -75,4 +81,16 @@ export function storedIn(disk: Disk): StoredDocuments {
     },
   };
   return stored as StoredDocuments;
+}
+
+/** What a replica's folder says of who was away; a kill takes what was not written. */
+export function attendanceOn(disk: Disk): AttendanceFile {
+  const process = disk.process;
+  return {
+    read: () => Promise.resolve(disk.attendance),
+    write: (value) => {
+      if (process === disk.process) disk.attendance = value;
+      return Promise.resolve();
+    },
+  };
 }

@@ -6,6 +6,7 @@ import type { Cause, Write } from '../../../src/documents/write.js';
 import { ChangeEvents } from '../../../src/node/change-events.js';
 import { NodeCounters } from '../../../src/node/counters.js';
 import { actorBases } from '../../../src/node/generations/actor-bases.js';
+import { Attendance } from '../../../src/node/attendance.js';
 import { Generations } from '../../../src/node/generations/generations.js';
 import type { CutPorts } from '../../../src/node/generations/ports.js';
 import { Moves } from '../../../src/node/moves.js';
@@ -16,7 +17,7 @@ import { openShards } from '../../../src/node/shards.js';
 import { Writer } from '../../../src/node/writer.js';
 import { type Log, silentLog } from '../../../src/telemetry/log.js';
 import { ProcessClock } from '../../simulation/clock.js';
-import { storedIn } from './disk.js';
+import { attendanceOn, storedIn } from './disk.js';
 import { Documents } from './documents.js';
 import { membersChange } from './members.js';
 import type { Replica } from './replica.js';
@@ -142,6 +143,8 @@ export class Process {
     const cluster = await documents.open({ kind: 'cluster', index: 0, generation: 0 });
     documents.apply(cluster, membersChange(surroundings.replicas, surroundings.clock.now()));
     this.#records.readShards(surroundings.shards ?? 1);
+    const attendance = await Attendance.open(attendanceOn(disk), this.#clock);
+    attendance.keep(this.#log);
     this.#generations = await Generations.start(
       {
         documents: documents.surface,
@@ -155,6 +158,7 @@ export class Process {
         clock: this.#clock,
         log: this.#log,
         replica: name,
+        attendance,
         epoch: () => 0,
         change: (writes, cause) => this.change(writes, cause),
         sent: (document, bytes) => surroundings.made(document, bytes),
