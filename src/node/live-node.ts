@@ -443,7 +443,6 @@ export class LiveNode implements StateNode {
     );
   }
 
-<<<<<<< HEAD
   /** What an earlier process left of windows that are over goes now. */
   async #startKeyed(): Promise<KeyedStores> {
     const { clock, log, storage, options } = this.#parts;
@@ -461,7 +460,8 @@ export class LiveNode implements StateNode {
     });
     await keyed.sweep();
     return keyed;
-=======
+  }
+
   async #openAttendance(): Promise<Attendance> {
     const { clock, log, cleanup, options } = this.#parts;
     const attendance = await Attendance.open(attendanceFile(options.dataDir, log), clock);
@@ -471,7 +471,6 @@ export class LiveNode implements StateNode {
       return attendance.save();
     });
     return attendance;
->>>>>>> c654e72 (A base drops ids only where all is here that members had taken over; members are retired by this replica's own running time; a cut's record is on disk before anything of its generation; a generation goes by the line it counts in)
   }
 
   #scheduleCuts(generations: Generations): void {
