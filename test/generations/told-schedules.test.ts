@@ -46,19 +46,21 @@ it('A6-heads: an event that a member took over and said so is not below the hori
     ...[send(0), pass(200), cut(0), pass(200)],
   ));
 
-it.each([1, 8])('A6-back: who was away for %i days does not settle its own cut by itself', (days) =>
-  told(
-    apart,
-    ...[send(2), pass(200), cut(2), pass(1000), { do: 'kill', replica: 2 } as const],
-    ...[send(0), sync(0, 1), pass(200), cut(0), pass(200), sync(0, 1), pass(200), sync(1, 0), pass(200)],
-    pass(days * DAY),
-    { do: 'seen', replica: 0 },
-    { do: 'seen', replica: 1 },
-    ...[sync(0, 1), sync(1, 0), sync(0, 1), pass(200), sync(0, 1), sync(1, 0), pass(61_000)],
-    ...[sync(0, 1), sync(1, 0), pass(61_000)],
-    { do: 'start', replica: 2 },
-    heal,
-  ),
+it.each([1, 8])(
+  'A6-back: who was away for %i days does not settle its own cut by itself',
+  (days) =>
+    told(
+      apart,
+      ...[send(2), pass(200), cut(2), pass(1000), { do: 'kill', replica: 2 } as const],
+      ...[send(0), sync(0, 1), pass(200), cut(0), pass(200), sync(0, 1), pass(200), sync(1, 0), pass(200)],
+      pass(days * DAY),
+      { do: 'seen', replica: 0 },
+      { do: 'seen', replica: 1 },
+      ...[sync(0, 1), sync(1, 0), sync(0, 1), pass(200), sync(0, 1), sync(1, 0), pass(61_000)],
+      ...[sync(0, 1), sync(1, 0), pass(61_000)],
+      { do: 'start', replica: 2 },
+      heal,
+    ),
   // Eight days have many timers.
   60_000,
 );
