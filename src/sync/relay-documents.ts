@@ -86,7 +86,7 @@ export class RelayDocuments {
       },
     });
     this.#memory = new DocumentMemory(options.clock, options.idleMs);
-    this.#stopSweeping = options.clock.every(Math.min(10_000, options.idleMs / 2), () => this.#sweep());
+    this.#stopSweeping = options.clock.every(Math.min(2_000, options.idleMs / 2), () => this.#sweep());
     passOnEveryChange(this.#repo);
     onRefusedMessage(this.#repo, (sender, error) => {
       options.counters.add('refusedChanges');
@@ -381,6 +381,8 @@ export class RelayDocuments {
       const isSaved = await this.#isSaved(documentId);
       const isSame = handle.isReady() && A.getHeads(handle.doc()).join() === heads.join();
       if (isSaved && isSame && this.#lookups.get(documentId)?.length === 0 && !this.#closed) {
+        // An unloaded document is an empty one to whoever still listens: the Repo would store that, in place of all.
+        handle.removeAllListeners();
         await this.#repo.removeFromCache(documentId);
         this.#memory.unloaded(documentId, heads);
         this.options.counters.add('documentsUnloaded');
