@@ -1,3 +1,4 @@
+import type * as Crypto from 'node:crypto';
 import { expect, test, vi } from 'vitest';
 import { tokenProtocol } from '../../src/sync/credentials.js';
 import { protocol, viewerProtocol } from '../../src/sync/frame.js';
@@ -7,7 +8,7 @@ import { allOpen, connect, rawClient, relay, token, until } from './world.js';
 
 const compared: number[] = [];
 vi.mock('node:crypto', async (original) => {
-  const crypto = await original<typeof import('node:crypto')>();
+  const crypto = await original<typeof Crypto>();
   return {
     ...crypto,
     timingSafeEqual(a: Uint8Array, b: Uint8Array) {

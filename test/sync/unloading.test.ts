@@ -2,7 +2,6 @@ import { next as A } from '@automerge/automerge';
 import { expect, test } from 'vitest';
 import type { Relay } from '../../src/sync/relay.js';
 import {
-  allOpen,
   connect,
   found,
   headsOf,

@@ -1,0 +1,79 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { clusterCheck } from '../../src/sync/credentials.js';
+import { testPort } from '../world/port.js';
+import { Process, type Environment } from '../world/process.js';
+import type { RelayToken } from '../../src/sync/relay-tokens.js';
+
+/** A real `understudy relay` in a folder of its own, and what its pages say of it. */
+export interface RelayProcess {
+  process: Process;
+  url: string;
+  dir: string;
+  /** What clients say in `hello`. */
+  check: string;
+  /** One of the relay's counts, as its metrics page has it. */
+  count(name: string): Promise<number>;
+  /** Of all it counts, what is not zero. */
+  counts(): Promise<Record<string, number>>;
+  /** Megabytes in memory (RSS), as the operating system sees it. */
+  rss(): number;
+  log(): string;
+}
+
+/** A relay on a free port; it is gone, and its folder too, when the test is over. */
+export async function relayProcess(
+  settings: Environment = {},
+  prepare: (dir: string) => Environment = () => ({}),
+): Promise<RelayProcess> {
+  const dir = mkdtempSync(join(tmpdir(), 'understudy-relay-'));
+  const clusterId = randomBytes(24).toString('base64url');
+  const port = await testPort();
+  const process = new Process('relay', ['relay'], {
+    UNDERSTUDY_CLUSTER_ID: clusterId,
+    UNDERSTUDY_RELAY_PORT: String(port),
+    UNDERSTUDY_HTTP_PORT: String(await testPort()),
+    UNDERSTUDY_DATA_DIR: join(dir, 'data'),
+    ...settings,
+    ...prepare(dir),
+  });
+  onTestFinished(async () => {
+    await process.kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  await process.start();
+  const counts = async (): Promise<Record<string, number>> => {
+    const page = (await process.page('/metrics'))?.text ?? '';
+    const lines = page.matchAll(/^understudy_relay\{count="(\w+)"[^}]*\} (\d+)/gm);
+    return Object.fromEntries(
+      [...lines].map(([, name, value]) => [name, Number(value)]).filter(([, n]) => n),
+    );
+  };
+  return {
+    process,
+    url: `ws://127.0.0.1:${port}`,
+    dir,
+    check: clusterCheck(clusterId),
+    counts,
+    count: async (name) => (await counts())[name] ?? 0,
+    rss() {
+      const status = readFileSync(`/proc/${process.pid}/status`, 'utf8');
+      return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024);
+    },
+    log: () => process.lines.map(({ text }) => text).join('\n'),
+  };
+}
+
+/** Writes a list of tokens as its owner should, mode 600. */
+export function writeTokens(path: string, tokens: readonly RelayToken[]): string {
+  const lines = tokens.map(({ expires, ...token }) => ({
+    ...token,
+    ...(expires !== undefined && { expires: new Date(expires).toISOString() }),
+  }));
+  writeFileSync(path, JSON.stringify(lines));
+  chmodSync(path, 0o600);
+  return path;
+}
