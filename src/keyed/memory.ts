@@ -1,12 +1,12 @@
 import { ByAge } from './by-age.js';
 
-/** Decoded values by key: at most so many, the oldest evicted, none beyond its ttl. */
+/** Decoded values by key: at most so many, the oldest evicted, none beyond its life. */
 export class Memory<V> {
   readonly #values = new Map<string, V>();
   readonly #order = new ByAge();
 
   constructor(
-    private readonly limits: { ttl: number; maxEntries: number; evicts: boolean },
+    private readonly limits: { life: number; maxEntries: number; evicts: boolean },
     private readonly evicted: () => void = () => {},
   ) {}
 
@@ -44,7 +44,7 @@ export class Memory<V> {
 
   expire(now: number): void {
     for (let one = this.#order.oldest(); one !== undefined; one = this.#order.oldest()) {
-      if (now < one.at + this.limits.ttl) return;
+      if (now < one.at + this.limits.life) return;
       this.delete(one.key);
     }
   }

@@ -36,6 +36,8 @@ export interface NamespaceLimits {
   readonly class: 'cache' | 'durable';
   /** Milliseconds; Infinity for one without. */
   readonly ttl: number;
+  /** How long an entry lives, milliseconds: a persistent one never without end. */
+  readonly life: number;
   readonly maxEntries: number;
   readonly persistent: boolean;
 }
@@ -61,5 +63,6 @@ export function limitsOf(options: Omit<KeyedStoreOptions<unknown>, 'shape'>): Na
     const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     throw new KeyedStoreError('bad-options', `a keyed store cannot be opened so (${faults.join('; ')})`);
   }
-  return { ...parsed.data, ttl: parsed.data.ttl ?? Infinity };
+  const ttl = parsed.data.ttl ?? Infinity;
+  return { ...parsed.data, ttl, life: parsed.data.persistent ? Math.min(ttl, LONGEST_TTL_MS) : ttl };
 }

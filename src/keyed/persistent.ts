@@ -242,13 +242,13 @@ export class PersistentEntries {
   #place(key: string, now: number, phase: 'loading' | 'running'): void {
     const rows = this.#rows.get(key) ?? [];
     const found = standing(rows, this.#isLive(now));
-    const stood = this.#order.has(key);
+    this.#expire(now);
+    const before = this.#isInView(key);
     if (found === undefined) this.#order.delete(key);
     else this.#order.set(key, found.at);
-    if (found !== undefined && !stood) {
-      this.#expire(now);
+    if (!before && this.#isInView(key) && phase === 'running') {
       const out = this.#order.behind(this.#mostInView);
-      if (out !== undefined && phase === 'running') this.context.evicted(out.key);
+      if (out !== undefined) this.context.evicted(out.key);
     }
     for (const round of takenTwice(rows)) {
       const known = this.#twice.get(key) ?? new Set();
@@ -267,7 +267,11 @@ export class PersistentEntries {
   #standing(key: string, now: number): Registration | undefined {
     const found = standing(this.#rows.get(key) ?? [], this.#isLive(now));
     if (found === undefined) return undefined;
-    return this.#order.newerThan(key) < this.#mostInView ? found : undefined;
+    return this.#isInView(key) ? found : undefined;
+  }
+
+  #isInView(key: string): boolean {
+    return this.#order.has(key) && this.#order.newerThan(key) < this.#mostInView;
   }
 
   #expire(now: number): void {

@@ -56,7 +56,7 @@ export class KeyedStore<V> {
   constructor(private readonly context: KeyedStoreContext<V>) {
     const { limits, counters, persistent } = context;
     const evicts = limits.class === 'cache' || persistent !== undefined;
-    this.#memory = new Memory({ ttl: limits.ttl, maxEntries: limits.maxEntries, evicts }, () => {
+    this.#memory = new Memory({ life: limits.life, maxEntries: limits.maxEntries, evicts }, () => {
       // Of a persistent namespace only a copy went.
       if (persistent === undefined) counters.evictions += 1;
     });
@@ -98,7 +98,7 @@ export class KeyedStore<V> {
     const { data } = parsed;
     assertValue(namespace, data);
     const at = timeOf(options.at ?? now, now);
-    if (now >= at + limits.ttl) return false;
+    if (now >= at + limits.life) return false;
     this.#assertRoom(key);
     const { persistent, replica, counters } = this.context;
     const cause = options.cause ?? `keyed:${replica}`;

@@ -131,11 +131,11 @@ export class NamespaceDocuments implements WindowRows {
   }
 
   async #openOne(window: number): Promise<boolean> {
-    const { windows, documents, opened } = this.context;
+    const { windows, documents } = this.context;
     try {
       const document = await documents.open(windows.documentOf(window));
       this.#open.set(window, document);
-      opened(window);
+      this.context.opened(window);
       return true;
     } catch (error) {
       return this.#failed(error, 'a document of a keyed store could not be opened', window);
