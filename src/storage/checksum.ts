@@ -7,10 +7,6 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** Upstream names each incremental chunk by the SHA-256 of its bytes: the name is the checksum. */
-export function namedBySum(key: StorageKey, bytes: Uint8Array): boolean {
-  return nameIsSum(key) && key[2] === sha256(bytes);
-}
-
 export function nameIsSum(key: StorageKey): boolean {
   return key.length === 3 && key[1] === 'incremental' && /^[0-9a-f]{64}$/.test(key[2] ?? '');
 }

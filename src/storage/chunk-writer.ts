@@ -2,12 +2,13 @@ import { dirname, join } from 'node:path';
 import type { StorageKey } from '@automerge/automerge-repo';
 import { makeFolderDurably, readIfThere, removeIfThere, writeWhole } from './atomic-write.js';
 import type { Durability } from './atomic-write.js';
-import { decodeSidecar, encodeSidecar, namedBySum, sha256 } from './checksum.js';
+import { decodeSidecar, encodeSidecar, nameIsSum, sha256 } from './checksum.js';
 import { ASIDE, flatName, placeOfKey } from './chunk-key.js';
 import type { ChunkOp } from './chunk-store.js';
 import { errnoOf } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
 import { Limit } from './limit.js';
+import { sealedWith } from './seal.js';
 import type { Failures } from './write-queue.js';
 
 export interface ChunkWriterOptions {
@@ -61,7 +62,7 @@ export class ChunkWriter {
     await this.#each(batch, failures, async (id, op) => {
       if (op.kind !== 'save') return;
       const temporary = this.#temporary();
-      const sidecar = namedBySum(op.key, op.bytes) ? undefined : this.#temporary();
+      const sidecar = vouchesForItself(op.key, op.bytes) ? undefined : this.#temporary();
       staged.push({ id, key: op.key, temporary, sidecar });
       if (sidecar !== undefined) {
         const sums = await this.#rightfulSums(op.key, op.bytes);
@@ -156,7 +157,10 @@ export class ChunkWriter {
     const to = join(this.#dir, ASIDE.quarantine, op.name);
     try {
       await makeFolderDurably(this.#files, dirname(to), this.#durability);
-      await this.#files.rename(path, to);
+      // Never without a name: a disk may take the old one away before it has written the new one.
+      await this.#files.link(path, to);
+      if (this.#durability === 'fsync') await this.#files.syncFolder(dirname(to));
+      await this.#files.remove(path);
       op.moved(to);
       return true;
     } catch (error) {
@@ -214,4 +218,9 @@ export class ChunkWriter {
   #sidecarPath(key: StorageKey): string {
     return join(this.#dir, ASIDE.checksums, flatName(placeOfKey(key)));
   }
+}
+
+/** Named by its sum, or under such a name and encrypted: then the cipher's tag is the checksum. */
+function vouchesForItself(key: StorageKey, bytes: Uint8Array): boolean {
+  return nameIsSum(key) && (key[2] === sha256(bytes) || sealedWith(bytes) !== undefined);
 }

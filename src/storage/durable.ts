@@ -10,6 +10,8 @@ import { Damage } from './damage.js';
 import { errnoOf, nodeFiles } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
 import { FsChunks } from './fs-chunks.js';
+import { SealedChunks } from './sealed-chunks.js';
+import type { Keyring } from './sealed-chunks.js';
 import type { StorageEvent, StorageStatus } from './storage-event.js';
 import { VerifiedChunks } from './verified-chunks.js';
 import { WriteQueue } from './write-queue.js';
@@ -19,6 +21,8 @@ export type { StorageEvent, StorageStatus } from './storage-event.js';
 
 interface CommonOptions {
   log: Log;
+  /** Chunks are encrypted with it. A plain store needs none, and one that is encrypted cannot be opened without. */
+  keys?: Keyring;
   onEvent?: (event: StorageEvent) => void;
   clock?: Clock;
 }
@@ -60,7 +64,8 @@ export class DurableStorage implements StorageAdapterInterface {
     const clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#onEvent = options.onEvent ?? (() => {});
-    this.#store = 'store' in options ? options.store : inFolder(options);
+    const store = 'store' in options ? options.store : inFolder(options);
+    this.#store = new SealedChunks(store, options.keys ?? {});
     this.#chunks = new VerifiedChunks(this.#store);
     this.#queue = new WriteQueue<ChunkOp>({
       clock,

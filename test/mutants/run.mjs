@@ -47,11 +47,12 @@ function run(command, args, cwd) {
 const plain = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /**
- * The file or folder with the tests of a rule: the platform's are tested on the platform, those of generations on
- * nodes, those of actors on actors; every other, and what the bot makes of its actors, on the simulated world.
+ * The file or folder with the tests of a rule: the platform's are tested on the platform, what storage rests on (S) by
+ * the storage's own tests, those of generations on nodes, those of actors on actors; every other, and what the bot makes of its actors, on the simulated world.
  */
 function placeOf(name) {
   if (name.startsWith('P2')) return 'test/platform/service.test.ts';
+  if (name.startsWith('S-')) return 'test/storage';
   if (name.startsWith('A6')) return 'test/generations';
   const isOfBot = name.endsWith('-bot') || name.endsWith('-newer');
   return /^A[1-5]-/.test(name) && !isOfBot ? 'test/actors/rules.test.ts' : 'test/rules';

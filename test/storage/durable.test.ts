@@ -203,7 +203,7 @@ describe('a corrupt file', () => {
     const [chunk] = (await allFiles(dir)).filter((path) => path.includes('/snapshot/'));
     const bytes = await readFile(chunk ?? '');
     await writeFile(chunk ?? '', Buffer.concat([bytes, bytes]));
-    const files = faultyFiles((call, path) => (call === 'rename' && path === chunk ? 'EACCES' : undefined));
+    const files = faultyFiles((call, path) => (call === 'link' && path === chunk ? 'EACCES' : undefined));
     for (let start = 0; start < 2; start += 1) {
       const events: StorageEvent[] = [];
       const storage = openStorage(dir, { files, onEvent: (event) => events.push(event) });

@@ -7,6 +7,8 @@ import { nodeFiles } from '../../src/storage/file-layer.js';
 import { FsChunks } from '../../src/storage/fs-chunks.js';
 import { MemoryChunks } from '../../src/storage/memory-chunks.js';
 import { PostgresChunks } from '../../src/storage/postgres-chunks.js';
+import { newSealingKey, sealingKey } from '../../src/storage/seal.js';
+import { SealedChunks } from '../../src/storage/sealed-chunks.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { findServer, startPostgres } from '../platform/postgres.js';
 import { scratchFolder } from './scratch.js';
@@ -16,8 +18,6 @@ export interface Place {
   open(): ChunkStore;
   /** Whether a store opened later finds anything. */
   keeps: boolean;
-  /** Spoils what is stored first under a key. */
-  spoil?(sql: string): Promise<void>;
 }
 
 /** An empty place of its own for each test. */
@@ -79,10 +79,25 @@ export function onServer(suite: (freshUrl: () => Promise<string>) => void): void
   });
 }
 
-/** The suite on every kind of store that there is. */
+const KEY = sealingKey(newSealingKey());
+
+/** The same place, encrypted. */
+const sealed =
+  (fresh: FreshPlace): FreshPlace =>
+  async () => {
+    const place = await fresh();
+    return { ...place, open: () => new SealedChunks(place.open(), KEY ? { current: KEY } : {}) };
+  };
+
+/** The suite on every kind of store that there is, plain and encrypted. */
 export function onEveryStore(suite: (fresh: FreshPlace) => void): void {
   describe('a folder', () => suite(freshFolder));
+  describe('an encrypted folder', () => suite(sealed(freshFolder)));
   describe('memory', () => suite(freshMemory));
   onPGlite(suite);
-  onServer((freshUrl) => suite(async () => inDatabase(await freshUrl())));
+  onServer((freshUrl) => {
+    const freshDatabase = async (): Promise<Place> => inDatabase(await freshUrl());
+    describe('plain', () => suite(freshDatabase));
+    describe('encrypted', () => suite(sealed(freshDatabase)));
+  });
 }
