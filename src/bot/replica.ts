@@ -12,6 +12,7 @@ import { seedLedger, type SeedLedger } from '../seed/ledger.js';
 import { seedQuestions } from '../seed/questions.js';
 import { openJournal } from '../storage/journal.js';
 import { controlPath, startControl } from '../telemetry/control.js';
+import type { Keyring } from '../storage/sealed-chunks.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Clock } from '../time/clock.js';
@@ -28,6 +29,7 @@ export type ReplicaConfig = Credentials & {
   clusterId: string;
   replicaId?: string;
   dataDir: string;
+  storageKeys?: Keyring;
   relays: { url: string; token?: string }[];
   platformUrl: string;
   platformToken?: string;
@@ -209,6 +211,7 @@ function nodeOptions(config: ReplicaConfig) {
   const {
     clusterId,
     dataDir,
+    storageKeys = {},
     replicaId,
     relays,
     shards,
@@ -219,7 +222,7 @@ function nodeOptions(config: ReplicaConfig) {
   } = config;
   const generations = { events: generationEvents, everyMs: generationEveryMs };
   const id = replicaId !== undefined && { replicaId };
-  return { clusterId, dataDir, relays, shards, found, generations, backups, ...id };
+  return { clusterId, dataDir, storageKeys, relays, shards, found, generations, backups, ...id };
 }
 
 /** D6: `whoami` must be the account and the device of the cluster document; what is not recorded yet is recorded. */

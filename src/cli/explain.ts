@@ -21,6 +21,8 @@ const known: Record<string, { exitCode: ExitCode; setting?: string }> = {
   unwritable: { exitCode: 2, setting: 'UNDERSTUDY_DATA_DIR' },
   'not-a-folder': { exitCode: 2, setting: 'UNDERSTUDY_DATA_DIR' },
   'bad-lock': { exitCode: 2, setting: 'UNDERSTUDY_DATA_DIR' },
+  // storage/seal-error.ts
+  'storage-key': { exitCode: 2, setting: 'UNDERSTUDY_STORAGE_KEY' },
   // storage/postgres-error.ts
   'storage-unreachable': { exitCode: 3, setting: 'UNDERSTUDY_RELAY_DATABASE_URL' },
   'storage-in-use': { exitCode: 2, setting: 'UNDERSTUDY_RELAY_DATABASE_URL' },

@@ -175,6 +175,39 @@ Examples:
       ),
     );
 
+  const storage = cli
+    .command('storage')
+    .description('`storage new-key` and `storage rotate-key`: encryption of what is stored.');
+  storage
+    .command('new-key')
+    .description('Print a fresh key: 32 random bytes, a secret.')
+    .addHelpText(
+      'after',
+      examples(['npx understudy storage new-key > storage-key', 'for UNDERSTUDY_STORAGE_KEY_FILE']),
+    )
+    .action(action({}, () => import('./commands/storage-new-key.js')));
+  storage
+    .command('rotate-key')
+    .description(
+      'Encrypt the documents of a stopped replica or relay with UNDERSTUDY_STORAGE_KEY, from plain or from UNDERSTUDY_STORAGE_KEY_PREVIOUS.',
+    )
+    .option('--data <dir>', 'the data folder; it must be named')
+    .option('--json', 'machine-readable, with a version field')
+    .addHelpText(
+      'after',
+      examples(
+        [
+          'UNDERSTUDY_STORAGE_KEY_FILE=storage-key npx understudy storage rotate-key --data data/replica',
+          'a plain folder becomes an encrypted one; killed half-way it is run again',
+        ],
+        [
+          'UNDERSTUDY_STORAGE_KEY_FILE=new UNDERSTUDY_STORAGE_KEY_PREVIOUS_FILE=old npx understudy storage rotate-key --data data/replica',
+          'from one key to the next',
+        ],
+      ),
+    )
+    .action(action({ data: ['--data', dataDir] }, () => import('./commands/storage-rotate-key.js')));
+
   cli
     .command('cluster')
     .description('`cluster new` prints a fresh cluster id.')

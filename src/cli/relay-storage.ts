@@ -20,6 +20,7 @@ const FORGETS = 'this relay keeps everything in memory and forgets it when it en
 
 /** The relay's storage, ready to be used. A key that does not fit or a server out of reach is heard of here. */
 export async function openRelayStorage(config: RelayConfig, log: Log): Promise<RelayStorage> {
+  const keys = config.storageKeys;
   switch (config.storage) {
     case 'memory':
       log.warn(
@@ -33,7 +34,7 @@ export async function openRelayStorage(config: RelayConfig, log: Log): Promise<R
     case 'postgres': {
       const store = new PostgresChunks({ url: config.databaseUrl ?? '', log });
       return await opened(
-        new DurableStorage({ store, log }),
+        new DurableStorage({ store, log, keys }),
         'the database is out of reach or refuses writes',
       );
     }
@@ -41,7 +42,7 @@ export async function openRelayStorage(config: RelayConfig, log: Log): Promise<R
       await ensureFolder(config.dataDir);
       const lock = await lockFolder(config.dataDir);
       try {
-        const adapter = new DurableStorage({ dir: join(config.dataDir, 'documents'), log });
+        const adapter = new DurableStorage({ dir: join(config.dataDir, 'documents'), log, keys });
         return await opened(adapter, 'the disk refuses writes', () => lock.release());
       } catch (error) {
         await lock.release();

@@ -22,7 +22,7 @@ const CLOSE_MS = 5_000;
  * connected, the cluster is found or founded (PROTOCOL C5), and this replica is registered as a member. Resolves
  * when it may be read and written; until then `onStatus` says what it waits for.
  *
- * Rejects with `FolderLocked`, `FolderError`, `JsonFileError`, `SyncError` (settings of relays or of the replica
+ * Rejects with `FolderLocked`, `FolderError`, `SealError` (the storage key does not fit), `JsonFileError`, `SyncError` (settings of relays or of the replica
  * id that can never work) or `NodeError` (`aborted`, `storage`); nothing is left open then.
  */
 export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
@@ -42,6 +42,7 @@ export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
       log,
       clock,
       ...(options.durability && { durability: options.durability }),
+      ...(options.storageKeys && { keys: options.storageKeys }),
       onEvent: (event) => {
         if (event.type === 'state:recovered' && event.document !== undefined) incomplete.add(event.document);
       },
@@ -52,6 +53,7 @@ export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
       await storage.close(deadline.signal);
       cancel();
     });
+    await storage.open();
 
     const relays = connectRelays({
       self,

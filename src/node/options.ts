@@ -1,4 +1,5 @@
 import type { Durability } from '../storage/atomic-write.js';
+import type { Keyring } from '../storage/sealed-chunks.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { BackupOptions } from './backup/node-backups.js';
@@ -22,6 +23,8 @@ export interface OpenNodeOptions {
   backups?: BackupOptions;
   /** The operator says go: found or serve without the word of a relay (PROTOCOL C5). */
   found?: boolean;
+  /** What is stored of documents is encrypted with the current one; for keys of text see `sealingKey`. */
+  storageKeys?: Keyring;
   durability?: Durability;
   clock?: Clock;
   log?: Log;

@@ -21,7 +21,7 @@ export class SealError extends Error {
 const WORDS = {
   'missing-key': 'is encrypted: set UNDERSTUDY_STORAGE_KEY_FILE to the file with its key',
   'wrong-key':
-    'is encrypted with another key than UNDERSTUDY_STORAGE_KEY: give the right one, or change it with `understudy storage rotate-key`',
+    'is encrypted with another key than UNDERSTUDY_STORAGE_KEY: give the right one; to change it, run `understudy storage rotate-key` with the earlier one in UNDERSTUDY_STORAGE_KEY_PREVIOUS',
   'not-encrypted':
     'was stored without encryption, and UNDERSTUDY_STORAGE_KEY is set: encrypt it with `understudy storage rotate-key`, or take the key away',
   'half-changed':

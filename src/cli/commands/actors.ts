@@ -1,5 +1,6 @@
 import { leafPaths } from '../../actors/state-value.js';
 import { SettingsReader } from '../config/reader.js';
+import { storageKeys } from '../config/storage-keys.js';
 import { actorsAnswer, type ShownActor } from '../inspect/actor-shapes.js';
 import { FolderActors } from '../inspect/folder-actors.js';
 import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.js';
@@ -50,7 +51,7 @@ async function fromFiles(
   read: SettingsReader,
 ): Promise<{ actors: ShownActor[]; faults: string[] }> {
   assertDocumentsIn(dir);
-  const folder = await FolderActors.open(dir, await knownMachines(read));
+  const folder = await FolderActors.open(dir, storageKeys(read), await knownMachines(read));
   try {
     return { ...actorsAnswer.parse({ actors: folder.list(machine) }), faults: [...new Set(folder.faults)] };
   } finally {

@@ -4,8 +4,10 @@ import { backUpFolder } from '../../node/backup/back-up-folder.js';
 import { backupAnswer } from '../../node/backup/questions.js';
 import { systemClock } from '../../time/clock.js';
 import { progressLines, sizeText } from '../backup/progress.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import { SettingsReader } from '../config/reader.js';
 import { backupKeep } from '../config/settings.js';
+import { storageKeys } from '../config/storage-keys.js';
 import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.js';
 import type { Invocation } from '../process.js';
 import { UserError } from '../user-error.js';
@@ -22,7 +24,9 @@ export async function run(invocation: Invocation, options: Record<string, unknow
   const dir = await folderToLookAt(read);
   const found = await askHolder(dir, 'backup');
   const made =
-    found === undefined ? await fromFiles(dir, read.required(backupKeep)) : await followed(dir, found.answer);
+    found === undefined
+      ? await fromFiles(dir, storageKeys(read), read.required(backupKeep))
+      : await followed(dir, found.answer);
   if (options['json'] === true) {
     process.stdout.write(`${JSON.stringify({ version, data_dir: dir, ...made }, undefined, 2)}\n`);
   } else {
@@ -48,11 +52,12 @@ async function followed(dir: string, answer: unknown): Promise<Made> {
   return stand.backup;
 }
 
-async function fromFiles(dir: string, keep: number): Promise<Made> {
+async function fromFiles(dir: string, keys: Keyring, keep: number): Promise<Made> {
   assertDocumentsIn(dir);
   const onProgress = progressLines('backed up', systemClock);
   const { name, path, size, manifest } = await backUpFolder({
     dataDir: dir,
+    storageKeys: keys,
     keep,
     clock: systemClock,
     onProgress,

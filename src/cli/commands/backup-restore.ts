@@ -7,6 +7,7 @@ import { progressLines } from '../backup/progress.js';
 import { backupPath, backupRefused } from '../backup/refusals.js';
 import { SettingsReader } from '../config/reader.js';
 import { clusterId, dataDir } from '../config/settings.js';
+import { storageKeys } from '../config/storage-keys.js';
 import { table } from '../inspect/table.js';
 import { printable } from '../printable.js';
 import type { Invocation } from '../process.js';
@@ -34,6 +35,7 @@ export async function run(
     restored = await restoreFolder({
       path,
       dataDir: dir,
+      storageKeys: storageKeys(read),
       dryRun,
       clusterId: read.optional(clusterId),
       log: silentLog,

@@ -1,6 +1,7 @@
 import { leafPaths } from '../../actors/state-value.js';
 import { systemClock } from '../../time/clock.js';
 import { SettingsReader } from '../config/reader.js';
+import { storageKeys } from '../config/storage-keys.js';
 import {
   atAnswer,
   historyAnswer,
@@ -71,7 +72,7 @@ async function fromHolder(dir: string, key: string): Promise<Source | undefined>
 
 async function fromFiles(dir: string, key: string, read: SettingsReader): Promise<Source> {
   assertDocumentsIn(dir);
-  const folder = await FolderActors.open(dir, await knownMachines(read));
+  const folder = await FolderActors.open(dir, storageKeys(read), await knownMachines(read));
   const { histories, faults } = folder;
   const shown = historyAnswer.shape.entries.unwrap().unwrap();
   return {

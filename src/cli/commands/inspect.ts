@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { lookedAt, type LookedAtRecord } from '../../telemetry/look.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import { SettingsReader } from '../config/reader.js';
+import { storageKeys } from '../config/storage-keys.js';
 import { lookIntoFiles } from '../inspect/files.js';
 import { askHolder, assertDocumentsIn, folderToLookAt } from '../inspect/holder.js';
 import { detail, overview } from '../inspect/table.js';
@@ -27,7 +29,7 @@ export async function run(
 ): Promise<number> {
   const read = new SettingsReader(invocation.env, invocation.flags, invocation.configFile);
   const dir = await folderToLookAt(read);
-  const look = (await askRunning(dir, key)) ?? (await readFiles(dir));
+  const look = (await askRunning(dir, key)) ?? (await readFiles(dir, storageKeys(read)));
   const records = look.records.filter((record) => matches(record, key));
   if (options['json'] === true) {
     const output = {
@@ -57,9 +59,9 @@ async function askRunning(dir: string, key: string | undefined): Promise<Look | 
   return { source: 'running process', status, records, faults: [] };
 }
 
-async function readFiles(dir: string): Promise<Look> {
+async function readFiles(dir: string, keys: Keyring): Promise<Look> {
   assertDocumentsIn(dir);
-  const { records, faults } = await lookIntoFiles(dir);
+  const { records, faults } = await lookIntoFiles(dir, keys);
   return { source: 'files', status: undefined, records, faults };
 }
 

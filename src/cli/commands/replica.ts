@@ -139,6 +139,7 @@ function replicaConfig(
     clusterId,
     ...(replicaId !== undefined && { replicaId }),
     dataDir,
+    storageKeys: config.storageKeys,
     relays,
     platformUrl,
     ...(config.platformToken !== undefined && { platformToken: config.platformToken }),

@@ -17,6 +17,7 @@ import { FolderLocked } from '../../storage/lock.js';
 import { systemClock } from '../../time/clock.js';
 import { SettingsReader } from '../config/reader.js';
 import * as setting from '../config/settings.js';
+import { storageKeys } from '../config/storage-keys.js';
 import { messageOf } from '../explain.js';
 import { askHolder, folderToLookAt } from '../inspect/holder.js';
 import { printable } from '../printable.js';
@@ -94,6 +95,7 @@ async function withLedger<T>(read: SettingsReader, act: (ledger: SeedLedger) => 
   const node = await openNode({
     clusterId,
     dataDir: dir,
+    storageKeys: storageKeys(read),
     relays,
     signal: abort.signal,
   }).catch((error: unknown) => {

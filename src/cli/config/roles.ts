@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { wrongSetting } from '../user-error.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { SettingsReader } from './reader.js';
+import { storageKeys } from './storage-keys.js';
 import * as setting from './settings.js';
 
 /** Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes a free one, which the log names. */
@@ -28,6 +30,7 @@ export interface RelayConfig {
   connections: number;
   documentIdleMs: number;
   storage: 'memory' | 'fs' | 'postgres';
+  storageKeys: Keyring;
   /** There with `postgres`. */
   databaseUrl: string | undefined;
   dataDir: string;
@@ -48,6 +51,7 @@ export function relayConfig(read: SettingsReader): RelayConfig {
     connections: read.required(setting.relayConnections),
     documentIdleMs: read.required(setting.relayDocumentIdle),
     storage,
+    storageKeys: storageKeys(read),
     databaseUrl: storage === 'postgres' ? read.required(setting.relayDatabaseUrl) : undefined,
     dataDir: folder(read, 'data/relay'),
     http: pages(read),
@@ -105,6 +109,7 @@ export interface ReplicaSettings {
   clusterId: string;
   replicaId: string | undefined;
   dataDir: string;
+  storageKeys: Keyring;
   relays: { url: string; token?: string }[];
   platformUrl: string;
   platformToken: string | undefined;
@@ -138,6 +143,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     clusterId,
     replicaId: read.optional(setting.replicaId),
     dataDir: folder(read, 'data/replica'),
+    storageKeys: storageKeys(read),
     relays: read.required(setting.relayUrls).map((url) => (token === undefined ? { url } : { url, token })),
     platformUrl: read.required(setting.platformUrl),
     platformToken: read.optional(setting.platformToken),

@@ -52,6 +52,12 @@ export const relayDatabaseUrl = define('UNDERSTUDY_RELAY_DATABASE_URL', value.po
   secret: true,
   missing: 'the storage postgres needs the URL of a database, such as postgres://user:password@host/relay',
 });
+/** What is stored of documents is encrypted with it. */
+export const storageKey = define('UNDERSTUDY_STORAGE_KEY', value.storageKey, { secret: true });
+/** While a change of the key is on its way: the one before, with which some may still be encrypted. */
+export const storageKeyPrevious = define('UNDERSTUDY_STORAGE_KEY_PREVIOUS', value.storageKey, {
+  secret: true,
+});
 export const relayHost = define('UNDERSTUDY_RELAY_HOST', value.text, { fallback: '127.0.0.1' });
 export const relayPort = define('UNDERSTUDY_RELAY_PORT', value.port, { fallback: '3030' });
 /** A list of tokens with roles, read again when it changes. */
@@ -125,6 +131,8 @@ export const everySetting: readonly Setting<unknown>[] = [
   relayToken,
   relayStorage,
   relayDatabaseUrl,
+  storageKey,
+  storageKeyPrevious,
   relayHost,
   relayPort,
   relayTokensFile,

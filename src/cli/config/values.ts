@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sealingKey } from '../../storage/seal.js';
 
 /**
  * What a setting may look like, each from the text of a flag, a variable or a line of understudy.yaml. The
@@ -42,6 +43,14 @@ const url = (protocols: string[]) =>
   });
 
 export const httpUrl = url(['http:', 'https:']);
+
+/** 32 bytes in base64url. Not repeated in a message. */
+export const storageKey = z.string().transform((text, context) => {
+  const key = sealingKey(text);
+  if (key) return key;
+  context.addIssue('must be 32 bytes in base64url: `understudy storage new-key` prints one');
+  return z.NEVER;
+});
 
 /** Not repeated in a message, for it holds a password. */
 export const postgresUrl = z.string().transform((text, context) => {

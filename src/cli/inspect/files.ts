@@ -3,6 +3,7 @@ import { keysOf, readRecord } from '../../documents/document.js';
 import { joinRecords } from '../../documents/merge/join.js';
 import type { FieldMap } from '../../documents/record.js';
 import { kindNames, ruleOf, tableOf, type Kind } from '../../documents/schemas/kinds.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { LookedAt } from '../../telemetry/look.js';
 import { currentOf, cutsIn, loadDocuments } from './folder.js';
 
@@ -14,9 +15,9 @@ export interface FilesLook extends LookedAt {
 }
 
 /** Reads every stored document of a data folder, whether a process holds it or not, and joins their records. */
-export async function lookIntoFiles(dataDir: string): Promise<FilesLook> {
+export async function lookIntoFiles(dataDir: string, keys: Keyring): Promise<FilesLook> {
   const faults: string[] = [];
-  const all = await loadDocuments(dataDir, faults);
+  const all = await loadDocuments(dataDir, keys, faults);
   const current = new Set(currentOf(all, cutsIn(all, faults)).values());
   const documents = all.filter((one) => one.family !== 'actors' || current.has(one));
   const found = new Map<string, { kind: Kind; key: string; documents: string[]; record: FieldMap }>();

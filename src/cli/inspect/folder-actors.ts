@@ -19,6 +19,7 @@ import { chainOf } from '../../node/generations/chain.js';
 import type { Cut } from '../../node/generations/cut.js';
 import { systemClock } from '../../time/clock.js';
 import { currentOf, cutsIn, loadDocuments, type Loaded } from './folder.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 
 /** The actors of a data folder that no process holds, read from its files. Free it when done. */
 export class FolderActors {
@@ -41,9 +42,9 @@ export class FolderActors {
     this.histories = this.#openHistories();
   }
 
-  static async open(dataDir: string, machines: Machines): Promise<FolderActors> {
+  static async open(dataDir: string, keys: Keyring, machines: Machines): Promise<FolderActors> {
     const faults: string[] = [];
-    return new FolderActors(await loadDocuments(dataDir, faults), machines, faults);
+    return new FolderActors(await loadDocuments(dataDir, keys, faults), machines, faults);
   }
 
   /** Every actor where it stands; of a machine that is not known here, where its last writer saw it. */

@@ -3,9 +3,8 @@ import * as A from '@automerge/automerge';
 import { keysOf, readRecord, type Document } from '../../documents/document.js';
 import { chainOf } from '../../node/generations/chain.js';
 import { readCut, type Cut } from '../../node/generations/cut.js';
-import { ChunkReader } from '../../storage/chunk-reader.js';
-import { nodeFiles } from '../../storage/file-layer.js';
-import { VerifiedChunks } from '../../storage/verified-chunks.js';
+import { FolderSource } from '../../storage/folder-source.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 
 /** The folder of the documents inside a data folder, the same for a replica and a relay. */
 export const documentsFolder = (dataDir: string): string => join(dataDir, 'documents');
@@ -59,8 +58,8 @@ export function currentOf(
 }
 
 /** Every stored document of a data folder, whether a process holds it or not. Changes nothing there. */
-export async function loadDocuments(dataDir: string, faults: string[]): Promise<Loaded[]> {
-  const reader = new VerifiedChunks(new ChunkReader(documentsFolder(dataDir), nodeFiles));
+export async function loadDocuments(dataDir: string, keys: Keyring, faults: string[]): Promise<Loaded[]> {
+  const reader = new FolderSource(documentsFolder(dataDir), keys);
   const chunks = new Map<string, Uint8Array[]>();
   for (const key of await reader.keys([])) {
     const [id] = key;

@@ -10,6 +10,7 @@ import { writeBackup, type DocumentToBackUp } from '../../backup/write-backup.js
 import { nodeFiles } from '../../storage/file-layer.js';
 import { readJson } from '../../storage/json-file.js';
 import { lockFolder } from '../../storage/lock.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { Clock } from '../../time/clock.js';
 import { folderChunks } from './folder-chunks.js';
 
@@ -20,6 +21,7 @@ import { folderChunks } from './folder-chunks.js';
  */
 export async function backUpFolder(options: {
   dataDir: string;
+  storageKeys?: Keyring;
   keep: number;
   clock: Clock;
   onProgress?: OnProgress;
@@ -27,12 +29,16 @@ export async function backUpFolder(options: {
   const { dataDir, keep, clock, onProgress } = options;
   const lock = await lockFolder(dataDir);
   try {
-    const stored = folderChunks(join(dataDir, 'documents'), (fault) => {
-      throw new BackupError(
-        'damaged',
-        `${dataDir} is damaged (${fault}): start its replica, which heals it from older backups and from peers`,
-      );
-    });
+    const stored = folderChunks(
+      join(dataDir, 'documents'),
+      (fault) => {
+        throw new BackupError(
+          'damaged',
+          `${dataDir} is damaged (${fault}): start its replica, which heals it from older backups and from peers`,
+        );
+      },
+      options.storageKeys,
+    );
     const ids = await stored.ids();
     const cluster = fingerprintOf(await clusterDocumentOf(stored, ids));
     const file = await readJson(join(dataDir, 'replica.json'), z.object({ replica: z.string() }));

@@ -1,16 +1,19 @@
 import type { StoredChunks } from '../../backup/stored-document.js';
 import { isDocumentChunk } from '../../storage/chunk-key.js';
-import { ChunkReader } from '../../storage/chunk-reader.js';
-import { nodeFiles } from '../../storage/file-layer.js';
-import { VerifiedChunks } from '../../storage/verified-chunks.js';
+import { FolderSource } from '../../storage/folder-source.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 
 /**
  * The documents of a folder, read without changing anything in it.
  *
  * @param faults is told of each chunk that cannot be used; it is left out.
  */
-export function folderChunks(documentsDir: string, faults: (fault: string) => void): StoredChunks {
-  const reader = new VerifiedChunks(new ChunkReader(documentsDir, nodeFiles));
+export function folderChunks(
+  documentsDir: string,
+  faults: (fault: string) => void,
+  keys: Keyring = {},
+): StoredChunks {
+  const reader = new FolderSource(documentsDir, keys);
   return {
     async ids() {
       const keys = (await reader.keys([])).filter(isDocumentChunk);

@@ -7,6 +7,7 @@ import { BackupSchedule } from '../../backup/schedule.js';
 import type { StoredChunks } from '../../backup/stored-document.js';
 import { writeBackup } from '../../backup/write-backup.js';
 import { errnoOf, nodeFiles, type FileLayer } from '../../storage/file-layer.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { OpenDocuments } from '../open-documents.js';
@@ -34,6 +35,8 @@ export interface NodeBackupsContext {
   documents: Pick<OpenDocuments, 'all' | 'get'>;
   stored: StoredChunks;
   options: BackupOptions;
+  /** Backups are encrypted as the folder is. */
+  keys?: Keyring;
   /** Backups came or went. */
   changed: () => void;
   clock: Clock;
@@ -83,7 +86,7 @@ export class NodeBackups {
 
   constructor(private readonly context: NodeBackupsContext) {
     this.#files = context.files ?? nodeFiles;
-    this.folder = new BackupFolder(join(context.dataDir, 'backups'), this.#files);
+    this.folder = new BackupFolder(join(context.dataDir, 'backups'), this.#files, context.keys);
   }
 
   /** From now on backups are made by themselves. */
@@ -180,7 +183,7 @@ export class NodeBackups {
   }
 
   async #write(reason: BackupReason, instants: number): Promise<GoodBackup> {
-    const { documents, stored, clusterId, replica, clock, log } = this.context;
+    const { documents, stored, clusterId, replica, keys = {}, clock, log } = this.context;
     const created_at = new Date(clock.now()).toISOString();
     const path = this.folder.pathFor(created_at);
     const instant = new Instant(documents, stored, log);
@@ -190,6 +193,7 @@ export class NodeBackups {
         path,
         head: { cluster: fingerprintOfCluster(clusterId), replica, created_at, reason },
         documents: instant.read(),
+        keys,
         count: instant.count,
         onProgress: (progress) => {
           this.#status = { ...this.#status, progress };

@@ -6,6 +6,7 @@ import { restoreBackup, type Restored } from '../../backup/restore-backup.js';
 import { chunksOf } from '../../backup/stored-document.js';
 import { DurableStorage } from '../../storage/durable.js';
 import { lockFolder } from '../../storage/lock.js';
+import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { Log } from '../../telemetry/log.js';
 import { folderChunks } from './folder-chunks.js';
 import { standingIn } from './standing.js';
@@ -16,6 +17,7 @@ const CLOSE_MS = 5_000;
 export interface RestoreFolderOptions {
   path: string;
   dataDir: string;
+  storageKeys?: Keyring;
   /** Says what would be done, and touches nothing. */
   dryRun: boolean;
   /** Where it is known: a backup of another cluster is refused also for an empty folder. */
@@ -57,12 +59,12 @@ export async function restoreFolder(options: RestoreFolderOptions): Promise<Rest
 
 async function planOf(
   backup: BackupFile,
-  { dataDir, onProgress }: RestoreFolderOptions,
+  { dataDir, storageKeys, onProgress }: RestoreFolderOptions,
 ): Promise<RestoredFolder> {
   const faults = new Set<string>();
   const documents = await restoreBackup({
     backup,
-    stored: folderChunks(join(dataDir, 'documents'), (fault) => faults.add(fault)),
+    stored: folderChunks(join(dataDir, 'documents'), (fault) => faults.add(fault), storageKeys),
     save: undefined,
     standing: standingIn,
     ...(onProgress && { onProgress: onProgress('restored') }),
@@ -72,13 +74,14 @@ async function planOf(
 
 async function restoreInto(
   backup: BackupFile,
-  { dataDir, log, onProgress }: RestoreFolderOptions,
+  { dataDir, storageKeys: keys = {}, log, onProgress }: RestoreFolderOptions,
 ): Promise<RestoredFolder> {
   const lock = await lockFolder(dataDir);
   const faults: string[] = [];
   const refused = new AbortController();
   const storage = new DurableStorage({
     dir: join(dataDir, 'documents'),
+    keys,
     log,
     onEvent: (event) => {
       if (event.type === 'state:recovered') faults.push(`${event.key.join('/')}: ${event.reason}`);
@@ -89,6 +92,7 @@ async function restoreInto(
     },
   });
   try {
+    await storage.open();
     const documents = await restoreBackup({
       backup,
       stored: chunksOf(storage),
