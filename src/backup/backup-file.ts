@@ -2,8 +2,19 @@ import { open, type FileHandle } from 'node:fs/promises';
 import * as A from '@automerge/automerge';
 import { sha256 } from '../storage/checksum.js';
 import { errnoOf } from '../storage/file-layer.js';
+import { keyNamed, type Keyring } from '../storage/sealed-chunks.js';
+import { unseal } from '../storage/seal.js';
 import { BackupError } from './errors.js';
-import { decodeManifest, fileOf, MANIFEST, SUMS, sumsOf, type BackedUp, type Manifest } from './manifest.js';
+import {
+  decodeManifest,
+  fileOf,
+  MANIFEST,
+  sealedAs,
+  SUMS,
+  sumsOf,
+  type BackedUp,
+  type Manifest,
+} from './manifest.js';
 import { BLOCK, END, paddingOf, readTarHeader, type TarEntry } from './tar.js';
 
 /** A document is read as a whole, and a manifest too: what claims to be larger is refused before memory is given. */
@@ -28,10 +39,14 @@ export class BackupFile {
     readonly manifest: Manifest,
     private readonly parts: ReadonlyMap<string, Part>,
     private readonly file: FileHandle,
+    private readonly keys: Keyring,
   ) {}
 
-  /** @throws {BackupError} `damaged`, `newer`; file system errors as they are. */
-  static async open(path: string): Promise<BackupFile> {
+  /**
+   * @param keys of an encrypted one; without its key everything can be looked at but the documents themselves.
+   * @throws {BackupError} `damaged`, `newer`; file system errors as they are.
+   */
+  static async open(path: string, keys: Keyring = {}): Promise<BackupFile> {
     const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
@@ -43,51 +58,84 @@ export class BackupFile {
       }
       const bytes = await contentsOf(file, said);
       const manifest = decodeManifest(bytes);
-      if (!(await contentsOf(file, sums)).equals(sumsOf(manifest.documents, bytes))) {
+      if (!(await contentsOf(file, sums)).equals(sumsOf(manifest, bytes))) {
         throw new BackupError('damaged', `${SUMS} does not fit ${MANIFEST}`);
       }
       const mtime = Math.floor(Date.parse(manifest.created_at) / 1000);
-      const told = manifest.documents.map(({ id, size: length }) => `${fileOf(id)} ${length} ${mtime}`);
+      const told = manifest.documents.map(
+        ({ id, size: length }) => `${fileOf(id, manifest.sealed_with)} ${length} ${mtime}`,
+      );
       const there = parts.map((part) => `${part.name} ${part.size} ${part.mtime}`);
       const isWhole = told.length === there.length && told.every((line, at) => line === there[at]);
       if (!isWhole || said.mtime !== mtime || sums.mtime !== mtime) {
         throw new BackupError('damaged', `it does not hold the documents that ${MANIFEST} names`);
       }
-      return new BackupFile(path, size, manifest, new Map(parts.map((part) => [part.name, part])), file);
+      return new BackupFile(
+        path,
+        size,
+        manifest,
+        new Map(parts.map((part) => [part.name, part])),
+        file,
+        keys,
+      );
     } catch (error) {
       await file.close();
       throw error;
     }
   }
 
-  /** The bytes of a document, as one Automerge save. @throws {BackupError} `damaged`. */
+  /** The bytes of a document, as one Automerge save. @throws {BackupError} `damaged`, `sealed`. */
   async read(document: BackedUp): Promise<Uint8Array> {
-    const part = this.parts.get(fileOf(document.id));
+    return this.#unsealed(document, await this.#stored(document));
+  }
+
+  async #stored(document: BackedUp): Promise<Uint8Array> {
+    const name = fileOf(document.id, this.manifest.sealed_with);
+    const part = this.parts.get(name);
     if (part === undefined) throw new BackupError('damaged', `${document.name} is not in it`);
     const bytes = await contentsOf(this.file, part);
     if (sha256(bytes) === document.sha256) return bytes;
-    throw new BackupError(
-      'damaged',
-      `${document.name} (${fileOf(document.id)}) has other bytes than written`,
-    );
+    throw new BackupError('damaged', `${document.name} (${name}) has other bytes than written`);
+  }
+
+  #unsealed({ id, name }: BackedUp, stored: Uint8Array): Uint8Array {
+    const { sealed_with } = this.manifest;
+    if (sealed_with === null) return stored;
+    const key = keyNamed(this.keys, sealed_with);
+    if (key === undefined) {
+      const message = `it is encrypted with storage key ${sealed_with}, which is not here: set UNDERSTUDY_STORAGE_KEY or UNDERSTUDY_STORAGE_KEY_PREVIOUS to it`;
+      throw new BackupError('sealed', message);
+    }
+    const bytes = unseal(key, sealedAs(id), stored);
+    if (bytes === undefined) throw new BackupError('damaged', `${name} is not what was encrypted here`);
+    return bytes;
   }
 
   /**
    * Goes through all documents: their checksums, and with `load` also that Automerge reads each and finds the heads
    * that the manifest names.
    *
-   * @throws {BackupError} `damaged`, at the first thing that is wrong.
+   * @throws {BackupError} `damaged`, at the first thing that is wrong; `sealed`, of `load`, after all checksums.
    */
   async check(options: { load: boolean; onProgress?: OnProgress; signal?: AbortSignal }): Promise<void> {
     const { documents } = this.manifest;
     let bytes = 0;
+    let sealed: BackupError | undefined;
     for (const [index, document] of documents.entries()) {
       options.signal?.throwIfAborted();
-      const contents = await this.read(document);
-      if (options.load) assertHeads(document, contents);
+      const stored = await this.#stored(document);
+      if (options.load && sealed === undefined) {
+        try {
+          assertHeads(document, this.#unsealed(document, stored));
+        } catch (error) {
+          if (!(error instanceof BackupError) || error.code !== 'sealed') throw error;
+          sealed = error;
+        }
+      }
       bytes += document.size;
       options.onProgress?.({ documents: index + 1, of: documents.length, bytes });
     }
+    if (sealed !== undefined) throw sealed;
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeIfThere } from '../storage/atomic-write.js';
 import { errnoOf, nodeFiles, type FileLayer, type FolderEntry } from '../storage/file-layer.js';
+import type { Keyring } from '../storage/sealed-chunks.js';
 import type { Log } from '../telemetry/log.js';
 import { BackupFile, faultOf } from './backup-file.js';
 import type { Manifest } from './manifest.js';
@@ -22,6 +23,7 @@ export class BackupFolder {
   constructor(
     readonly dir: string,
     private readonly files: FileLayer = nodeFiles,
+    private readonly keys: Keyring = {},
   ) {}
 
   /** Where a backup of that instant goes. */
@@ -85,7 +87,7 @@ export class BackupFolder {
       let file: BackupFile | undefined;
       let bytes: Uint8Array | undefined;
       try {
-        file = await BackupFile.open(path);
+        file = await BackupFile.open(path, this.keys);
         const document = file.manifest.documents.find((one) => one.id === id);
         bytes = document && (await file.read(document));
       } catch (error) {

@@ -25,6 +25,7 @@ const backedUp = z.object({
   schema: z.int().nonnegative(),
   /** Sorted. */
   heads: z.array(hash),
+  /** Of its file in the archive, which is encrypted when the backup is. */
   size: z.int().nonnegative(),
   sha256: hash,
 });
@@ -42,6 +43,11 @@ const manifest = z.object({
   replica: z.string().nullable(),
   created_at: z.iso.datetime(),
   reason,
+  /** Id of the storage key that the documents are encrypted with, as they are on disk; null: not encrypted. */
+  sealed_with: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .nullable(),
   /** Versions of the data format that the documents have. */
   schemas: z.array(z.int().nonnegative()),
   documents: z.array(backedUp),
@@ -61,8 +67,12 @@ export function fingerprintOfCluster(clusterId: string): string {
   return fingerprintOf(documentId(clusterId, { kind: 'cluster', index: 0, generation: 0 }));
 }
 
-/** Its place in the archive. */
-export const fileOf = (id: string): string => `documents/${id}.automerge`;
+/** Where a document stands in the archive. */
+export const fileOf = (id: string, sealedWith: string | null): string =>
+  `documents/${id}.${sealedWith === null ? 'automerge' : 'sealed'}`;
+
+/** What an encrypted document is bound to, so that none passes for another, or for a chunk of a folder. */
+export const sealedAs = (id: string): string[] => ['backup', id];
 
 export function encodeManifest(value: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(value, undefined, 1)}\n`);
@@ -90,7 +100,10 @@ export function decodeManifest(bytes: Buffer): Manifest {
 }
 
 /** What `sha256sum -c` reads: the sum of every other file of the archive. */
-export function sumsOf(documents: readonly BackedUp[], manifestBytes: Uint8Array): Buffer {
-  const lines = documents.map(({ id, sha256: sum }) => `${sum}  ${fileOf(id)}\n`);
+export function sumsOf(
+  { documents, sealed_with }: Pick<Manifest, 'documents' | 'sealed_with'>,
+  manifestBytes: Uint8Array,
+): Buffer {
+  const lines = documents.map(({ id, sha256: sum }) => `${sum}  ${fileOf(id, sealed_with)}\n`);
   return Buffer.from(`${lines.join('')}${sha256(manifestBytes)}  ${MANIFEST}\n`);
 }

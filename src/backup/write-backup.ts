@@ -2,6 +2,8 @@ import { dirname } from 'node:path';
 import { makeFolderDurably, removeIfThere } from '../storage/atomic-write.js';
 import { sha256 } from '../storage/checksum.js';
 import type { FileLayer, OpenFile } from '../storage/file-layer.js';
+import { seal } from '../storage/seal.js';
+import type { Keyring } from '../storage/sealed-chunks.js';
 import { BackupFile, type OnProgress } from './backup-file.js';
 import { BackupError } from './errors.js';
 import {
@@ -9,6 +11,7 @@ import {
   fileOf,
   FORMAT,
   MANIFEST,
+  sealedAs,
   SUMS,
   sumsOf,
   type BackedUp,
@@ -27,6 +30,8 @@ export interface WriteBackupOptions {
   head: BackupHead;
   /** Asked for one after the other, so that one document is in memory at a time. */
   documents: AsyncIterable<DocumentToBackUp>;
+  /** With a current key the documents are encrypted, as they are on disk. */
+  keys?: Keyring;
   /** How many there will be, for progress. */
   count: number;
   onProgress?: OnProgress;
@@ -42,14 +47,14 @@ export const temporaryOf = (path: string): string => `${path}.tmp`;
  * fails.
  */
 export async function writeBackup(options: WriteBackupOptions): Promise<Manifest> {
-  const { files, path, signal } = options;
+  const { files, path, keys = {}, signal } = options;
   const temporary = temporaryOf(path);
   await makeFolderDurably(files, dirname(path));
   await files.makePrivate(dirname(path), 'folder');
   await removeIfThere(files, temporary);
   try {
     const manifest = await writeParts(temporary, options);
-    const written = await BackupFile.open(temporary);
+    const written = await BackupFile.open(temporary, keys);
     try {
       await written.check({ load: true, ...(signal && { signal }) });
     } finally {
@@ -72,16 +77,18 @@ export async function writeBackup(options: WriteBackupOptions): Promise<Manifest
 
 async function writeParts(
   temporary: string,
-  { files, head, documents, count, onProgress, signal }: WriteBackupOptions,
+  { files, head, documents, keys: { current } = {}, count, onProgress, signal }: WriteBackupOptions,
 ): Promise<Manifest> {
   const mtime = Math.floor(Date.parse(head.created_at) / 1000);
   const file = await files.create(temporary);
   try {
     const entries: BackedUp[] = [];
     let bytes = 0;
-    for await (const { bytes: contents, ...document } of documents) {
+    const sealed_with = current?.id ?? null;
+    for await (const { bytes: plain, ...document } of documents) {
       signal?.throwIfAborted();
-      await writePart(file, fileOf(document.id), contents, mtime);
+      const contents = current === undefined ? plain : seal(current, sealedAs(document.id), plain);
+      await writePart(file, fileOf(document.id, sealed_with), contents, mtime);
       entries.push({ ...document, size: contents.length, sha256: sha256(contents) });
       bytes += contents.length;
       onProgress?.({ documents: entries.length, of: Math.max(count, entries.length), bytes });
@@ -90,10 +97,10 @@ async function writeParts(
       throw new BackupError('nothing', 'there is no cluster document to back up');
     }
     const schemas = [...new Set(entries.map(({ schema }) => schema))].sort((a, b) => a - b);
-    const manifest: Manifest = { format: FORMAT, ...head, schemas, documents: entries };
+    const manifest: Manifest = { format: FORMAT, ...head, sealed_with, schemas, documents: entries };
     const said = encodeManifest(manifest);
     await writePart(file, MANIFEST, said, mtime);
-    await writePart(file, SUMS, sumsOf(entries, said), mtime);
+    await writePart(file, SUMS, sumsOf(manifest, said), mtime);
     await file.write(END);
     await file.sync();
     return manifest;
