@@ -124,6 +124,7 @@ export class LiveNode implements StateNode {
       documents: this.#documents,
       stored: chunksOf(parts.storage),
       options: parts.options.backups ?? {},
+      ...(parts.options.storageKeys && { keys: parts.options.storageKeys }),
       changed: () => healing.changed(),
       clock,
       log,

@@ -12,7 +12,7 @@ export function backupPath(file: string, dataDir: string): string {
   return named;
 }
 
-const exitCodes: Partial<Record<BackupError['code'], ExitCode>> = { 'wrong-cluster': 2 };
+const exitCodes: Partial<Record<BackupError['code'], ExitCode>> = { 'wrong-cluster': 2, sealed: 2 };
 
 /** What went wrong with a backup, in words for the person at the terminal; other errors as they are. */
 export function backupRefused(error: unknown, path: string): unknown {

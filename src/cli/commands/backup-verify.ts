@@ -3,6 +3,7 @@ import { systemClock } from '../../time/clock.js';
 import { progressLines, sizeText } from '../backup/progress.js';
 import { backupPath, backupRefused } from '../backup/refusals.js';
 import { SettingsReader } from '../config/reader.js';
+import { storageKeys } from '../config/storage-keys.js';
 import { folderToLookAt } from '../inspect/holder.js';
 import { printable } from '../printable.js';
 import type { Invocation } from '../process.js';
@@ -22,7 +23,7 @@ export async function run(
   const asJson = (fields: object): void =>
     void process.stdout.write(`${JSON.stringify({ version, file: path, ...fields }, undefined, 2)}\n`);
   try {
-    const backup = await BackupFile.open(path);
+    const backup = await BackupFile.open(path, storageKeys(read));
     try {
       await backup.check({ load: true, onProgress: progressLines('verified', systemClock) });
       const { cluster, replica, created_at, reason, schemas, documents } = backup.manifest;

@@ -26,7 +26,7 @@ export async function backUpFolder(options: {
   clock: Clock;
   onProgress?: OnProgress;
 }): Promise<GoodBackup> {
-  const { dataDir, keep, clock, onProgress } = options;
+  const { dataDir, storageKeys: keys = {}, keep, clock, onProgress } = options;
   const lock = await lockFolder(dataDir);
   try {
     const stored = folderChunks(
@@ -51,6 +51,7 @@ export async function backUpFolder(options: {
       path,
       head: { cluster, replica: file?.replica ?? null, created_at, reason: 'asked' },
       documents: documentsOf(stored, ids),
+      keys,
       count: ids.length,
       ...(onProgress && { onProgress }),
     });

@@ -43,8 +43,8 @@ export interface RestoredFolder {
  * @throws {BackupError} `damaged`, `newer`, `wrong-cluster`, `unsaved`; `FolderLocked`.
  */
 export async function restoreFolder(options: RestoreFolderOptions): Promise<RestoredFolder> {
-  const { path, clusterId, onProgress } = options;
-  const backup = await BackupFile.open(path);
+  const { path, storageKeys, clusterId, onProgress } = options;
+  const backup = await BackupFile.open(path, storageKeys);
   try {
     if (clusterId !== undefined && backup.manifest.cluster !== fingerprintOfCluster(clusterId)) {
       throw new BackupError('wrong-cluster', 'the backup is of another cluster than UNDERSTUDY_CLUSTER_ID');
