@@ -4,10 +4,10 @@ import type { FieldMap } from '../documents/record.js';
 import { ruleOf } from '../documents/schemas/kinds.js';
 import { nextStamp, type Stamp } from '../documents/stamp.js';
 import type { Log } from '../telemetry/log.js';
-import { ByAge } from './by-age.js';
 import type { KeyedCounters } from './counters.js';
+import { EntryIndex } from './entry-index.js';
 import type { NamespaceLimits } from './options.js';
-import { latest, roundOfNext, standing, takenTwice } from './rounds.js';
+import { latest, roundOfNext, standing } from './rounds.js';
 import {
   placeOf,
   readRow,
@@ -42,16 +42,20 @@ export interface Found {
   value: Json;
 }
 
-/** The entries of one namespace in its documents: an index of what stands at each key, without the values. */
+/** The entries of one namespace in its documents. */
 export class PersistentEntries {
-  readonly #rows = new Map<string, Row[]>();
-  readonly #order = new ByAge();
+  readonly #index: EntryIndex;
   readonly #unsaved: Unsaved;
-  /** Rounds already counted as taken twice, by key. */
-  readonly #twice = new Map<string, Set<number>>();
 
   constructor(private readonly context: PersistentContext) {
-    this.#unsaved = new Unsaved(2 * context.limits.maxEntries);
+    const { limits, windows } = context;
+    this.#unsaved = new Unsaved(2 * limits.maxEntries);
+    this.#index = new EntryIndex({
+      life: windows.life,
+      mostInView: limits.class === 'cache' ? limits.maxEntries : Infinity,
+      evicted: (key) => context.evicted(key),
+      takenTwice: () => this.#countTwice(),
+    });
   }
 
   /** Records that wait to be written. */
@@ -59,40 +63,33 @@ export class PersistentEntries {
     return this.#unsaved.size;
   }
 
-  /** Entries that stand, at most those in view. */
+  /** Entries that stand. */
   count(now: number): number {
-    this.#expire(now);
-    return Math.min(this.#order.size, this.#mostInView);
+    return this.#index.count(now);
   }
 
   /** A window was opened: takes in what its document holds. */
   load(window: number, now: number): void {
-    const { limits, rows } = this.context;
+    const { limits, rows, counters } = this.context;
     const keys = new Set<string>();
     for (const text of rows.keys(window)) {
       const place = placeOf(limits.namespace, window, text);
-      if (place === undefined) this.context.counters.badRows += 1;
-      else keys.add(this.#take(place).key);
+      if (place === undefined) counters.badRows += 1;
+      else {
+        this.#take(place);
+        keys.add(place.key);
+      }
     }
-    for (const key of keys) this.#place(key, now, 'loading');
+    for (const key of keys) this.#index.settle(key, now, 'loading');
   }
 
   /** A window was closed: nothing in it counts any more. */
   drop(window: number, now: number): void {
     for (const { place } of this.#unsaved.all()) if (place.window === window) this.#unsaved.delete(place);
-    for (const [key, rows] of [...this.#rows]) {
-      const left = rows.filter((row) => row.window !== window);
-      if (left.length === rows.length) continue;
-      if (left.length > 0) this.#rows.set(key, left);
-      else {
-        this.#rows.delete(key);
-        this.#twice.delete(key);
-      }
-      this.#place(key, now, 'loading');
-    }
+    this.#index.drop(window, now);
   }
 
-  /** A record was changed, by a peer or here. Gives the key, if it is one of this namespace. */
+  /** A record was changed by a peer. Gives the key, if it is one of this namespace. */
   touched(window: number, text: string, now: number): string | undefined {
     const place = placeOf(this.context.limits.namespace, window, text);
     if (place === undefined) {
@@ -100,20 +97,18 @@ export class PersistentEntries {
       return undefined;
     }
     this.#take(place);
-    this.#place(place.key, now, 'running');
+    this.#index.settle(place.key, now, 'running');
     return place.key;
   }
 
   find(key: string, now: number): Found | undefined {
-    const found = this.#standing(key, now);
-    const value = found && valueOf(this.#read(found) ?? new Map());
-    return found === undefined || value === undefined ? undefined : { at: found.at, value };
+    const found = this.#index.standing(key, now);
+    return found && this.#valueAt(found);
   }
 
-  /** Oldest first, those in view. */
+  /** Of those that stand, oldest first. */
   keys(now: number): string[] {
-    this.#expire(now);
-    return this.#order.newest(this.#mostInView).map(({ key }) => key);
+    return this.#index.inView(now).map(({ key }) => key);
   }
 
   /** True when what stands afterwards is this. */
@@ -121,87 +116,80 @@ export class PersistentEntries {
     key: string,
     { at, value, now, cause }: { at: number; value: Json; now: number; cause: string },
   ): boolean {
-    const rows = this.#rows.get(key) ?? [];
-    const round = roundOfNext(rows, at, this.#isLive(now));
-    const place = { window: this.context.windows.of(at), round, key };
+    const rows = this.#index.rowsOf(key);
+    const isLive = this.#index.isLive(now);
+    const place = { window: this.context.windows.of(at), round: roundOfNext(rows, at, isLive), key };
     const record = this.#read(place);
-    const known = saysTheSame(record, at, value) && standing(rows, this.#isLive(now))?.at === at;
-    if (!known) {
-      this.#write(place, withEntry(record, { at, value, stamp: this.#stamp(rows, at, now), cause }), now);
+    if (!saysTheSame(record, at, value) || standing(rows, isLive)?.at !== at) {
+      this.#write(place, withEntry(record, { at, value, stamp: stampOf(rows, at, now), cause }), now);
     }
-    const stands = this.#standing(key, now);
-    return stands?.window === place.window && stands.round === round;
+    const stands = this.#index.standing(key, now);
+    return stands?.window === place.window && stands.round === place.round;
   }
 
-  /** Ends the entry that stands; `taken` for one that is consumed. Gives what it was. */
-  end(key: string, { now, cause, taken }: { now: number; cause: string; taken: boolean }): Found | undefined {
+  /** Ends the entry that stands; `taken` for one that is consumed. */
+  end(key: string, { now, cause, taken }: { now: number; cause: string; taken: boolean }): boolean {
     const { windows, replica } = this.context;
-    const found = this.find(key, now);
-    const rows = this.#rows.get(key) ?? [];
-    const [ends, last] = [standing(rows, this.#isLive(now)), latest(rows, this.#isLive(now))];
-    if (found === undefined || ends === undefined || last === undefined) return undefined;
+    const rows = this.#index.rowsOf(key);
+    const ends = this.#index.standing(key, now);
+    const last = latest(rows, this.#index.isLive(now));
+    if (ends === undefined || last === undefined) return false;
     const place = { window: windows.of(last.at), round: ends.round, key };
     const mark = {
       until: last.at + windows.life,
       now,
-      stamp: this.#stamp(rows, now, now),
+      stamp: stampOf(rows, now, now),
       cause,
       ...(taken && { taker: replica }),
     };
     this.#write(place, withMark(this.#read(place), mark), now);
-    return found;
+    return true;
   }
 
   /** What must be done now and then: entries without a ttl go on, and what could not be written is tried again. */
   tend(now: number): void {
-    this.#expire(now);
     this.#renew(now);
-    this.#save(now);
+    for (const { place, record } of this.#unsaved.all()) {
+      if (this.context.rows.isOpen(place.window)) this.#write(place, record, now);
+    }
   }
 
   #renew(now: number): void {
     const { windows } = this.context;
     if (windows.renewAfter === undefined) return;
-    for (const { key, at } of this.#order.newest(this.#mostInView)) {
+    for (const { key, at } of this.#index.inView(now)) {
       if (now < at + windows.renewAfter) return;
-      const found = this.#standing(key, now);
-      const value = found && valueOf(this.#read(found) ?? new Map());
-      if (found === undefined || value === undefined) continue;
-      const place = { window: windows.of(now), round: found.round, key };
+      const standing = this.#index.standing(key, now);
+      const found = standing && this.#valueAt(standing);
+      if (standing === undefined || found === undefined) continue;
+      const place = { window: windows.of(now), round: standing.round, key };
       // The same stamp: a renewal must not win over a newer value that is not known here yet.
-      const { stamp, cause } = found;
-      this.#write(place, withEntry(this.#read(place), { at: now, value, stamp, cause }), now);
-    }
-  }
-
-  #save(now: number): void {
-    for (const { place, record } of this.#unsaved.all()) {
-      if (!this.context.rows.isOpen(place.window)) continue;
-      this.#unsaved.delete(place);
-      this.#write(place, record, now);
+      const { stamp, cause } = standing;
+      this.#write(place, withEntry(this.#read(place), { at: now, value: found.value, stamp, cause }), now);
     }
   }
 
   #write(place: Place, record: FieldMap, now: number): void {
     const { rows, limits, counters, log } = this.context;
-    const text = recordKey(limits.namespace, place);
+    const { namespace } = limits;
+    const text = recordKey(namespace, place);
     try {
-      if (!rows.isOpen(place.window)) throw new Error(`window ${place.window} is not open`);
-      const before = rows.read(place.window, text);
-      rows.write(place.window, text, withoutGone(joined([record, before])));
+      if (!rows.isOpen(place.window)) throw new Error(`window ${place.window} of ${namespace} is not open`);
+      rows.write(place.window, text, withoutGone(joined([record, rows.read(place.window, text)])));
       this.#unsaved.delete(place);
     } catch (error) {
       counters.persistenceErrors += 1;
-      log.error(
-        { err: error, namespace: limits.namespace, window: place.window },
-        'an entry could not be written',
-      );
-      const before = this.#unsaved.at(place);
-      const givenUp = this.#unsaved.set(place, withoutGone(joined([record, before])));
-      if (givenUp !== undefined) counters.givenUp += 1;
+      log.error({ err: error, namespace, window: place.window }, 'an entry could not be written');
+      const givenUp = this.#unsaved.set(place, withoutGone(joined([record, this.#unsaved.at(place)])));
+      if (givenUp) counters.givenUp += 1;
     }
     this.#take(place);
-    this.#place(place.key, now, 'running');
+    this.#index.settle(place.key, now, 'running');
+  }
+
+  #valueAt(found: Registration): Found | undefined {
+    const value = valueOf(this.#read(found) ?? new Map());
+    return value === undefined ? undefined : { at: found.at, value };
   }
 
   /** What stands in the document, and what waits to be written there. */
@@ -212,50 +200,15 @@ export class PersistentEntries {
   }
 
   /** Reads a record into the index. */
-  #take(place: Place): Place {
+  #take(place: Place): void {
     const { windows, counters, log, limits } = this.context;
+    const bad = (): void => {
+      counters.badRows += 1;
+      log.warn({ namespace: limits.namespace, window: place.window }, 'a row of a keyed store is malformed');
+    };
     const record = this.#read(place);
-    const others = (this.#rows.get(place.key) ?? []).filter(
-      ({ window, round }) => window !== place.window || round !== place.round,
-    );
-    if (record === undefined) {
-      this.#rows.set(place.key, others);
-      return place;
-    }
-    const row = readRow(
-      place,
-      record,
-      (at) => windows.of(at) === place.window,
-      () => {
-        counters.badRows += 1;
-        log.warn(
-          { namespace: limits.namespace, window: place.window },
-          'a row of a keyed store is malformed',
-        );
-      },
-    );
-    this.#rows.set(place.key, [...others, row]);
-    return place;
-  }
-
-  /** Puts the key where its entry stands now. */
-  #place(key: string, now: number, phase: 'loading' | 'running'): void {
-    const rows = this.#rows.get(key) ?? [];
-    const found = standing(rows, this.#isLive(now));
-    this.#expire(now);
-    const before = this.#isInView(key);
-    if (found === undefined) this.#order.delete(key);
-    else this.#order.set(key, found.at);
-    if (!before && this.#isInView(key) && phase === 'running') {
-      const out = this.#order.behind(this.#mostInView);
-      if (out !== undefined) this.context.evicted(out.key);
-    }
-    for (const round of takenTwice(rows)) {
-      const known = this.#twice.get(key) ?? new Set();
-      if (known.has(round)) continue;
-      this.#twice.set(key, known.add(round));
-      if (phase === 'running') this.#countTwice();
-    }
+    const row = record && readRow(place, record, (at) => windows.of(at) === place.window, bad);
+    this.#index.set(place, row);
   }
 
   #countTwice(): void {
@@ -263,49 +216,15 @@ export class PersistentEntries {
     counters.consumedTwice += 1;
     log.warn({ namespace: limits.namespace }, 'two replicas consumed one entry while apart');
   }
+}
 
-  #standing(key: string, now: number): Registration | undefined {
-    const found = standing(this.#rows.get(key) ?? [], this.#isLive(now));
-    if (found === undefined) return undefined;
-    return this.#isInView(key) ? found : undefined;
-  }
-
-  #isInView(key: string): boolean {
-    return this.#order.has(key) && this.#order.newerThan(key) < this.#mostInView;
-  }
-
-  #expire(now: number): void {
-    const isLive = this.#isLive(now);
-    for (let one = this.#order.oldest(); one !== undefined && !isLive(one.at); one = this.#order.oldest()) {
-      const found = standing(this.#rows.get(one.key) ?? [], isLive);
-      if (found === undefined) this.#order.delete(one.key);
-      else this.#order.set(one.key, found.at);
-    }
-  }
-
-  #stamp(rows: readonly Row[], at: number, now: number): Stamp {
-    const highest = rows.reduce<Stamp | undefined>(
-      (so, row) => (row.highest === undefined ? so : Math.max(so ?? 0, row.highest)),
-      undefined,
-    );
-    return nextStamp(at, now, highest);
-  }
-
-  #isLive(now: number): (at: number) => boolean {
-    return (at) => now < at + this.context.windows.life;
-  }
-
-  get #mostInView(): number {
-    const { limits } = this.context;
-    return limits.class === 'cache' ? limits.maxEntries : Infinity;
-  }
+/** After all that is seen at the key. */
+function stampOf(rows: readonly Row[], at: number, now: number): Stamp {
+  const stamps = rows.map(({ highest }) => highest).filter((stamp) => stamp !== undefined);
+  return nextStamp(at, now, stamps.length === 0 ? undefined : Math.max(...stamps));
 }
 
 function joined(versions: readonly (FieldMap | undefined)[]): FieldMap {
-  return (
-    joinAll(
-      versions.filter((version) => version !== undefined),
-      ruleOf('keyed'),
-    ) ?? new Map()
-  );
+  const those = versions.filter((version) => version !== undefined);
+  return joinAll(those, ruleOf('keyed')) ?? new Map();
 }

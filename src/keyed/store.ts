@@ -1,17 +1,12 @@
 import type { z } from 'zod';
-import { MAX_AHEAD_MS } from '../documents/stamp.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
-import { assertKey, assertValue } from './bounds.js';
+import { assertKey, checkedTime, checkedValue } from './bounds.js';
 import type { KeyedCounters } from './counters.js';
-import { KeyedStoreError } from './errors.js';
 import { Memory } from './memory.js';
 import type { NamespaceLimits } from './options.js';
 import type { Found, PersistentEntries } from './persistent.js';
-
-/** Parts of `maxEntries` at which a durable namespace warns, and at which it may warn again. */
-const WARN_FROM = 0.9;
-const CALM_BELOW = 0.8;
+import { Room } from './room.js';
 
 export interface RegisterOptions {
   /**
@@ -51,10 +46,11 @@ export interface KeyedStoreContext<V> {
  */
 export class KeyedStore<V> {
   readonly #memory: Memory<V>;
-  #warned = false;
+  readonly #room: Room;
 
   constructor(private readonly context: KeyedStoreContext<V>) {
-    const { limits, counters, persistent } = context;
+    const { limits, counters, persistent, log } = context;
+    this.#room = new Room(limits, counters, log);
     const evicts = limits.class === 'cache' || persistent !== undefined;
     this.#memory = new Memory({ life: limits.life, maxEntries: limits.maxEntries, evicts }, () => {
       // Of a persistent namespace only a copy went.
@@ -86,28 +82,19 @@ export class KeyedStore<V> {
    * @throws {KeyedStoreError} `bad-key`, `bad-value`; `full` for another key of a durable namespace that holds all it may.
    */
   register(key: string, value: V, options: RegisterOptions = {}): boolean {
-    const { namespace, limits, now } = this.#checked(key);
-    const parsed = this.context.shape.safeParse(value);
-    if (!parsed.success) {
-      const faults = parsed.error.issues.map(({ path, code }) => `${path.join('.') || 'value'}: ${code}`);
-      throw new KeyedStoreError(
-        'bad-value',
-        `a value of ${namespace} has another shape (${faults.join(', ')})`,
-      );
-    }
-    const { data } = parsed;
-    assertValue(namespace, data);
-    const at = timeOf(options.at ?? now, now);
+    const now = this.#checked(key);
+    const { limits, shape, persistent, replica, counters } = this.context;
+    const stored = checkedValue(limits.namespace, shape, value);
+    const at = checkedTime(options.at ?? now, now);
     if (now >= at + limits.life) return false;
-    this.#assertRoom(key);
-    const { persistent, replica, counters } = this.context;
+    if (this.#find(key, now) === undefined) this.#room.assertFor(this.size);
     const cause = options.cause ?? `keyed:${replica}`;
-    const stands = persistent?.register(key, { at, value: data, now, cause }) ?? true;
+    const stands = persistent?.register(key, { at, value: stored, now, cause }) ?? true;
     // Another registration may stand, of a later round or time: memory holds what the documents say.
-    if (stands) this.#memory.put(key, at, data);
+    if (stands) this.#memory.put(key, at, stored);
     else this.#memory.delete(key);
     counters.registered += 1;
-    this.#warnNearLimit();
+    this.#room.taken(this.size);
     return true;
   }
 
@@ -122,7 +109,7 @@ export class KeyedStore<V> {
     value: V,
     options: RegisterOptions = {},
   ): { registered: boolean; value: V | undefined } {
-    const standing = this.#find(key, this.#checked(key).now);
+    const standing = this.#find(key, this.#checked(key));
     if (standing !== undefined) return { registered: false, value: standing.value };
     const registered = this.register(key, value, options);
     return { registered, value: registered ? this.#find(key, this.context.clock.now())?.value : undefined };
@@ -134,7 +121,7 @@ export class KeyedStore<V> {
    * @throws {KeyedStoreError} `bad-key`.
    */
   lookup(key: string): V | undefined {
-    const found = this.#find(key, this.#checked(key).now);
+    const found = this.#find(key, this.#checked(key));
     if (found === undefined) this.context.counters.misses += 1;
     else this.context.counters.hits += 1;
     return found?.value;
@@ -179,7 +166,7 @@ export class KeyedStore<V> {
     const { persistent, clock } = this.context;
     const now = clock.now();
     const keys = persistent?.keys(now) ?? [...this.#memory.entries(now)].map(({ key }) => key);
-    return keys.filter((key) => this.#endAny(key)).length;
+    return keys.filter((key) => this.#ended(key, now, false)).length;
   }
 
   /**
@@ -227,10 +214,11 @@ export class KeyedStore<V> {
     this.context.persistent?.tend(now);
   }
 
-  #checked(key: string): { namespace: string; limits: NamespaceLimits; now: number } {
+  /** The time now, for a key that is one. */
+  #checked(key: string): number {
     const { limits, clock } = this.context;
     assertKey(limits.namespace, key);
-    return { namespace: limits.namespace, limits, now: clock.now() };
+    return clock.now();
   }
 
   #find(key: string, now: number): { value: V } | undefined {
@@ -246,23 +234,20 @@ export class KeyedStore<V> {
   }
 
   #end(key: string, taken: boolean): V | undefined {
-    const { now } = this.#checked(key);
-    const { persistent, replica } = this.context;
+    const now = this.#checked(key);
     const found = this.#find(key, now);
     // A row of another shape is no entry here, and not ours to end.
     if (found === undefined) return undefined;
-    this.#memory.delete(key);
-    persistent?.end(key, { now, cause: `keyed:${replica}`, taken });
-    this.#calm();
+    this.#ended(key, now, taken);
     return found.value;
   }
 
-  #endAny(key: string): boolean {
-    const { persistent, replica, clock } = this.context;
+  #ended(key: string, now: number, taken: boolean): boolean {
+    const { persistent, replica } = this.context;
     const held = this.#memory.delete(key);
-    const ended = persistent?.end(key, { now: clock.now(), cause: `keyed:${replica}`, taken: false });
-    this.#calm();
-    return held || ended !== undefined;
+    const ended = persistent?.end(key, { now, cause: `keyed:${replica}`, taken }) ?? held;
+    this.#room.taken(this.size);
+    return ended;
   }
 
   #parsed({ value }: Found): V | undefined {
@@ -273,34 +258,4 @@ export class KeyedStore<V> {
     log.warn({ namespace: this.namespace }, 'a row of a keyed store has not the shape of its namespace');
     return undefined;
   }
-
-  #assertRoom(key: string): void {
-    const { limits, counters, clock } = this.context;
-    if (limits.class !== 'durable' || this.size < limits.maxEntries) return;
-    if (this.#find(key, clock.now()) !== undefined) return;
-    counters.refusedFull += 1;
-    throw new KeyedStoreError(
-      'full',
-      `${limits.namespace} holds ${limits.maxEntries} entries, all that it may: consume or delete some, or open it with more maxEntries`,
-    );
-  }
-
-  #warnNearLimit(): void {
-    const { limits, log } = this.context;
-    if (limits.class !== 'durable' || this.#warned || this.size < WARN_FROM * limits.maxEntries) return;
-    this.#warned = true;
-    log.warn(
-      { namespace: limits.namespace, entries: this.size, maxEntries: limits.maxEntries },
-      'a durable namespace is nearly full: registering will fail soon',
-    );
-  }
-
-  #calm(): void {
-    if (this.size < CALM_BELOW * this.context.limits.maxEntries) this.#warned = false;
-  }
-}
-
-/** A homeserver's time is not trusted: what is no time is long ago, and nothing is far ahead. */
-function timeOf(at: number, now: number): number {
-  return Number.isFinite(at) && at > 0 ? Math.min(Math.floor(at), Math.floor(now) + MAX_AHEAD_MS) : 0;
 }

@@ -15,13 +15,12 @@ export class Unsaved {
     return this.#records.get(nameOf(place))?.record;
   }
 
-  /** Gives the place of one that had to be given up for it, if any. */
-  set(place: Place, record: FieldMap): Place | undefined {
+  /** True when the oldest had to be given up for it. */
+  set(place: Place, record: FieldMap): boolean {
     this.#records.set(nameOf(place), { place, record });
-    if (this.#records.size <= this.most) return undefined;
-    const [first] = this.#records.values();
-    if (first !== undefined) this.delete(first.place);
-    return first?.place;
+    if (this.#records.size <= this.most) return false;
+    const [first] = this.#records.keys();
+    return first !== undefined && this.#records.delete(first);
   }
 
   delete(place: Place): void {

@@ -450,7 +450,10 @@ export class LiveNode implements StateNode {
     const keyed = new KeyedStores({
       documents: this.#documents,
       storage,
-      known: await WindowFile.open(options.dataDir),
+      known: await WindowFile.open(options.dataDir, (err) => {
+        this.#counters.keyed.persistenceErrors += 1;
+        log.error({ err }, 'keyed.json cannot be read and is begun anew');
+      }),
       replica: this.self.replica,
       epoch: () => this.epoch,
       sent: (document, bytes) => this.#fastPath.send(document, bytes),

@@ -41,11 +41,19 @@ export class WindowFile implements KnownWindows {
     private known: ReadonlyMap<string, number>,
   ) {}
 
-  /** @throws JsonFileError when it is malformed. */
-  static async open(dataDir: string): Promise<WindowFile> {
+  /**
+   * What cannot be read is begun anew, and `failed` is told: no cache keeps a node from starting. Windows that are open
+   * are noted down again; a document of one that is over stays on the disk then.
+   */
+  static async open(dataDir: string, failed: (error: unknown) => void): Promise<WindowFile> {
     const path = join(dataDir, 'keyed.json');
-    const { windows } = (await readJson(path, schema)) ?? { windows: [] };
-    return new WindowFile(path, new Map(windows.map(({ id, over_at }) => [id, over_at])));
+    try {
+      const { windows } = (await readJson(path, schema)) ?? { windows: [] };
+      return new WindowFile(path, new Map(windows.map(({ id, over_at }) => [id, over_at])));
+    } catch (error) {
+      failed(error);
+      return new WindowFile(path, new Map());
+    }
   }
 
   all(): readonly KnownWindow[] {

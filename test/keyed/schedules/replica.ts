@@ -2,13 +2,13 @@ import * as A from '@automerge/automerge';
 import { z } from 'zod';
 import { KeyedCounters } from '../../../src/keyed/counters.js';
 import type { KeyedStore } from '../../../src/keyed/store.js';
-import { KeyedStores } from '../../../src/node/keyed/keyed-stores.js';
-import type { KnownWindow, KnownWindows } from '../../../src/node/keyed/window-file.js';
+import type { KeyedStores } from '../../../src/node/keyed/keyed-stores.js';
 import { silentLog, type Log } from '../../../src/telemetry/log.js';
 import { Disk } from '../../actors/properties/disk.js';
-import { Documents } from '../../actors/properties/documents.js';
+import type { Documents } from '../../actors/properties/documents.js';
 import { ProcessClock, type SimulatedClock } from '../../simulation/clock.js';
 import type { NAMESPACES } from './actions.js';
+import { Known, startStores } from '../process.js';
 
 /** An entry could not be written because its window was not open: what a replica that was frozen comes to. */
 const EXPECTED = 'an entry could not be written';
@@ -45,24 +45,10 @@ export class Replica {
     if (this.process !== undefined) return;
     const clock = new ProcessClock(this.options.clock, this.clockErrorMs);
     const log = this.#log();
-    const adapter = this.disk.adapter();
-    const documents = new Documents({
-      storage: adapter,
-      clock,
-      log,
-      onTouched: (document, touched) => stores.touched(document, touched),
-    });
-    const stores = new KeyedStores({
-      documents: documents.surface,
-      storage: { removeRange: (prefix) => adapter.removeRange(prefix) },
-      known: this.known,
-      replica: this.name,
-      epoch: () => 0,
-      sent: ({ id }) => this.options.made(this, id),
-      counters: this.counters,
-      count: (what) => this.errors.push(new Error(`malformed ${what}`)),
-      clock,
-      log,
+    const { documents, stores } = startStores({
+      ...{ name: this.name, disk: this.disk, known: this.known, counters: this.counters, clock, log },
+      malformed: (what) => this.errors.push(new Error(`malformed ${what}`)),
+      made: (document) => this.options.made(this, document),
     });
     await stores.sweep();
     const { step: _, ...limits } = this.options.namespace;
@@ -102,28 +88,5 @@ export class Replica {
       child: () => log,
     };
     return log;
-  }
-}
-
-/** `keyed.json` of a replica, in memory. */
-class Known implements KnownWindows {
-  readonly ever = new Set<string>();
-  readonly #windows = new Map<string, number>();
-
-  all(): readonly KnownWindow[] {
-    return [...this.#windows].map(([id, overAt]) => ({ id, overAt }));
-  }
-
-  begin(windows: readonly KnownWindow[]): Promise<void> {
-    for (const { id, overAt } of windows) {
-      this.#windows.set(id, overAt);
-      this.ever.add(id);
-    }
-    return Promise.resolve();
-  }
-
-  end(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#windows.delete(id);
-    return Promise.resolve();
   }
 }

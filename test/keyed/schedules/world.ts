@@ -220,6 +220,8 @@ export class World {
     this.#doing = { replica, op };
     expect(store[verb](key)).toBe(verb === 'consume' ? token : true);
     this.#doing = undefined;
+    // Nor does a copy stand that somebody made who had not heard of it.
+    expect(store.lookup(key), `${key} of ${replica.name} after its end`).toBeUndefined();
     this.counts.ended += 1;
     this.#did(replica, op);
   }
