@@ -1,4 +1,3 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import * as A from '@automerge/automerge';
 import { sha256 } from '../storage/checksum.js';
 import { errnoOf } from '../storage/file-layer.js';
@@ -15,15 +14,8 @@ import {
   type BackedUp,
   type Manifest,
 } from './manifest.js';
-import { BLOCK, END, paddingOf, readTarHeader, type TarEntry } from './tar.js';
-
-/** A document is read as a whole, and a manifest too: what claims to be larger is refused before memory is given. */
-const LARGEST_PART = 2 ** 30;
-
-interface Part extends TarEntry {
-  /** Of its contents. */
-  offset: number;
-}
+import { contentsOf, partsOf, type Part } from './parts.js';
+import { openReadable, type OpenReadable, type ReadableFile } from './readable-file.js';
 
 /** How much of a backup has been gone through. */
 export type OnProgress = (done: { documents: number; of: number; bytes: number }) => void;
@@ -38,7 +30,7 @@ export class BackupFile {
     readonly size: number,
     readonly manifest: Manifest,
     private readonly parts: ReadonlyMap<string, Part>,
-    private readonly file: FileHandle,
+    private readonly file: ReadableFile,
     private readonly keys: Keyring,
   ) {}
 
@@ -46,11 +38,14 @@ export class BackupFile {
    * @param keys of an encrypted one; without its key everything can be looked at but the documents themselves.
    * @throws {BackupError} `damaged`, `newer`; file system errors as they are.
    */
-  static async open(path: string, keys: Keyring = {}): Promise<BackupFile> {
-    const file = await open(path, 'r');
+  static async open(
+    path: string,
+    keys: Keyring = {},
+    open: OpenReadable = openReadable,
+  ): Promise<BackupFile> {
+    const file = await open(path);
     try {
-      const { size } = await file.stat();
-      const parts = await partsOf(file, size);
+      const parts = await partsOf(file);
       const sums = parts.pop();
       const said = parts.pop();
       if (sums?.name !== SUMS || said?.name !== MANIFEST) {
@@ -72,7 +67,7 @@ export class BackupFile {
       }
       return new BackupFile(
         path,
-        size,
+        file.size,
         manifest,
         new Map(parts.map((part) => [part.name, part])),
         file,
@@ -155,46 +150,6 @@ function assertHeads(document: BackedUp, bytes: Uint8Array): void {
   if (heads !== document.heads.join(' ')) {
     throw new BackupError('damaged', `${document.name} has other heads than ${MANIFEST} says`);
   }
-}
-
-async function partsOf(file: FileHandle, size: number): Promise<Part[]> {
-  const parts: Part[] = [];
-  const end = size - END.length;
-  let at = 0;
-  let padding = 0;
-  while (at + padding < end) {
-    const bytes = await bytesAt(file, at, padding + BLOCK);
-    assertZero(bytes.subarray(0, padding), at);
-    at += padding;
-    const entry = readTarHeader(bytes.subarray(padding), at);
-    at += BLOCK;
-    if (at + entry.size > end) throw new BackupError('damaged', `it ends within ${entry.name}`);
-    parts.push({ ...entry, offset: at });
-    at += entry.size;
-    padding = paddingOf(entry.size);
-  }
-  if (at + padding !== end) throw new BackupError('damaged', 'it is cut off, or longer than it was written');
-  assertZero(await bytesAt(file, at, padding + END.length), at);
-  return parts;
-}
-
-function assertZero(bytes: Buffer, at: number): void {
-  if (bytes.some((byte) => byte !== 0)) throw new BackupError('damaged', `no zeros after byte ${at}`);
-}
-
-async function contentsOf(file: FileHandle, { name, offset, size }: Part): Promise<Buffer> {
-  if (size > LARGEST_PART) throw new BackupError('damaged', `${name} claims ${size} bytes`);
-  return bytesAt(file, offset, size);
-}
-
-async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await file.read(bytes, done, length - done, position + done);
-    if (bytesRead === 0) throw new BackupError('damaged', `it ends at byte ${position + done}`);
-    done += bytesRead;
-  }
-  return bytes;
 }
 
 /** What a person is told of a backup that cannot be used; undefined for what is no word about the file. */

@@ -17,6 +17,7 @@ import {
   type BackedUp,
   type Manifest,
 } from './manifest.js';
+import type { OpenReadable } from './readable-file.js';
 import { END, paddingOf, tarHeader } from './tar.js';
 
 /** A document to be written: all that a manifest says of it, and its bytes as one Automerge save. */
@@ -36,6 +37,8 @@ export interface WriteBackupOptions {
   count: number;
   onProgress?: OnProgress;
   signal?: AbortSignal;
+  /** By which it is read back. */
+  open?: OpenReadable;
 }
 
 /** The name under which a backup is written until it is known to be good. */
@@ -47,14 +50,14 @@ export const temporaryOf = (path: string): string => `${path}.tmp`;
  * fails.
  */
 export async function writeBackup(options: WriteBackupOptions): Promise<Manifest> {
-  const { files, path, keys = {}, signal } = options;
+  const { files, path, keys = {}, open, signal } = options;
   const temporary = temporaryOf(path);
   await makeFolderDurably(files, dirname(path));
   await files.makePrivate(dirname(path), 'folder');
   await removeIfThere(files, temporary);
   try {
     const manifest = await writeParts(temporary, options);
-    const written = await BackupFile.open(temporary, keys);
+    const written = await BackupFile.open(temporary, keys, open);
     try {
       await written.check({ load: true, ...(signal && { signal }) });
     } finally {

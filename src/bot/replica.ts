@@ -51,6 +51,8 @@ export type ReplicaConfig = Credentials & {
 
 export interface Replica {
   ready(): { ok: boolean; reasons: string[] };
+  /** What an operator should know although all is well. */
+  notes(): string[];
   /** PROTOCOL O7: hands over, within `ms`. */
   drain(ms: number): Promise<void>;
   close(): Promise<void>;
@@ -188,6 +190,10 @@ async function open(
     ready() {
       const reasons = bot.readiness();
       return { ok: reasons.length === 0, reasons };
+    },
+    notes() {
+      const { fault } = node.backups.status();
+      return fault === undefined ? [] : [`the last backup failed: ${fault}`];
     },
     drain: (ms) => bot.drain(ms),
     async close() {

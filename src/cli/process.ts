@@ -36,7 +36,7 @@ export async function openPages(options: {
   http: { host: string; port: number };
   role: string;
   checks: Check[];
-  notes?: string[];
+  notes?: string[] | (() => string[]);
   metrics: Metrics;
   log: Log;
 }): Promise<Health> {

@@ -19,7 +19,7 @@ export interface HealthOptions {
   role: string;
   checks: Check[];
   /** What whoever looks should know though all is well. */
-  notes?: string[];
+  notes?: string[] | (() => string[]);
   metrics: Metrics;
   log: Log;
   clock?: Clock;
@@ -80,7 +80,8 @@ async function answer(
   );
   const reasons = answers.filter(({ reason }) => reason !== undefined);
   const ok = reasons.length === 0;
-  const notes = options.notes?.length ? { notes: options.notes } : {};
+  const said = typeof options.notes === 'function' ? options.notes() : (options.notes ?? []);
+  const notes = said.length > 0 ? { notes: said } : {};
   send(response, ok ? 200 : 503, {
     status: ok ? 'ok' : 'unavailable',
     role: options.role,

@@ -96,3 +96,14 @@ it('a port in use rejects with EADDRINUSE', async () => {
   const again = startHealth({ port: health?.port ?? 0, role: 'test', checks: [], metrics, log: silentLog });
   await expect(again).rejects.toMatchObject({ code: 'EADDRINUSE' });
 });
+
+it('notes say what an operator should know, as it stands now, and fail nothing', async () => {
+  const said: string[] = [];
+  const metrics = new Metrics({ role: 'test' });
+  const options = { port: 0, role: 'test', checks: [], metrics, log: silentLog, notes: () => said };
+  health = await startHealth(options);
+  const look = async () => (await fetch(`${health?.url}/healthz`)).json();
+  expect(await look()).toEqual({ status: 'ok', role: 'test', reasons: [] });
+  said.push('the last backup failed: the disk is full');
+  expect(await look()).toEqual({ status: 'ok', role: 'test', reasons: [], notes: said });
+});

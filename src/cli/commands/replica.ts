@@ -51,7 +51,15 @@ async function start(
       },
     },
   ];
-  const pages = await openPages({ http: config.http, role: 'replica', checks, metrics, log });
+  const pages = await openPages({
+    http: config.http,
+    role: 'replica',
+    checks,
+    // It goes on serving without them, so that no check fails of it.
+    notes: () => replica?.notes() ?? [],
+    metrics,
+    log,
+  });
   try {
     // Loaded here, so that a wrong setting is told at once and not after all of the bot has been read.
     const { startReplica } = await import('../../bot/replica.js');
