@@ -45,7 +45,9 @@ export class LinkAdapter extends NetworkAdapter {
   connect(peerId: PeerId): void {
     this.peerId = peerId;
     this.#listening = true;
-    if (this.#relay) this.#meet(this.#relay);
+    const relay = this.#relay;
+    // After this call, so that whoever makes it can listen first.
+    if (relay) queueMicrotask(() => this.#listening && this.#relay === relay && this.#meet(relay));
     else this.#patience = this.clock.after(readyMs, () => this.#settle());
   }
 

@@ -55,7 +55,7 @@ export interface Admitted {
 /** What all connections of one relay share. */
 export interface RelayContext {
   members: RelayMembers;
-  documents: RelayDocuments;
+  documents: Pick<RelayDocuments, 'peerId' | 'attach' | 'detach' | 'receive' | 'heads'>;
   clusterCheck: string | undefined;
   maxFrameBytes: number;
   helloMs: number;
@@ -103,8 +103,7 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     this.#intake = new Intake(socket, clock, relay.intake, () => counters.add('throttled'));
     this.#noHello = clock.after(relay.helloMs, () => this.end('silent'));
     socket.on('message', (data, binary) => this.#received(data, binary));
-    // Each is answered, so that they are read no faster than frames.
-    socket.on('ping', () => this.#intake.frame());
+    socket.on('ping', () => this.#pinged());
     socket.on('error', (error) => this.#failed(error));
     socket.once('close', () => this.#leave());
     keepAlive(socket, clock, relay.keepalive, () => this.#cut('closedDead'));
@@ -214,6 +213,12 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     this.#fromMember(frame, bytes);
   }
 
+  /** Each is answered, so that they are read no faster than frames; ws ends who does not read the answers. */
+  #pinged(): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#intake.frame();
+    else this.#cut('closedSlow');
+  }
+
   #hello(check: string | null, replica: string, incarnation: string): void {
     const { members, documents, clusterCheck, maxFrameBytes, log } = this.relay;
     if (clusterCheck !== undefined && !sameSecret(check ?? '', clusterCheck)) {
@@ -286,7 +291,7 @@ export class RelayConnection implements RelayMember, DocumentPeer {
 
   #who(): Record<string, unknown> {
     const { name } = this.admitted.token;
-    return { ...this.#sender, role: this.role, ...(name !== undefined && { name }) };
+    return { ...this.#sender, as: this.role, ...(name !== undefined && { name }) };
   }
 
   async #heads(request: number, ids: string[]): Promise<void> {

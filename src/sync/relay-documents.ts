@@ -364,10 +364,12 @@ export class RelayDocuments {
 
   /** Of a document that was announced and never came nothing is stored, so that all of it can be taken away. */
   #forget(documentId: DocumentId): void {
-    if (!this.#repo.handles[documentId]?.isUnavailable()) return;
+    const handle = this.#repo.handles[documentId];
+    if (handle && !handle.isUnavailable()) return;
     this.#awaited.delete(documentId);
     this.#known.delete(documentId);
-    this.#repo.delete(documentId);
+    // Without a handle: its peer had gone before its message came to the Repo.
+    if (handle) this.#repo.delete(documentId);
   }
 
   /** Takes a document out of memory, once all of it is stored; what arrives meanwhile waits. */

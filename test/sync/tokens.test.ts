@@ -143,6 +143,6 @@ test('an administrator sees who is connected, and nobody else does', async () =>
   const { version, connections } = (await answer.json()) as { version: number; connections: object[] };
   expect(version).toBe(1);
   expect(connections).toEqual([
-    expect.objectContaining({ replica: 'alpha', role: 'replica', name: 'replica one', backlogBytes: 0 }),
+    expect.objectContaining({ replica: 'alpha', as: 'replica', name: 'replica one', backlogBytes: 0 }),
   ]);
 });

@@ -1,5 +1,7 @@
 import { next as A } from '@automerge/automerge';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { systemClock } from '../../src/time/clock.js';
+import { syncMessage } from './attack.js';
 import { allOpen, connect, found, headsOf, newId, rawMember, relay, repo, until } from './world.js';
 
 /** The Repo gives up on a document after a minute; here after a tenth of a second. */
@@ -40,3 +42,21 @@ test('a replica that ends after it announced a document does not end the relay, 
   expect(theirs.doc()['b']).toBe(2);
   expect(uncaught).toEqual([]);
 });
+
+test('R-awaited: a document that was announced and never came is forgotten, and makes room for another', async () => {
+  impatientRepo();
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skipped };
+  let skipped = 0;
+  const started = await relay({ clock, limits: { awaitedDocuments: 10 } });
+  const attacker = await rawMember(started.url, 'm');
+  attacker.send(['attach']);
+  for (let n = 0; n < 10; n += 1) attacker.send(['sync', newId(), syncMessage(1)]);
+  await until('announced', () => started.stats().awaitedDocuments === 10);
+  attacker.socket.terminate();
+  skipped = 121_000;
+  await until('forgotten', () => started.stats().awaitedDocuments === 0, 8_000);
+  expect(started.stats().documents).toBe(0);
+  const late = found(repo(connect('gamma', [started])), newId());
+  late.change((doc) => void (doc['new'] = true));
+  await until('taken', () => started.stats().documents === 1);
+}, 60_000);
