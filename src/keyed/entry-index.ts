@@ -47,12 +47,11 @@ export class EntryIndex {
   /** Puts a key where its entry stands now; while running, what that does to others is told. */
   settle(key: string, now: number, phase: 'loading' | 'running'): void {
     this.#expire(now);
-    const { mostInView, evicted } = this.options;
     const before = this.#isInView(key);
     this.#place(key, now);
     if (!before && this.#isInView(key) && phase === 'running') {
-      const out = this.#order.behind(mostInView);
-      if (out !== undefined) evicted(out.key);
+      const out = this.#order.behind(this.options.mostInView);
+      if (out !== undefined) this.options.evicted(out.key);
     }
     this.#countTwice(key, phase);
   }

@@ -462,7 +462,7 @@ export class LiveNode implements StateNode {
       clock,
       log,
     });
-    await keyed.sweep();
+    keyed.sweep();
     return keyed;
   }
 

@@ -21,7 +21,7 @@ export interface ProcessOptions {
 
 /** The keyed stores of a process over real documents and the real Saver, without a network. */
 export function startStores(options: ProcessOptions): { documents: Documents; stores: KeyedStores } {
-  const { name, disk, known, counters, clock, log, made = () => {} } = options;
+  const { name, disk, known, counters, clock, log } = options;
   const adapter = disk.adapter();
   const documents = new Documents({
     storage: adapter,
@@ -35,7 +35,7 @@ export function startStores(options: ProcessOptions): { documents: Documents; st
     known,
     replica: name,
     epoch: () => 0,
-    sent: ({ id }) => made(id),
+    sent: ({ id }) => options.made?.(id),
     counters,
     count: (what) => options.malformed(what),
     clock,

@@ -230,6 +230,7 @@ describe('consumed stays consumed', () => {
     const before = one.known.all().length;
     one.clock.suspend(2 * DAY);
     await one.stores.tend();
+    await settle();
     expect(one.known.all().length).toBeLessThanOrEqual(before);
     expect([...one.known.ever].filter((id) => one.disk.has(id)).sort()).toEqual(
       one.known
@@ -266,6 +267,7 @@ describe('windows', () => {
       await one.stores.tend();
       expect(store.lookup('k')).toBe(1);
     }
+    await settle();
     expect(one.known.all().length).toBeLessThan(15);
     await store.flush();
     expect((await one.restarted().open({ shape, class: 'durable' })).lookup('k')).toBe(1);
@@ -317,6 +319,35 @@ describe('windows', () => {
     expect(right.lookup('k')).toBeUndefined();
   });
 
+  it('a disk that stands still holds nobody up, and no window back', async () => {
+    const one = new One();
+    const store = await one.open({ shape, ttl: HOUR });
+    store.register('k', 1);
+    await store.flush();
+    one.disk.stall();
+    store.register('k', 2);
+    let written = false;
+    const flush = store.flush().then((done) => void (written = done));
+    for (let day = 0; day < 3; day += 1) {
+      one.clock.suspend(DAY);
+      await one.stores.tend();
+      store.register(`day ${day}`, day);
+      expect(store.lookup(`day ${day}`)).toBe(day);
+      expect(store.unsaved).toBe(0);
+    }
+    expect(written).toBe(false);
+    one.disk.thaw();
+    await flush;
+    expect(written).toBe(true);
+    await settle();
+    await one.stores.tend();
+    await settle();
+    const left = [...one.known.ever].filter((id) => one.disk.has(id));
+    expect(one.known.all().map(({ id }) => id)).toEqual(expect.arrayContaining(left));
+    expect(await store.flush()).toBe(true);
+    expect((await one.restarted().open({ shape, ttl: HOUR })).lookup('day 2')).toBe(2);
+  });
+
   it('what a kill left of a window that is over goes at the next start, also of a namespace nobody opens', async () => {
     const one = new One();
     const store = await one.open({ shape, ttl: HOUR });
@@ -326,7 +357,8 @@ describe('windows', () => {
     expect(ids.some((id) => one.disk.has(id))).toBe(true);
     const again = one.restarted();
     again.clock.suspend(3 * DAY);
-    await again.stores.sweep();
+    again.stores.sweep();
+    await settle();
     expect(ids.filter((id) => one.disk.has(id))).toEqual([]);
     expect(one.known.all()).toEqual([]);
   });

@@ -11,6 +11,7 @@ import type { Log } from '../../telemetry/log.js';
 import type { Cancel, Clock } from '../../time/clock.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import { NamespaceDocuments } from './namespace-documents.js';
+import { Sweep } from './sweep.js';
 import type { KnownWindows } from './window-file.js';
 
 /** How often windows are opened and closed, and entries looked after, milliseconds. */
@@ -42,8 +43,20 @@ export class KeyedStores {
   #tending: Cancel | undefined;
   #retry: Cancel | undefined;
   #closed = false;
+  readonly #sweep: Sweep;
 
-  constructor(private readonly context: KeyedStoresContext) {}
+  constructor(private readonly context: KeyedStoresContext) {
+    const held = (id: string): boolean =>
+      [...this.#open.values()].some(({ documents }) => documents?.holds(id) === true);
+    this.#sweep = new Sweep({
+      ...context,
+      held,
+      failed: (error) => {
+        this.#failed(error, 'documents of keyed stores that are over could not be taken from the disk');
+        this.#tryAgain();
+      },
+    });
+  }
 
   /**
    * Resolves when what stands on this disk of the namespace can be looked up, or when it was seen that it cannot: then
@@ -67,6 +80,7 @@ export class KeyedStores {
           log,
           opened: (window) => store.opened(window),
           closed: (window) => store.closed(window),
+          letGo: () => this.sweep(),
         })
       : undefined;
     const persistent =
@@ -91,13 +105,13 @@ export class KeyedStores {
       flushed: async () =>
         documents === undefined || ((await documents.flush()) && persistent?.unsaved === 0),
       close: async () => {
-        if (this.#open.get(namespace)?.store === store) this.#open.delete(namespace);
         await documents?.close();
+        if (this.#open.get(namespace)?.store === store) this.#open.delete(namespace);
       },
     });
     this.#open.set(namespace, { store, documents });
     if (documents !== undefined) {
-      this.#tending ??= clock.every(TEND_MS, () => void this.tend());
+      this.#tending ??= clock.every(TEND_MS, () => this.#tendNow());
       if (!(await documents.tend(clock.now()))) this.#tryAgain();
     }
     return store;
@@ -117,7 +131,7 @@ export class KeyedStores {
     return new Map([...this.#open].map(([namespace, { store }]) => [namespace, store.size]));
   }
 
-  /** Opens and closes windows, takes from the disk what is over, and looks after entries. Never rejects. */
+  /** Opens and closes windows, takes from the disk what is over, and looks after entries. */
   async tend(): Promise<void> {
     if (this.#closed) return;
     const { clock } = this.context;
@@ -128,27 +142,13 @@ export class KeyedStores {
         return done;
       }),
     );
-    const swept = await this.sweep();
-    if (!swept || tended.includes(false)) this.#tryAgain();
+    this.sweep();
+    if (tended.includes(false)) this.#tryAgain();
   }
 
-  /** Takes documents from the disk that are over, also those of namespaces that nobody opens any more. */
-  async sweep(): Promise<boolean> {
-    const { known, documents, storage, clock, counters, log } = this.context;
-    const over = known
-      .all()
-      .filter(({ id, overAt }) => clock.now() >= overAt && documents.get(id) === undefined)
-      .map(({ id }) => id);
-    if (over.length === 0) return true;
-    try {
-      for (const id of over) await storage.removeRange([id]);
-      await known.end(over);
-      return true;
-    } catch (error) {
-      counters.persistenceErrors += 1;
-      log.error({ err: error }, 'documents of keyed stores that are over could not be taken from the disk');
-      return false;
-    }
+  /** Begins to take from the disk what is over, also what an earlier process left of it. */
+  sweep(): void {
+    if (!this.#closed) this.#sweep.begin();
   }
 
   /** Stops looking after the stores; they go on in memory. The documents are the node's to close. */
@@ -156,13 +156,23 @@ export class KeyedStores {
     this.#closed = true;
     this.#tending?.();
     this.#retry?.();
+    for (const { documents } of this.#open.values()) documents?.stop();
   }
 
   #tryAgain(): void {
     if (this.#closed) return;
     this.#retry ??= this.context.clock.after(RETRY_MS, () => {
       this.#retry = undefined;
-      void this.tend();
+      this.#tendNow();
     });
+  }
+
+  #tendNow(): void {
+    this.tend().catch((error: unknown) => this.#failed(error, 'keyed stores could not be looked after'));
+  }
+
+  #failed(error: unknown, message: string): void {
+    this.context.counters.persistenceErrors += 1;
+    this.context.log.error({ err: error }, message);
   }
 }

@@ -20,6 +20,8 @@ export interface NamespaceDocumentsContext {
   sent(document: OpenDocument, bytes: Uint8Array): void;
   opened(window: number): void;
   closed(window: number): void;
+  /** A document that was let go is closed now. */
+  letGo(): void;
   counters: KeyedCounters;
   count: CountMalformed;
   log: Log;
@@ -28,6 +30,8 @@ export interface NamespaceDocumentsContext {
 /** The documents of one persistent namespace: those of its open windows are open, and no others. */
 export class NamespaceDocuments implements WindowRows {
   readonly #open = new Map<number, OpenDocument>();
+  /** Being closed: what is pending is on its way to the disk. */
+  readonly #lettingGo = new Set<string>();
   /** Documents whose last flush failed. */
   readonly #unflushed = new Set<OpenDocument>();
   #tending: Promise<boolean> = Promise.resolve(true);
@@ -78,9 +82,14 @@ export class NamespaceDocuments implements WindowRows {
     return !this.#writing && this.#open.get(index)?.id === document.id ? index : undefined;
   }
 
+  /** Whether it is open here, or still being closed: not to be taken from the disk. */
+  holds(id: string): boolean {
+    return this.#lettingGo.has(id) || [...this.#open.values()].some((document) => document.id === id);
+  }
+
   /**
    * Opens the windows that have come and lets go of those that are over. False when something failed: call it again
-   * soon. One call at a time.
+   * soon. What waits for the disk is not waited for: a disk that fails keeps no window from opening.
    */
   tend(now: number): Promise<boolean> {
     this.#tending = this.#tending.then(() => this.#tend(now));
@@ -93,6 +102,11 @@ export class NamespaceDocuments implements WindowRows {
     return flushed.every((done) => done);
   }
 
+  /** Opens and closes nothing more: the node closes, and its documents with it. */
+  stop(): void {
+    this.#closed = true;
+  }
+
   /** Lets go of all documents; they stay on disk. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -103,15 +117,11 @@ export class NamespaceDocuments implements WindowRows {
   async #tend(now: number): Promise<boolean> {
     if (this.#closed) return true;
     const { windows } = this.context;
-    const due = windows.openAt(now);
-    const over = [...this.#open.keys()].filter((window) => now >= windows.overAt(window));
-    const unflushed = [...this.#unflushed];
-    const done = await Promise.all([
-      this.#openAll(due.filter((window) => !this.#open.has(window))),
-      ...over.map((window) => this.#letGo(window)),
-      ...unflushed.map((document) => this.#flush(document)),
-    ]);
-    return done.every((one) => one);
+    for (const window of [...this.#open.keys()]) {
+      if (now >= windows.overAt(window)) void this.#letGo(window);
+    }
+    for (const document of this.#unflushed) void this.#flush(document);
+    return this.#openAll(windows.openAt(now).filter((window) => !this.#open.has(window)));
   }
 
   async #openAll(due: readonly number[]): Promise<boolean> {
@@ -132,6 +142,7 @@ export class NamespaceDocuments implements WindowRows {
 
   async #openOne(window: number): Promise<boolean> {
     const { windows, documents } = this.context;
+    if (this.#closed) return true;
     try {
       const document = await documents.open(windows.documentOf(window));
       this.#open.set(window, document);
@@ -142,18 +153,21 @@ export class NamespaceDocuments implements WindowRows {
     }
   }
 
-  async #letGo(window: number): Promise<boolean> {
+  async #letGo(window: number): Promise<void> {
     const document = this.#open.get(window);
-    if (document === undefined) return true;
+    if (document === undefined) return;
     this.#open.delete(window);
     this.#unflushed.delete(document);
+    this.#lettingGo.add(document.id);
     if (!this.#closed) this.context.closed(window);
     try {
       await this.context.documents.close(document);
-      return true;
     } catch (error) {
-      return this.#failed(error, 'a document of a keyed store could not be closed', window);
+      this.#failed(error, 'a document of a keyed store could not be closed', window);
+    } finally {
+      this.#lettingGo.delete(document.id);
     }
+    this.context.letGo();
   }
 
   async #flush(document: OpenDocument): Promise<boolean> {

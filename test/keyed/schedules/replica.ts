@@ -50,7 +50,7 @@ export class Replica {
       malformed: (what) => this.errors.push(new Error(`malformed ${what}`)),
       made: (document) => this.options.made(this, document),
     });
-    await stores.sweep();
+    stores.sweep();
     const { step: _, ...limits } = this.options.namespace;
     const store = await stores.open({ namespace: 'test', persistent: true, shape: z.number(), ...limits });
     this.process = { documents, stores, store, clock };
