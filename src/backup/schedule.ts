@@ -7,7 +7,7 @@ const LONGEST_MS = 3600_000;
 
 export interface BackupScheduleOptions {
   everyMs: number;
-  /** When the newest good backup was made, milliseconds since 1970; undefined when there is none. */
+  /** When the newest good backup was made, milliseconds since 1970; undefined when there is none. Never rejects. */
   newest: () => Promise<number | undefined>;
   /** Resolves whatever comes of it: to whether it was made. */
   make: () => Promise<boolean>;

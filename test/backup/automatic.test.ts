@@ -83,6 +83,16 @@ describe('backups by themselves', () => {
     },
   );
 
+  it('that cannot even be listed are counted, and made as soon as they can be', async () => {
+    const dataDir = await folder();
+    await writeFile(join(dataDir, 'backups'), 'a file in the way');
+    const one = await node([], { dataDir, found: true, backups: { everyMs: 50 } });
+    await eventually(() => one.backups.status().failed >= 2);
+    await fill(one, 0, 1);
+    await rm(join(dataDir, 'backups'));
+    await eventually(() => one.backups.status().good >= 1);
+  });
+
   it('are not begun on a disk with too little room: what is left is for the documents', async () => {
     const dataDir = await folder();
     const backups = new NodeBackups({

@@ -4,6 +4,7 @@ import * as A from '@automerge/automerge';
 import { describe, expect, it } from 'vitest';
 import { assembled } from '../../src/backup/stored-document.js';
 import { folderChunks } from '../../src/node/backup/folder-chunks.js';
+import { cut, go, LIGHT, lit } from '../history/world.js';
 import { folder, node, opening, eventually, relay, sameHeads } from '../node/world.js';
 import { recordingLog } from '../storage/recording-log.js';
 import { fill, filesIn, headsOf, names } from './world.js';
@@ -99,6 +100,23 @@ describe('without a peer, a folder is healed from its backup', () => {
     expect(names(third).length).toBeGreaterThan(0);
     await fill(third, 0, 20);
     expect(names(third)).toHaveLength(20);
+  });
+
+  it('where archived history is gone', async () => {
+    const dataDir = await folder();
+    const one = await lit([], { dataDir });
+    await go(one, ['GO', '$1', 1000], ['STOP', '$2', 2000]);
+    expect(await cut(one)).toBe(1);
+    await go(one, ['GO', '$3', 3000]);
+    const { manifest } = await one.backups.create('asked');
+    const whole = await one.history(LIGHT);
+    await one.close();
+    const id = manifest.documents.find(({ kind }) => kind === 'audit')?.id ?? '';
+    await rm(join(dataDir, 'documents', id.slice(0, 2), id.slice(2)), { recursive: true });
+    const again = await lit([], { dataDir });
+    expect(await again.history(LIGHT)).toEqual(whole);
+    expect(whole).toMatchObject({ missing: [], entries: [{}, {}, {}] });
+    expect(again.counters().recovery.fromBackup).toBe(1);
   });
 
   it('keeps what is newer on disk: only what is lost comes from the backup', async () => {

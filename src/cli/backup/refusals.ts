@@ -29,3 +29,13 @@ export function backupRefused(error: unknown, path: string): unknown {
   const exitCode = (error instanceof BackupError ? exitCodes[error.code] : undefined) ?? 1;
   return new UserError(exitCode, isOfFile ? `${path} is no good backup: ${fault}` : fault, { cause: error });
 }
+
+/** The same for a backup of a folder that nobody seemed to hold. */
+export function creationRefused(error: unknown): unknown {
+  if (error instanceof FolderLocked) {
+    const message = `${error.folder} is in use by process ${error.pid}, which does not answer yet: try again when it has started`;
+    return new UserError(3, message, { cause: error });
+  }
+  const fault = faultOf(error);
+  return fault === undefined ? error : new UserError(1, `no backup was made: ${fault}`, { cause: error });
+}

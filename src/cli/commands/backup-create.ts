@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { backUpFolder } from '../../node/backup/back-up-folder.js';
 import { backupAnswer } from '../../node/backup/questions.js';
 import { systemClock } from '../../time/clock.js';
 import { progressLines, sizeText } from '../backup/progress.js';
+import { creationRefused } from '../backup/refusals.js';
 import type { Keyring } from '../../storage/sealed-chunks.js';
 import { SettingsReader } from '../config/reader.js';
 import { backupKeep } from '../config/settings.js';
@@ -55,12 +56,16 @@ async function followed(dir: string, answer: unknown): Promise<Made> {
 async function fromFiles(dir: string, keys: Keyring, keep: number): Promise<Made> {
   assertDocumentsIn(dir);
   const onProgress = progressLines('backed up', systemClock);
-  const { name, path, size, manifest } = await backUpFolder({
+  const made = backUpFolder({
     dataDir: dir,
     storageKeys: keys,
     keep,
+    reason: 'asked',
     clock: systemClock,
     onProgress,
+  });
+  const { name, path, size, manifest } = await made.catch((error: unknown) => {
+    throw creationRefused(error);
   });
   const { created_at, documents } = manifest;
   return { name, path, bytes: size, documents: documents.length, created_at };

@@ -91,7 +91,7 @@ export class AuditStore {
   async #part(archived: Archived, part: number): Promise<AuditPart | undefined> {
     const name = auditName(archived, part);
     const stored = this.#fitting(await this.#fromDisk(name), archived, part);
-    if (stored !== undefined || !this.context.hasRelays) return stored;
+    if (stored !== undefined) return stored;
     const key = describeDocument(name);
     let fetching = this.#fetching.get(key);
     if (fetching === undefined) {
@@ -131,13 +131,16 @@ export class AuditStore {
     }
   }
 
-  /** Opens it, so that the Repo asks the relays, and keeps what comes on this disk. */
+  /** Opens it, so that backups are looked at and the Repo asks the relays, and keeps what comes on this disk. */
   async #fetch(name: DocumentName): Promise<AuditPart | undefined> {
-    const { documents, word } = this.context;
+    const { documents, word, hasRelays } = this.context;
     const document = await documents.open(name);
     try {
-      await word.caughtUp([document], { deadlineMs: FETCH_MS, signal: this.#ended.signal });
-      const part = readAuditPart(document.handle.doc());
+      let part = readAuditPart(document.handle.doc());
+      if (part === undefined && hasRelays) {
+        await word.caughtUp([document], { deadlineMs: FETCH_MS, signal: this.#ended.signal });
+        part = readAuditPart(document.handle.doc());
+      }
       if (part !== undefined) await documents.saver.flush(document.id);
       return part;
     } finally {

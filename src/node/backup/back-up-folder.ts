@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { BackupFolder, type GoodBackup } from '../../backup/backup-folder.js';
 import type { OnProgress } from '../../backup/backup-file.js';
 import { BackupError } from '../../backup/errors.js';
-import { fingerprintOf } from '../../backup/manifest.js';
+import { fingerprintOf, type BackupReason } from '../../backup/manifest.js';
 import { assembled, describeContents, toBackUp, type StoredChunks } from '../../backup/stored-document.js';
 import { writeBackup, type DocumentToBackUp } from '../../backup/write-backup.js';
 import { nodeFiles } from '../../storage/file-layer.js';
@@ -23,10 +23,11 @@ export async function backUpFolder(options: {
   dataDir: string;
   storageKeys?: Keyring;
   keep: number;
+  reason: BackupReason;
   clock: Clock;
   onProgress?: OnProgress;
 }): Promise<GoodBackup> {
-  const { dataDir, storageKeys: keys = {}, keep, clock, onProgress } = options;
+  const { dataDir, storageKeys: keys = {}, keep, reason, clock, onProgress } = options;
   const lock = await lockFolder(dataDir);
   try {
     const stored = folderChunks(
@@ -49,7 +50,7 @@ export async function backUpFolder(options: {
     const manifest = await writeBackup({
       files: nodeFiles,
       path,
-      head: { cluster, replica: file?.replica ?? null, created_at, reason: 'asked' },
+      head: { cluster, replica: file?.replica ?? null, created_at, reason },
       documents: documentsOf(stored, ids),
       keys,
       count: ids.length,

@@ -98,10 +98,7 @@ export class NodeBackups {
     this.#schedule = new BackupSchedule({
       everyMs,
       clock,
-      newest: async () => {
-        const newest = (await this.folder.list({ contents: false })).find(({ state }) => state === 'good');
-        return newest?.state === 'good' ? Date.parse(newest.manifest.created_at) : undefined;
-      },
+      newest: () => this.#newest(),
       make: () =>
         this.create('interval').then(
           () => true,
@@ -223,6 +220,17 @@ export class NodeBackups {
       log.error({ err: error }, 'older backups could not be removed; tried again with the next one');
     } finally {
       this.context.changed();
+    }
+  }
+
+  /** When the newest good one was made; undefined also when nobody can say: then making one says what is wrong. */
+  async #newest(): Promise<number | undefined> {
+    try {
+      const newest = (await this.folder.list({ contents: false })).find(({ state }) => state === 'good');
+      return newest?.state === 'good' ? Date.parse(newest.manifest.created_at) : undefined;
+    } catch (error) {
+      this.context.log.warn({ err: error }, 'the backups cannot be listed');
+      return undefined;
     }
   }
 
