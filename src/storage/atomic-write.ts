@@ -91,3 +91,27 @@ export async function makeFolderDurably(
     await files.syncFolder(dirname(made));
   }
 }
+
+/**
+ * Moves a file, or a folder, to a name in another folder, which is made when it is missing. A file is never without a
+ * name: a disk may take the old one away before it has written the new one. The old folder is not synced.
+ */
+export async function moveDurably(
+  files: FileLayer,
+  path: string,
+  to: string,
+  durability: Durability = 'fsync',
+): Promise<void> {
+  await makeFolderDurably(files, dirname(to), durability);
+  try {
+    await files.link(path, to);
+  } catch (error) {
+    // Folders have no second names, and some file systems have none at all.
+    if (!['EPERM', 'EISDIR', 'ENOTSUP', 'EMLINK'].includes(errnoOf(error) ?? '')) throw error;
+    await files.rename(path, to);
+    if (durability === 'fsync') await files.syncFolder(dirname(to));
+    return;
+  }
+  if (durability === 'fsync') await files.syncFolder(dirname(to));
+  await files.remove(path);
+}

@@ -54,6 +54,15 @@ export function isDocumentChunk(key: StorageKey): boolean {
   return key.length === 3 && (key[1] === 'snapshot' || key[1] === 'incremental');
 }
 
+/** What automerge-repo stores of a document, and what we store of a key, all in keys of three parts. */
+const KINDS = new Set(['snapshot', 'incremental', 'sync-state', 'record']);
+
+/** Nothing lies below such a place: a folder there is damage, and never other keys. */
+export function isLeaf(place: readonly string[]): boolean {
+  if (place.length === 2) return place.join('') === 'storage-adapter-id';
+  return place.length === 4 && KINDS.has(place[2] ?? '');
+}
+
 export function startsWith(key: StorageKey, prefix: StorageKey): boolean {
   return prefix.every((part, at) => key[at] === part);
 }

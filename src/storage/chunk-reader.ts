@@ -3,7 +3,7 @@ import type { StorageKey } from '@automerge/automerge-repo';
 import { readIfThere } from './atomic-write.js';
 import { decodeSidecar, nameIsSum, sha256 } from './checksum.js';
 import type { Sidecar } from './checksum.js';
-import { ASIDE, flatName, keyOfPlace, placeOfKey } from './chunk-key.js';
+import { ASIDE, flatName, isLeaf, keyOfPlace, placeOfKey } from './chunk-key.js';
 import { byKey } from './chunk-store.js';
 import type { ChunkSource, Look } from './chunk-store.js';
 import { errnoOf } from './file-layer.js';
@@ -42,7 +42,10 @@ export class ChunkReader implements ChunkSource {
         return { state: 'bad', reason: 'bytes do not match the checksum', size: bytes.length };
       } catch (error) {
         if (PASSING.has(errnoOf(error) ?? '')) throw error;
-        return { state: 'unreadable', error };
+        if (errnoOf(error) !== 'EISDIR') return { state: 'unreadable', error };
+        // Elsewhere it holds other keys.
+        if (!isLeaf(placeOfKey(key))) return { state: 'absent' };
+        return { state: 'bad', reason: 'a folder stands in its place', size: 0 };
       }
     });
   }
@@ -58,8 +61,14 @@ export class ChunkReader implements ChunkSource {
   }
 
   async #sidecar(place: string[]): Promise<Sidecar | undefined> {
-    const bytes = await readIfThere(this.#files, join(this.#dir, ASIDE.checksums, flatName(place)));
-    return bytes && decodeSidecar(bytes);
+    try {
+      const bytes = await readIfThere(this.#files, join(this.#dir, ASIDE.checksums, flatName(place)));
+      return bytes && decodeSidecar(bytes);
+    } catch (error) {
+      // As rotten as any: it must not condemn a good file.
+      if (errnoOf(error) === 'EISDIR') return undefined;
+      throw error;
+    }
   }
 
   async #walk(place: string[]): Promise<string[][]> {
@@ -74,7 +83,10 @@ export class ChunkReader implements ChunkSource {
     const found = await Promise.all(
       entries
         .filter((entry) => !aside.has(entry.name))
-        .map(async ({ name, folder }) => (folder ? await this.#walk([...place, name]) : [[...place, name]])),
+        .map(async ({ name, folder }) => {
+          const here = [...place, name];
+          return folder && !isLeaf(here) ? await this.#walk(here) : [here];
+        }),
     );
     return found.flat();
   }

@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path';
 import type { StorageKey } from '@automerge/automerge-repo';
-import { makeFolderDurably, readIfThere, removeIfThere, writeWhole } from './atomic-write.js';
+import type { Log } from '../telemetry/log.js';
+import type { Clock } from '../time/clock.js';
+import { makeFolderDurably, moveDurably, readIfThere, removeIfThere, writeWhole } from './atomic-write.js';
 import type { Durability } from './atomic-write.js';
 import { decodeSidecar, encodeSidecar, nameIsSum, sha256 } from './checksum.js';
-import { ASIDE, flatName, placeOfKey } from './chunk-key.js';
+import { ASIDE, flatName, isLeaf, placeOfKey } from './chunk-key.js';
 import type { ChunkOp } from './chunk-store.js';
 import { errnoOf } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
@@ -15,6 +17,8 @@ export interface ChunkWriterOptions {
   dir: string;
   files: FileLayer;
   durability: Durability;
+  log: Log;
+  clock: Clock;
 }
 
 interface Staged {
@@ -39,12 +43,16 @@ export class ChunkWriter {
   readonly #files: FileLayer;
   readonly #durability: Durability;
   readonly #open = new Limit(16);
+  readonly #log: Log;
+  readonly #clock: Clock;
   #serial = 0;
 
   constructor(options: ChunkWriterOptions) {
     this.#dir = options.dir;
     this.#files = options.files;
     this.#durability = options.durability;
+    this.#log = options.log;
+    this.#clock = options.clock;
   }
 
   async commit(batch: ReadonlyMap<string, ChunkOp>): Promise<Failures> {
@@ -77,7 +85,7 @@ export class ChunkWriter {
   /** The new content's sum, and that of the content it replaces unless that one is known to be bad. */
   async #rightfulSums(key: StorageKey, bytes: Uint8Array): Promise<string[]> {
     const sum = sha256(bytes);
-    const present = await readIfThere(this.#files, this.#path(key));
+    const present = await this.#clearing(key, () => readIfThere(this.#files, this.#path(key)));
     if (present === undefined) return [sum];
     const old = sha256(present);
     const sidecar = await readIfThere(this.#files, this.#sidecarPath(key));
@@ -103,7 +111,7 @@ export class ChunkWriter {
       if (failures.has(id)) continue;
       const path = this.#path(key);
       await this.#attempt([id], failures, async () => {
-        await this.#renameInto(temporary, path);
+        await this.#clearing(key, () => this.#renameInto(temporary, path));
         folders.set(dirname(path), [...(folders.get(dirname(path)) ?? []), id]);
       });
     }
@@ -117,6 +125,23 @@ export class ChunkWriter {
       if (errnoOf(error) !== 'ENOENT') throw error;
       await makeFolderDurably(this.#files, dirname(path), this.#durability);
       await this.#files.rename(temporary, path);
+    }
+  }
+
+  /** Does it, once more when a folder that stood in the place of a file has been moved away. */
+  async #clearing<T>(key: StorageKey, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      const place = placeOfKey(key);
+      const isFolder = ['EISDIR', 'EPERM', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '');
+      const entries =
+        isFolder && isLeaf(place) ? await this.#files.list(join(this.#dir, ...place.slice(0, -1))) : [];
+      if (!entries.some(({ name, folder }) => folder && name === place.at(-1))) throw error;
+      const to = join(this.#dir, ASIDE.quarantine, `${flatName(place)}.${this.#clock.now()}`);
+      await moveDurably(this.#files, this.#path(key), to, this.#durability);
+      this.#log.error({ key, quarantined: to }, 'a folder stood in the place of a stored chunk');
+      return await act();
     }
   }
 
@@ -137,7 +162,7 @@ export class ChunkWriter {
     await this.#each(batch, failures, async (id, op) => {
       if (op.kind === 'save') return;
       const path = this.#path(op.key);
-      if (op.kind === 'remove') await removeIfThere(this.#files, path);
+      if (op.kind === 'remove') await this.#clearing(op.key, () => removeIfThere(this.#files, path));
       else if (!(await this.#moveAway(path, op))) return;
       gone.push({ id, key: op.key });
       folders.set(dirname(path), [...(folders.get(dirname(path)) ?? []), id]);
@@ -156,11 +181,7 @@ export class ChunkWriter {
   async #moveAway(path: string, op: Extract<ChunkOp, { kind: 'quarantine' }>): Promise<boolean> {
     const to = join(this.#dir, ASIDE.quarantine, op.name);
     try {
-      await makeFolderDurably(this.#files, dirname(to), this.#durability);
-      // Never without a name: a disk may take the old one away before it has written the new one.
-      await this.#files.link(path, to);
-      if (this.#durability === 'fsync') await this.#files.syncFolder(dirname(to));
-      await this.#files.remove(path);
+      await moveDurably(this.#files, path, to, this.#durability);
       op.moved(to);
       return true;
     } catch (error) {

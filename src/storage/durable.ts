@@ -64,7 +64,7 @@ export class DurableStorage implements StorageAdapterInterface {
     const clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#onEvent = options.onEvent ?? (() => {});
-    const store = 'store' in options ? options.store : inFolder(options);
+    const store = 'store' in options ? options.store : inFolder(options, clock);
     this.#store = new SealedChunks(store, options.keys ?? {});
     this.#chunks = new VerifiedChunks(this.#store);
     this.#queue = new WriteQueue<ChunkOp>({
@@ -247,8 +247,11 @@ export class DurableStorage implements StorageAdapterInterface {
   }
 }
 
-function inFolder({ dir, log, durability = 'fsync', files = nodeFiles }: FolderOptions): ChunkStore {
-  return new FsChunks({ dir, log, durability, files });
+function inFolder(
+  { dir, log, durability = 'fsync', files = nodeFiles }: FolderOptions,
+  clock: Clock,
+): ChunkStore {
+  return new FsChunks({ dir, log, durability, files, clock });
 }
 
 const idOf = (key: StorageKey): string => JSON.stringify(key);

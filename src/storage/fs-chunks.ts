@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import type { StorageKey } from '@automerge/automerge-repo';
 import type { Log } from '../telemetry/log.js';
-import { makeFolderDurably } from './atomic-write.js';
+import type { Clock } from '../time/clock.js';
+import { makeFolderDurably, moveDurably } from './atomic-write.js';
 import type { Durability } from './atomic-write.js';
 import { ASIDE, placeOfFlatName } from './chunk-key.js';
 import { ChunkReader } from './chunk-reader.js';
 import type { ChunkOp, ChunkStore, Look } from './chunk-store.js';
 import { ChunkWriter } from './chunk-writer.js';
-import type { FileLayer } from './file-layer.js';
+import type { FileLayer, FolderEntry } from './file-layer.js';
 import type { Failures } from './write-queue.js';
 
 export interface FsChunksOptions {
@@ -16,6 +17,7 @@ export interface FsChunksOptions {
   files: FileLayer;
   durability: Durability;
   log: Log;
+  clock: Clock;
 }
 
 /** Chunks in a folder, on the layout of automerge-repo's NodeFS adapter. */
@@ -37,11 +39,14 @@ export class FsChunks implements ChunkStore {
     for (const folder of [dir, join(dir, ASIDE.temporary), join(dir, ASIDE.checksums)]) {
       await makeFolderDurably(files, folder, durability);
     }
-    const leftovers = await files.list(join(dir, ASIDE.temporary));
-    for (const { name } of leftovers) await files.remove(join(dir, ASIDE.temporary, name));
-    const orphans = await this.#sweepChecksums();
-    if (leftovers.length + orphans > 0) {
-      log.info({ temporary: leftovers.length, checksums: orphans }, 'remains of an earlier end removed');
+    const temporary = await files.list(join(dir, ASIDE.temporary));
+    for (const { name } of temporary.filter(({ folder }) => !folder)) {
+      await files.remove(join(dir, ASIDE.temporary, name));
+    }
+    await this.#moveFoldersAway(ASIDE.temporary, temporary);
+    const checksums = await this.#sweepChecksums();
+    if (temporary.length + checksums > 0) {
+      log.info({ temporary: temporary.length, checksums }, 'remains of an earlier end removed');
     }
   }
 
@@ -65,13 +70,25 @@ export class FsChunks implements ChunkStore {
   async #sweepChecksums(): Promise<number> {
     const { dir, files } = this.#options;
     const folder = join(dir, ASIDE.checksums);
+    const entries = await files.list(folder);
+    await this.#moveFoldersAway(ASIDE.checksums, entries);
     let orphans = 0;
-    for (const { name } of await files.list(folder)) {
+    for (const { name } of entries.filter((entry) => !entry.folder)) {
       const place = placeOfFlatName(name);
       if (!place || (await files.exists(join(dir, ...place)))) continue;
       await files.remove(join(folder, name));
       orphans += 1;
     }
     return orphans;
+  }
+
+  /** A folder where only files are would stand in the way of every write of that name. */
+  async #moveFoldersAway(within: string, entries: readonly FolderEntry[]): Promise<void> {
+    const { dir, files, durability, log, clock } = this.#options;
+    for (const { name } of entries.filter(({ folder }) => folder)) {
+      const to = join(dir, ASIDE.quarantine, `${within}~${name}.${clock.now()}`);
+      await moveDurably(files, join(dir, within, name), to, durability);
+      log.error({ path: join(dir, within, name), quarantined: to }, 'a folder stood in the place of a file');
+    }
   }
 }

@@ -13,6 +13,7 @@ import { newSealingKey, sealedWith, sealingKey } from '../../src/storage/seal.js
 import type { SealingKey } from '../../src/storage/seal.js';
 import type { Keyring } from '../../src/storage/sealed-chunks.js';
 import { silentLog } from '../../src/telemetry/log.js';
+import { systemClock } from '../../src/time/clock.js';
 import { losePowerAtEveryCall } from './every-call.js';
 import type { LosingDisk } from './losing-disk.js';
 import { onServer } from './stores.js';
@@ -34,7 +35,7 @@ const CHUNKS: [StorageKey, Uint8Array][] = [
 ];
 
 const folder = (disk: LosingDisk): ChunkStore =>
-  new FsChunks({ dir: DIR, files: disk.files, durability: 'fsync', log: silentLog });
+  new FsChunks({ dir: DIR, files: disk.files, durability: 'fsync', log: silentLog, clock: systemClock });
 
 async function fill(store: ChunkStore, keys: Keyring, chunks = CHUNKS): Promise<void> {
   const storage = new DurableStorage({ store, keys, log: silentLog });

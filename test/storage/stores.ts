@@ -10,6 +10,7 @@ import { PostgresChunks } from '../../src/storage/postgres-chunks.js';
 import { newSealingKey, sealingKey } from '../../src/storage/seal.js';
 import { SealedChunks } from '../../src/storage/sealed-chunks.js';
 import { silentLog } from '../../src/telemetry/log.js';
+import { systemClock } from '../../src/time/clock.js';
 import { findServer, startPostgres } from '../platform/postgres.js';
 import { scratchFolder } from './scratch.js';
 
@@ -25,7 +26,8 @@ export type FreshPlace = () => Promise<Place>;
 
 const freshFolder: FreshPlace = async () => {
   const dir = join(await scratchFolder(), 'data');
-  const open = () => new FsChunks({ dir, files: nodeFiles, durability: 'fsync', log: silentLog });
+  const open = () =>
+    new FsChunks({ dir, files: nodeFiles, durability: 'fsync', log: silentLog, clock: systemClock });
   return { open, keeps: true };
 };
 

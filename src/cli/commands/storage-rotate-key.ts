@@ -40,6 +40,7 @@ export async function run(invocation: Invocation, options: Record<string, unknow
       files: nodeFiles,
       durability: 'fsync',
       log: silentLog,
+      clock: systemClock,
     });
     const keys = { current, ...(previous && { previous }) };
     const rotated = await rotateKey({ store, keys, now: systemClock.now(), onProgress: sayNowAndThen() });
