@@ -54,6 +54,7 @@ function placeOf(name) {
   if (name.startsWith('P2')) return 'test/platform/service.test.ts';
   if (name.startsWith('S-')) return 'test/storage';
   if (name.startsWith('A6')) return 'test/generations';
+  if (name.startsWith('R-')) return 'test/sync';
   const isOfBot = name.endsWith('-bot') || name.endsWith('-newer');
   return /^A[1-5]-/.test(name) && !isOfBot ? 'test/actors/rules.test.ts' : 'test/rules';
 }

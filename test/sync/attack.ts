@@ -1,4 +1,5 @@
 import { next as A } from '@automerge/automerge';
+import { deflateRawSync } from 'node:zlib';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { encodeCbor } from '../../src/sync/codec.js';
@@ -115,4 +116,16 @@ export function mutator(random: () => number, id: string, check = cluster): () =
     for (let flips = below(4); flips > 0; flips -= 1) bytes[below(bytes.length)] = below(256);
     return below(8) === 0 ? bytes.subarray(0, below(bytes.length)) : bytes;
   };
+}
+
+/** A change that is small and inflates to `mb` megabytes, in a sync message. */
+export function inflatingMessage(mb: number): Uint8Array {
+  const leb = (value: number): number[] =>
+    value < 128 ? [value] : [(value % 128) | 128, ...leb(Math.floor(value / 128))];
+  const body = deflateRawSync(new Uint8Array(mb * 1024 * 1024), { level: 9 });
+  const chunk = Buffer.concat([
+    Buffer.from([0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2, ...leb(body.length)]),
+    body,
+  ]);
+  return Buffer.concat([Buffer.from([0x42, 0, 0, 0, 1, ...leb(chunk.length)]), chunk]);
 }

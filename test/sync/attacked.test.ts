@@ -1,4 +1,4 @@
-import { deflateRawSync } from 'node:zlib';
+import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import {
@@ -10,7 +10,16 @@ import {
 } from '../../src/sync/frame.js';
 import { checkRepoFrame } from '../../src/sync/repo-message.js';
 import { buildOnce } from '../world/build.js';
-import { isSoak, mutator, report, seeded, seedOfRun, syncMessage, watched } from './attack.js';
+import {
+  inflatingMessage,
+  isSoak,
+  mutator,
+  report,
+  seeded,
+  seedOfRun,
+  syncMessage,
+  watched,
+} from './attack.js';
 import { relayProcess, type RelayProcess } from './relay-process.js';
 import { newId, rawClient, until, type RawClient } from './world.js';
 
@@ -144,19 +153,7 @@ test('a frame of 100 MB, whole or in pieces without end, ends its connection and
   await survived('frames of 100 MB', 150, latency);
 }, 60_000);
 
-/** A change that is small and inflates to `mb` megabytes, in a sync message. */
-function inflatingMessage(mb: number): Uint8Array {
-  const leb = (value: number): number[] =>
-    value < 128 ? [value] : [(value % 128) | 128, ...leb(Math.floor(value / 128))];
-  const body = deflateRawSync(new Uint8Array(mb * 1024 * 1024), { level: 9 });
-  const chunk = Buffer.concat([
-    Buffer.from([0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2, ...leb(body.length)]),
-    body,
-  ]);
-  return Buffer.concat([Buffer.from([0x42, 0, 0, 0, 1, ...leb(chunk.length)]), chunk]);
-}
-
-test('R-inflate: a change that inflates a thousandfold is refused before Automerge sees it', async () => {
+test('a change that inflates a thousandfold is refused before Automerge sees it', async () => {
   const { relay, bystanders, survived } = await attacked();
   const message = inflatingMessage(400);
   const attack = async () => {
@@ -185,39 +182,45 @@ test('5,000 requests for documents that nobody has cost no memory', async () => 
   await survived('requests for unknown documents', 150, { asked, ...latency });
 }, 120_000);
 
-test(`${isSoak ? '5,000' : '1,000'} idle connections are held, and beyond its bounds a relay refuses`, async () => {
-  const idle = isSoak ? 5_000 : 1_000;
-  const limit = 2 * idle;
-  const { relay, bystanders, survived } = await attacked({ UNDERSTUDY_RELAY_CONNECTIONS: String(limit) });
-  const clients: RawClient[] = [];
-  const begin = performance.now();
-  const attack = async () => {
-    for (let n = 0; n < idle; n += 100) {
-      const some = Array.from({ length: 100 }, (_, k) => member(relay, `v${n + k}`, viewerProtocol));
-      clients.push(...(await Promise.all(some)));
-    }
-  };
-  const latency = await bystanders.whileAttacked(attack());
-  const tookMs = Math.round(performance.now() - begin);
-  expect(await relay.count('viewers')).toBe(idle);
-  // Half of all places are for those that read: the next one is refused, and a replica is not.
-  const late = rawClient(relay.url, {}, viewerProtocol);
-  await until('refused', late.closed);
-  expect(late.closed()?.error).toContain('503');
-  const gamma = await member(relay, 'gamma');
-  expect(gamma.closed()).toBeUndefined();
-  expect(await relay.count('refusedFull')).toBe(1);
-  expect(clients.filter((client) => client.closed())).toEqual([]);
-  const limits = process.report?.getReport() as { userLimits?: { open_files?: { soft?: unknown } } };
-  await survived('idle connections', idle * 0.15 + 100, {
-    idle,
-    'open files allowed': String(limits.userLimits?.open_files?.soft),
-    opened: `in ${tookMs} ms`,
-    ...latency,
-  });
-  for (const client of clients) client.socket.terminate();
-  await until('all forgotten', async () => (await relay.count('connections')) === 3, 60_000);
-}, 600_000);
+const idle = isSoak ? 5_000 : 1_000;
+/** Of each process; Node takes as many as the hard limit gives. */
+const openFiles = Number(/open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
+
+test.skipIf(openFiles < idle + 500)(
+  `${idle} idle connections are held, and beyond its bounds a relay refuses`,
+  async () => {
+    const limit = 2 * idle;
+    const { relay, bystanders, survived } = await attacked({ UNDERSTUDY_RELAY_CONNECTIONS: String(limit) });
+    const clients: RawClient[] = [];
+    const begin = performance.now();
+    const attack = async () => {
+      for (let n = 0; n < idle; n += 100) {
+        const some = Array.from({ length: 100 }, (_, k) => member(relay, `v${n + k}`, viewerProtocol));
+        clients.push(...(await Promise.all(some)));
+      }
+    };
+    const latency = await bystanders.whileAttacked(attack());
+    const tookMs = Math.round(performance.now() - begin);
+    expect(await relay.count('viewers')).toBe(idle);
+    // Half of all places are for those that read: the next one is refused, and a replica is not.
+    const late = rawClient(relay.url, {}, viewerProtocol);
+    await until('refused', late.closed);
+    expect(late.closed()?.error).toContain('503');
+    const gamma = await member(relay, 'gamma');
+    expect(gamma.closed()).toBeUndefined();
+    expect(await relay.count('refusedFull')).toBe(1);
+    expect(clients.filter((client) => client.closed())).toEqual([]);
+    await survived('idle connections', idle * 0.15 + 100, {
+      idle,
+      'open files allowed': openFiles,
+      opened: `in ${tookMs} ms`,
+      ...latency,
+    });
+    for (const client of clients) client.socket.terminate();
+    await until('all forgotten', async () => (await relay.count('connections')) === 3, 60_000);
+  },
+  600_000,
+);
 
 test('silent connections are ended in time, and more replicas than a cluster has are refused', async () => {
   const { relay, bystanders, survived } = await attacked();

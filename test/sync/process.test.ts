@@ -54,7 +54,7 @@ test('a relay reads its tokens again when the file changes and at SIGHUP, and ke
   expect(await relay.count('closedRevoked')).toBe(1);
 }, 60_000);
 
-test('R-log: no token stands in any line of the log, nor on the metrics page, however it was presented', async () => {
+test('no token stands in any line of the log, nor on the metrics page, however it was presented', async () => {
   const relay = await withTokens();
   await allOpen(replica(relay, 'alpha', secrets.rw));
   for (const secret of [secrets.wrong, secrets.old, secrets.ro]) {
@@ -109,7 +109,7 @@ test('the metrics page tells connections by role, documents, bytes, lag, and ref
   expect(value('relay_refusals', 'reason="closedMalformed"')).toBe(0);
 }, 60_000);
 
-test('R-drain: asked to end it says that it is draining, is not ready, and all that it said was stored is', async () => {
+test('asked to end it says that it is draining, is not ready, and all that it said was stored is', async () => {
   const relay = await withTokens();
   const alpha = replica(relay, 'alpha', secrets.rw);
   const mine = repo(alpha);
@@ -159,12 +159,14 @@ test('what a killed relay said was stored is there when it starts again', async 
   expect((await late.relayHeads([id], 2_000)).get(relay.url)?.get(id)).toEqual(heads);
 }, 60_000);
 
+const openssl = 'openssl';
+
 /** A self-signed certificate for localhost, as a person would make it. */
 function certificate(dir: string, name: string): Record<string, string> {
   const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
   const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
   const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost'];
-  execFileSync('openssl', ['req', '-x509', ...made, ...subject, '-keyout', key, '-out', cert], {
+  execFileSync(openssl, ['req', '-x509', ...made, ...subject, '-keyout', key, '-out', cert], {
     stdio: 'ignore',
   });
   return { UNDERSTUDY_RELAY_TLS_CERT_FILE: cert, UNDERSTUDY_RELAY_TLS_KEY_FILE: key };
@@ -172,7 +174,7 @@ function certificate(dir: string, name: string): Record<string, string> {
 
 function hasOpenssl(): boolean {
   try {
-    execFileSync('openssl', ['version']);
+    execFileSync(openssl, ['version']);
     return true;
   } catch {
     return false;

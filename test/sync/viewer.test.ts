@@ -172,7 +172,7 @@ test('replicas do not see viewers, and viewers see replicas come and go but hear
   expect([...alpha.channel.present().keys()]).toEqual([]);
 });
 
-test('a viewer with changes of its own stays connected, sends none of them, and does not talk in circles', async () => {
+test('R-circles: a viewer with changes of its own stays connected, sends none of them, and does not talk in circles', async () => {
   const { started, mine, theirs, id } = await replicas();
   const viewer = view('devtool', started);
   const seen = await repo(viewer).find<Note>(id);
