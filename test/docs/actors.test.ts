@@ -1,19 +1,12 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Relay, silentLog, startRelay, systemClock } from '../../src/index.js';
 import { MemoryStorage } from '../node/world.js';
 import { buildOnce } from '../world/build.js';
 import { programOf } from './program.js';
+import { runs } from './runs.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = new URL('../../docs/actors.md', import.meta.url);
 const readme = new URL('../../README.md', import.meta.url);
-const clusterId = 'a cluster of the guide';
 const undo: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const step of undo.splice(0)) await step();
@@ -30,28 +23,6 @@ async function relay(): Promise<Relay> {
   });
   undo.push(() => started.close());
   return started;
-}
-
-/** What the page takes as given. */
-const prelude = (dataDir: string) => `
-const clusterId = ${JSON.stringify(clusterId)};
-const dataDir = ${JSON.stringify(dataDir)};
-async function until(isSo) {
-  const deadline = AbortSignal.timeout(10_000);
-  while (!isSo()) {
-    deadline.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-`;
-
-/** Runs a module in the repository's root; rejects, with what it wrote, when a promise in it does not hold. */
-async function runs(program: string): Promise<string> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'understudy-guide-'));
-  undo.push(() => rm(dataDir, { recursive: true, force: true }));
-  const args = ['--input-type=module', '--eval', prelude(dataDir) + program];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
-  return stdout;
 }
 
 describe('docs/actors.md', () => {
