@@ -7,23 +7,20 @@ import { BackupError } from './errors.js';
 import type { BackedUp } from './manifest.js';
 import { assembled, describeContents, type StoredChunks } from './stored-document.js';
 
-/** Whether a generation still counts, by the cut records of backup and folder together (PROTOCOL A6). */
-export type Standing = 'counts' | 'superseded' | 'unrecorded';
-
 export interface RestoreOptions {
   backup: BackupFile;
   /** What stands in the folder. */
   stored: StoredChunks;
   /** Resolves when it is on disk; undefined writes nothing (`--dry-run`). */
   save: ((key: StorageKey, bytes: Uint8Array) => Promise<void>) | undefined;
-  /** Of a generation of actors, given the cluster's document as it will stand. */
-  standing: (cluster: Document, generation: number, document: Document) => Standing;
+  /** Whether somebody knows of a generation of actors, given the cluster's document as it will stand (PROTOCOL A6). */
+  isRecorded: (cluster: Document, generation: number, document: Document) => boolean;
   onProgress?: OnProgress;
 }
 
 /**
  * What a restore does to one document. `same`: all of it stands there already. `added`: nothing did. `merged`: so many
- * changes that were not there. `skipped`: a generation that was superseded, or that no record knows.
+ * changes that were not there. `skipped`: a generation that no record knows.
  */
 export interface Restored {
   id: string;
@@ -40,6 +37,9 @@ export interface Restored {
  * The order makes every moment of it one at which a replica may start. Routing before actors, as every write that
  * spans both (DESIGN §3); generations before the record that says that they count, audit documents before both; the
  * cluster last: until it is there an empty folder is one that asks its peers (PROTOCOL C5).
+ *
+ * A generation that was superseded is restored as well: the replica takes over what its successor lacks, by event id,
+ * and removes it again, as it does with what comes late from a peer (PROTOCOL A6).
  */
 export async function restoreBackup(options: RestoreOptions): Promise<Restored[]> {
   const { backup, save, onProgress } = options;
@@ -84,7 +84,7 @@ async function mergedCluster({ backup, stored }: RestoreOptions, ids: Set<string
 
 async function restoreOne(
   entry: BackedUp,
-  { backup, stored, standing }: RestoreOptions,
+  { backup, stored, isRecorded }: RestoreOptions,
   isStored: boolean,
   cluster: Document,
 ): Promise<{ said: Restored; write?: { key: StorageKey; bytes: Uint8Array } }> {
@@ -95,8 +95,8 @@ async function restoreOne(
   try {
     // What stands in the document counts, not what the manifest says of it.
     const contents = describeContents(inBackup);
-    const counts = contents?.kind !== 'actors' ? 'counts' : standing(cluster, contents.generation, inBackup);
-    if (counts !== 'counts') return { said: { id, name, outcome: 'skipped', changes: 0 } };
+    const isKnown = contents?.kind !== 'actors' || isRecorded(cluster, contents.generation, inBackup);
+    if (!isKnown) return { said: { id, name, outcome: 'skipped', changes: 0 } };
     if (A.hasHeads(there, heads)) return { said: { id, name, outcome: 'same', changes: 0 } };
     const before = A.getHeads(there);
     there = A.loadIncremental(there, bytes);

@@ -2,6 +2,7 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BackupFile } from '../../src/backup/backup-file.js';
+import { writeBackup } from '../../src/backup/write-backup.js';
 import { documentId } from '../../src/documents/ids.js';
 import { folderChunks } from '../../src/node/backup/folder-chunks.js';
 import { restoreFolder } from '../../src/node/backup/restore-folder.js';
@@ -68,28 +69,46 @@ describe('a restore', () => {
     expect(again.self.replica).toBe(two.self.replica);
   });
 
-  it('A6: of a generation that was superseded is skipped, and every event counts once', async () => {
+  it('A6: of a generation that was superseded brings only what nobody had, and the generation goes again', async () => {
     const dataDir = await folder();
+    const onDisk = folderChunks(join(dataDir, 'documents'), () => {});
+    const first = documentId(CLUSTER, { kind: 'actors', index: 0, generation: 0 });
+    const isThere = async () => (await onDisk.ids()).includes(first);
     const one = await cutting([], { dataDir, found: true });
     await send(one, '$1', 1000);
     await send(one, '$2', 1001);
     const before = await one.backups.create('asked');
-    expect(await cutNow(one)).toBe(1);
-    const onDisk = folderChunks(join(dataDir, 'documents'), () => {});
-    const first = documentId(CLUSTER, { kind: 'actors', index: 0, generation: 0 });
-    await expect.poll(async () => (await onDisk.ids()).includes(first), { timeout: 10_000 }).toBe(false);
-    await send(one, '$3', 1002);
-    const after = await one.backups.create('asked');
+    await one.close();
+    // A copy of the folder that goes on apart: it has an event that stands in its backup alone.
+    const apart = join(await folder(), 'data');
+    await cp(dataDir, apart, { recursive: true });
+    const other = await cutting([], { dataDir: apart, found: true });
+    await send(other, '$alone', 1002);
+    const alone = await other.backups.create('asked');
+    await other.close();
+
+    const again = await cutting([], { dataDir, found: true });
+    expect(await cutNow(again)).toBe(1);
+    await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+    await send(again, '$3', 1003);
+    const after = await again.backups.create('asked');
     expect(after.manifest.documents.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['actors/0.1', 'audit/0']),
     );
-    await one.close();
-
-    const { documents } = await restored(before.path, dataDir);
-    expect(documents.find(({ name }) => name === 'actors/0')?.outcome).toBe('skipped');
-    const again = await cutting([], { dataDir, found: true });
-    expect(counted(again)).toEqual(['$1', '$2', '$3']);
     await again.close();
+
+    for (const { path, wanted } of [
+      { path: before.path, wanted: ['$1', '$2', '$3'] },
+      { path: alone.path, wanted: ['$1', '$2', '$3', '$alone'] },
+    ]) {
+      const { documents } = await restored(path, dataDir);
+      expect(documents.find(({ name }) => name === 'actors/0')?.outcome).toBe('added');
+      const opened = await cutting([], { dataDir, found: true });
+      expect(counted(opened)).toEqual(wanted);
+      expect(generationOf(opened)).toMatch(/^actors\/0\.1\./);
+      await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+      await opened.close();
+    }
 
     // Where nobody knows of the cut, the generation that it replaced is what counts.
     const empty = await folder();
@@ -100,10 +119,33 @@ describe('a restore', () => {
     // And the later backup, merged into that, moves it on.
     await restored(after.path, empty);
     const moved = await cutting([], { dataDir: empty, found: true });
-    expect([counted(moved), generationOf(moved)]).toEqual([
-      ['$1', '$2', '$3'],
-      expect.stringMatching(/^actors\/0\.1\./),
-    ]);
+    expect(counted(moved)).toEqual(['$1', '$2', '$3']);
+    expect(generationOf(moved)).toMatch(/^actors\/0\.1\./);
+  });
+
+  it('A6: leaves out a generation that was in the making, for everything in it stands in the one before', async () => {
+    const one = await cutting([], { found: true });
+    await send(one, '$1', 1000);
+    const earlier = await one.backups.create('asked');
+    expect(await cutNow(one)).toBe(1);
+    const made = await one.backups.create('asked');
+    const begun = made.manifest.documents.find(({ name }) => name === 'actors/0.1');
+    // The bytes of the next generation, in a backup whose cluster says nothing of the cut.
+    const [from, whole] = [await BackupFile.open(earlier.path), await BackupFile.open(made.path)];
+    const path = join(await folder(), 'begun.tar');
+    const documents = async function* () {
+      for (const entry of from.manifest.documents) yield { ...entry, bytes: await from.read(entry) };
+      if (begun !== undefined) yield { ...begun, bytes: await whole.read(begun) };
+    };
+    const { cluster, replica, created_at, reason } = from.manifest;
+    const head = { cluster, replica, created_at, reason };
+    await writeBackup({ files: nodeFiles, path, head, documents: documents(), count: 4 });
+    await Promise.all([from.close(), whole.close()]);
+    const dataDir = await folder();
+    const { documents: outcomes } = await restored(path, dataDir);
+    expect(outcomes.find(({ name }) => name === 'actors/0.1')?.outcome).toBe('skipped');
+    const opened = await cutting([], { dataDir, found: true });
+    expect(counted(opened)).toEqual(['$1']);
   });
 
   it('says that the disk refuses rather than wait for it, and goes on when it is asked again', async () => {

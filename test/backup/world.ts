@@ -4,7 +4,7 @@ import { BackupFile } from '../../src/backup/backup-file.js';
 import { restoreBackup, type Restored } from '../../src/backup/restore-backup.js';
 import { chunksOf } from '../../src/backup/stored-document.js';
 import type { StateNode } from '../../src/index.js';
-import { standingIn } from '../../src/node/backup/standing.js';
+import { isRecorded } from '../../src/node/backup/recorded.js';
 import { DurableStorage } from '../../src/storage/durable.js';
 import { silentLog } from '../../src/telemetry/log.js';
 
@@ -48,7 +48,7 @@ export async function restore(path: string, dataDir: string): Promise<Restored[]
       backup,
       stored: chunksOf(storage),
       save: (key, bytes) => storage.save(key, bytes),
-      standing: standingIn,
+      isRecorded,
     });
   } finally {
     await storage.close(AbortSignal.timeout(5_000));

@@ -73,7 +73,7 @@ const words: Record<Restored['outcome'], string> = {
   same: 'stands there already',
   added: 'added',
   merged: 'merged with what stands there',
-  skipped: 'skipped: a generation that counts no more',
+  skipped: 'skipped: a generation that nobody knows of',
 };
 
 const rowOf = ({ name, outcome, changes }: Restored): string[] => [

@@ -9,7 +9,7 @@ import { lockFolder } from '../../storage/lock.js';
 import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { Log } from '../../telemetry/log.js';
 import { folderChunks } from './folder-chunks.js';
-import { standingIn } from './standing.js';
+import { isRecorded } from './recorded.js';
 
 /** How long the end waits for removals of damaged chunks, milliseconds. */
 const CLOSE_MS = 5_000;
@@ -66,7 +66,7 @@ async function planOf(
     backup,
     stored: folderChunks(join(dataDir, 'documents'), (fault) => faults.add(fault), storageKeys),
     save: undefined,
-    standing: standingIn,
+    isRecorded,
     ...(onProgress && { onProgress: onProgress('restored') }),
   });
   return { manifest: backup.manifest, documents, faults: [...faults] };
@@ -98,7 +98,7 @@ async function restoreInto(
       stored: chunksOf(storage),
       // The storage tries again for ever, which is right for a replica and not for a person who waits.
       save: (key, bytes) => unlessAborted(storage.save(key, bytes), refused.signal),
-      standing: standingIn,
+      isRecorded,
       ...(onProgress && { onProgress: onProgress('restored') }),
     });
     return { manifest: backup.manifest, documents, faults };
