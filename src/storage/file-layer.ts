@@ -1,5 +1,6 @@
 import { access, chmod, link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /** One name in a folder. */
 export interface FolderEntry {
@@ -74,21 +75,37 @@ class NodeOpenFile implements OpenFile {
   }
 }
 
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+async function makeFolder(path: string): Promise<string | undefined> {
+  try {
+    return await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    // Node says so of a read-only file system too: the first folder by itself is told the true reason.
+    let first = path;
+    while (!(await exists(dirname(first)))) first = dirname(first);
+    await mkdir(first, FOLDER_MODE);
+    await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+    return first;
+  }
+}
+
 /** The machine's own file system. */
 export const nodeFiles: FileLayer = {
   read: async (path) => {
     const bytes = await readFile(path);
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   },
-  exists: async (path) => {
-    try {
-      await access(path);
-      return true;
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
-    }
-  },
+  exists,
   list: async (path) =>
     (await readdir(path, { withFileTypes: true })).map((entry) => ({
       name: entry.name,
@@ -99,7 +116,7 @@ export const nodeFiles: FileLayer = {
   rename,
   link,
   remove: unlink,
-  makeFolder: (path) => mkdir(path, { recursive: true, mode: FOLDER_MODE }),
+  makeFolder,
   makePrivate: (path, kind) => chmod(path, kind === 'file' ? FILE_MODE : FOLDER_MODE),
   syncFolder: async (path) => {
     const folder = await open(path, 'r');
