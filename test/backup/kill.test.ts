@@ -115,7 +115,7 @@ describe('killed at every file call', () => {
     expect(counted.old).toBeGreaterThan(10);
     expect(counted.both).toBeGreaterThan(0);
     expect(counted.new).toBeGreaterThan(0);
-  }, 180_000);
+  }, 300_000);
 
   it.each([
     ['an empty folder', 'empty'],
@@ -153,6 +153,6 @@ describe('killed at every file call', () => {
       if (kind === 'empty')
         expect(headsOf(opened)).toMatchObject({ ...backedUp, [cluster]: expect.anything() });
     },
-    180_000,
+    300_000,
   );
 });
