@@ -4,6 +4,8 @@ export type { DocumentHeads, StateNode } from './node/state-node.js';
 export type { Provenance, RecordView } from './node/record-view.js';
 export type { NodeStatus } from './node/status.js';
 export type { NodeCounters } from './node/counters.js';
+export type { BackupOptions, BackupStatus, NodeBackups } from './node/backup/node-backups.js';
+export { BackupError, type BackupErrorCode } from './backup/errors.js';
 export { NodeError } from './node/errors.js';
 export { DocumentError } from './documents/errors.js';
 export { kinds, type Kind, type RecordOf } from './documents/schemas/kinds.js';

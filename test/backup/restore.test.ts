@@ -1,11 +1,13 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { BackupFile } from '../../src/backup/backup-file.js';
 import { writeBackup } from '../../src/backup/write-backup.js';
 import { documentId } from '../../src/documents/ids.js';
 import { folderChunks } from '../../src/node/backup/folder-chunks.js';
 import { restoreFolder } from '../../src/node/backup/restore-folder.js';
+import type { KeyedStoreOptions } from '../../src/index.js';
 import { nodeFiles } from '../../src/storage/file-layer.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { counted, cutNow, cutting, generationOf, send } from '../generations/world.js';
@@ -146,6 +148,34 @@ describe('a restore', () => {
     expect(outcomes.find(({ name }) => name === 'actors/0.1')?.outcome).toBe('skipped');
     const opened = await cutting([], { dataDir, found: true });
     expect(counted(opened)).toEqual(['$1']);
+  });
+
+  it('brings back the entries of keyed stores, and none that was consumed', async () => {
+    const votes: KeyedStoreOptions<number> = {
+      namespace: 'votes',
+      class: 'durable',
+      ttl: 3600_000,
+      maxEntries: 10,
+      persistent: true,
+      shape: z.number(),
+    };
+    const dataDir = await folder();
+    const one = await node([], { dataDir, found: true });
+    const store = await one.openKeyedStore(votes);
+    store.register('kept', 1);
+    store.register('consumed', 2);
+    await store.flush();
+    const { path } = await one.backups.create('asked');
+    expect(store.consume('consumed')).toBe(2);
+    await store.flush();
+    await one.close();
+    await restored(path, dataDir);
+    const same = await (await node([], { dataDir, found: true })).openKeyedStore(votes);
+    expect([same.lookup('kept'), same.lookup('consumed')]).toEqual([1, undefined]);
+    const empty = await folder();
+    await restored(path, empty);
+    const fresh = await (await node([], { dataDir: empty, found: true })).openKeyedStore(votes);
+    expect(fresh.lookup('kept')).toBe(1);
   });
 
   it('says that the disk refuses rather than wait for it, and goes on when it is asked again', async () => {
