@@ -1,8 +1,6 @@
 import { next as A } from '@automerge/automerge';
 import {
   isValidDocumentId,
-  Repo,
-  type DocHandle,
   type DocumentId,
   type Message,
   type PeerId,
@@ -11,22 +9,13 @@ import {
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 import type { Counters } from './counters.js';
-import { doneWithin } from './deadline.js';
-import { SyncError } from './errors.js';
-import { passOnEveryChange } from './announce-changes.js';
 import { DocumentMemory } from './document-memory.js';
 import { withoutUnknownHeads } from './read-only.js';
 import { RelayAdapter } from './relay-adapter.js';
+import { assertReadable, describe, RelayRepo } from './relay-repo.js';
 import type { RelayCount } from './relay-stats.js';
-import { onRefusedMessage, onUndeliveredDocument } from './repo-guard.js';
 import type { CheckedMessage } from './repo-message.js';
-import { RetryingStorage } from './retrying-storage.js';
 
-const startMs = 10_000;
-const loadMs = 10_000;
-// A storage whose disk fails may keep a save waiting for as long as that lasts.
-const flushMs = 1_000;
-const closeMs = 5_000;
 /** What was announced, was never delivered, and nobody says any longer to have, is forgotten after so long. */
 const awaitedMs = 120_000;
 const headsAtOnce = 64;
@@ -54,7 +43,7 @@ interface Arrived {
  */
 export class RelayDocuments {
   readonly peerId: PeerId;
-  readonly #repo: Repo;
+  readonly #repo: RelayRepo;
   readonly #peers = new Map<PeerId, DocumentPeer>();
   readonly #known = new Set<DocumentId>();
   /** Announced, and nothing of it arrived yet; since when. */
@@ -72,56 +61,35 @@ export class RelayDocuments {
 
   private constructor(
     private readonly adapter: RelayAdapter,
-    private readonly storage: RetryingStorage,
     private readonly options: RelayDocumentsOptions,
   ) {
-    this.peerId = options.peerId;
-    this.#repo = new Repo({
-      peerId: options.peerId,
+    const { peerId, storage, clock, log, counters, idleMs } = options;
+    this.peerId = peerId;
+    this.#memory = new DocumentMemory(clock, idleMs);
+    this.#repo = new RelayRepo({
+      peerId,
+      adapter,
       storage,
-      network: [adapter],
-      shareConfig: {
-        announce: (peer, document) => Promise.resolve(this.#mayAnnounce(peer, document)),
-        access: () => Promise.resolve(true),
-      },
+      mayAnnounce: (peer, document) => this.#mayAnnounce(peer, document),
+      refused: (peer) => this.#peers.get(peer)?.end('malformed'),
+      clock,
+      log,
+      counters,
     });
-    this.#memory = new DocumentMemory(options.clock, options.idleMs);
-    this.#stopSweeping = options.clock.every(Math.min(2_000, options.idleMs / 2), () => this.#sweep());
-    passOnEveryChange(this.#repo);
-    onRefusedMessage(this.#repo, (sender, error) => {
-      options.counters.add('refusedChanges');
-      options.log.warn({ peer: sender, error: describe(error) }, 'A sync message could not be applied');
-      this.#peers.get(sender)?.end('malformed');
-    });
-    onUndeliveredDocument(this.#repo, (document, error) => {
-      options.counters.add('undeliveredDocuments');
-      options.log.info({ document, error: describe(error) }, 'A document was announced and never delivered');
-    });
+    this.#stopSweeping = clock.every(Math.min(2_000, idleMs / 2), () => this.#sweep());
   }
 
   /** Rejects with `storage` when the storage does not answer. */
   static async open(options: RelayDocumentsOptions): Promise<RelayDocuments> {
-    const storage = new RetryingStorage(options.storage, options.clock, options.log, () =>
-      options.counters.add('storageFailures'),
-    );
-    try {
-      await storage.load(['storage-adapter-id']);
-    } catch (error) {
-      throw new SyncError('storage', `The relay's storage cannot be read: ${describe(error)}`, {
-        cause: error,
-      });
-    }
+    await assertReadable(options.storage);
     const adapter = new RelayAdapter((message) => documents.#peers.get(message.targetId)?.deliver(message));
-    const documents = new RelayDocuments(adapter, storage, options);
-    await new Promise<void>((resolve, reject) => {
-      const late = options.clock.after(startMs, () =>
-        reject(new SyncError('storage', `The relay's storage did not answer within ${startMs} ms.`)),
-      );
-      void adapter.whenReady().then(() => {
-        late();
-        resolve();
-      });
-    });
+    const documents = new RelayDocuments(adapter, options);
+    try {
+      await documents.#repo.started();
+    } catch (error) {
+      documents.#stopSweeping();
+      throw error;
+    }
     return documents;
   }
 
@@ -142,10 +110,11 @@ export class RelayDocuments {
   receive(peer: DocumentPeer, message: CheckedMessage): void {
     const arrived = { peer, message };
     const { documentId } = message;
+    if (this.#peers.get(peer.peerId) !== peer) return peer.dealtWith(message.bytes);
     if (peer.readsOnly && !this.#wishFor(peer, documentId)) return peer.dealtWith(message.bytes);
     const before = this.#lookups.get(documentId);
     // A viewer's message is looked at beside the document, a replica's by the Repo, which loads it.
-    const needsDocument = peer.readsOnly && !this.#handle(documentId);
+    const needsDocument = peer.readsOnly && !this.#repo.handle(documentId);
     if (before) before.push(arrived);
     else if (this.#known.has(documentId) && !needsDocument) this.#enqueue(arrived);
     else {
@@ -181,28 +150,19 @@ export class RelayDocuments {
   /** Documents in memory, and of these those of which nothing has arrived yet. */
   size(): { documents: number; awaited: number } {
     this.#noteArrivals();
-    return { documents: Object.keys(this.#repo.handles).length, awaited: this.#awaited.size };
+    return { documents: this.#repo.size, awaited: this.#awaited.size };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopSweeping();
-    this.adapter.disconnect();
-    const { clock, log } = this.options;
-    const flushed = await doneWithin(clock, closeMs, this.#repo.flush(this.#ready()));
-    const saved = flushed && (await doneWithin(clock, closeMs, this.storage.close()));
-    if (!saved || this.storage.waiting > 0) {
-      log.error(
-        { chunks: this.storage.waiting },
-        'The storage did not take everything; replicas still have it',
-      );
-    }
+    await this.#repo.close();
   }
 
   async #lookUp(documentId: DocumentId): Promise<void> {
     let stored: boolean;
     try {
-      stored = await this.#isStored(documentId);
+      stored = await this.#repo.isStored(documentId);
       if (stored && this.#lookups.get(documentId)?.some(({ peer }) => peer.readsOnly)) {
         await this.#load(documentId);
       }
@@ -218,7 +178,7 @@ export class RelayDocuments {
     if (stored) this.#known.add(documentId);
     for (const arrived of this.#taken(documentId)) {
       const isHere = arrived.peer.readsOnly
-        ? this.#handle(documentId) !== undefined
+        ? this.#repo.handle(documentId) !== undefined
         : this.#known.has(documentId);
       if (isHere) this.#enqueue(arrived);
       else this.#firstContact(arrived);
@@ -296,99 +256,55 @@ export class RelayDocuments {
 
   #toRepo({ peer, message }: Arrived): void {
     if (!peer.readsOnly) return this.adapter.received(message.between(peer.peerId, this.peerId));
-    const handle = this.#handle(message.documentId);
+    const handle = this.#repo.handle(message.documentId);
     if (!handle || !message.data) return;
     const data = withoutUnknownHeads(message.data, handle.doc());
     this.adapter.received(message.between(peer.peerId, this.peerId, data));
   }
 
-  async #isStored(documentId: DocumentId): Promise<boolean> {
-    for (const kind of ['snapshot', 'incremental']) {
-      const chunks = await this.storage.loadRange([documentId, kind]);
-      if (chunks.some(({ data }) => data !== undefined)) return true;
-    }
-    return false;
-  }
-
   async #storedHeads(documentId: DocumentId): Promise<string[] | undefined> {
     const unloaded = this.#memory.headsOfUnloaded(documentId);
     if (unloaded) return unloaded;
-    const handle = this.#handle(documentId) ?? (await this.#load(documentId));
-    if (!handle) return [];
-    const heads = A.getHeads(handle.doc());
-    return (await this.#isSaved(documentId)) ? heads : undefined;
+    if (!this.#repo.handle(documentId)) {
+      if (!(await this.#repo.isStored(documentId))) return [];
+      await this.#load(documentId);
+    }
+    const heads = A.getHeads(this.#repo.handle(documentId)?.doc() ?? A.init());
+    return (await this.#repo.isSaved(documentId)) ? heads : undefined;
   }
 
-  async #isSaved(documentId: DocumentId): Promise<boolean> {
-    const flushed = await doneWithin(this.options.clock, flushMs, this.#repo.flush([documentId]));
-    return flushed && !this.storage.unsaved(documentId);
-  }
-
-  async #load(documentId: DocumentId): Promise<DocHandle<unknown> | undefined> {
-    if (!(await this.#isStored(documentId))) return undefined;
+  async #load(documentId: DocumentId): Promise<void> {
     this.#known.add(documentId);
     this.#memory.used(documentId);
-    this.options.counters.add('documentsLoaded');
-    const abort = new AbortController();
-    const cancel = this.options.clock.after(loadMs, () => abort.abort());
-    try {
-      return await this.#repo.find(documentId, { signal: abort.signal });
-    } finally {
-      cancel();
-    }
-  }
-
-  #handle(documentId: DocumentId): DocHandle<unknown> | undefined {
-    const handle = this.#repo.handles[documentId];
-    return handle?.isReady() ? handle : undefined;
-  }
-
-  #ready(): DocumentId[] {
-    return Object.values(this.#repo.handles)
-      .filter((handle) => handle.isReady())
-      .map((handle) => handle.documentId);
+    await this.#repo.load(documentId);
   }
 
   #noteArrivals(): void {
-    for (const id of this.#awaited.keys()) if (this.#handle(id)) this.#awaited.delete(id);
+    for (const id of this.#awaited.keys()) if (this.#repo.handle(id)) this.#awaited.delete(id);
   }
 
   #sweep(): void {
     this.#noteArrivals();
     const now = this.options.clock.monotonic();
     for (const [id, since] of this.#awaited) if (now - since > awaitedMs) this.#forget(id);
-    for (const handle of Object.values(this.#repo.handles)) {
-      if (handle.isReady() && this.#memory.isIdle(handle.documentId)) void this.#unload(handle.documentId);
-    }
+    for (const id of this.#repo.ready()) if (this.#memory.isIdle(id)) void this.#unload(id);
   }
 
-  /** Of a document that was announced and never came nothing is stored, so that all of it can be taken away. */
   #forget(documentId: DocumentId): void {
-    const handle = this.#repo.handles[documentId];
-    if (handle && !handle.isUnavailable()) return;
+    if (!this.#repo.forget(documentId)) return;
     this.#awaited.delete(documentId);
     this.#known.delete(documentId);
-    // Without a handle: its peer had gone before its message came to the Repo.
-    if (handle) this.#repo.delete(documentId);
   }
 
-  /** Takes a document out of memory, once all of it is stored; what arrives meanwhile waits. */
+  /** What arrives for a document while it is being taken out of memory waits, and keeps it there. */
   async #unload(documentId: DocumentId): Promise<void> {
-    const handle = this.#handle(documentId);
     const isQueued = this.#queue.some(({ message }) => message.documentId === documentId);
-    if (!handle || isQueued || this.#lookups.has(documentId) || this.#closed) return;
+    if (isQueued || this.#lookups.has(documentId) || this.#closed) return;
     this.#lookups.set(documentId, []);
+    const isWanted = () => this.#lookups.get(documentId)?.length !== 0 || this.#closed;
     try {
-      const heads = A.getHeads(handle.doc());
-      const isSaved = await this.#isSaved(documentId);
-      const isSame = handle.isReady() && A.getHeads(handle.doc()).join() === heads.join();
-      if (isSaved && isSame && this.#lookups.get(documentId)?.length === 0 && !this.#closed) {
-        // An unloaded document is an empty one to whoever still listens: the Repo would store that, in place of all.
-        handle.removeAllListeners();
-        await this.#repo.removeFromCache(documentId);
-        this.#memory.unloaded(documentId, heads);
-        this.options.counters.add('documentsUnloaded');
-      }
+      const heads = await this.#repo.unload(documentId, isWanted);
+      if (heads) this.#memory.unloaded(documentId, heads);
     } catch (error) {
       this.options.counters.add('storageFailures');
       this.options.log.error(
@@ -411,8 +327,4 @@ export interface RelayDocumentsOptions {
   clock: Clock;
   log: Log;
   counters: Counters<RelayCount>;
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -51,12 +51,12 @@ export class RetryingStorage implements StorageAdapterInterface {
     }
   }
 
-  async removeRange(prefix: StorageKey): Promise<void> {
-    try {
-      await this.inner.removeRange(prefix);
-    } catch (error) {
-      this.#report(error, 'The relay could not remove superseded chunks');
-    }
+  /**
+   * Removes nothing. A Repo asks for it when it is told to forget a document, as a relay's is of those that were
+   * announced and never came; if one comes at that very moment, what is stored is its changes.
+   */
+  removeRange(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** Some chunk of this document is in memory only. */

@@ -28,7 +28,7 @@ beforeEach(({ task, skip }) => {
 const hubId = 'hub' as PeerId;
 
 /** The relay's connections, with nothing between them and the adapter. */
-async function hub(): Promise<{ url: string; adapter: RelayAdapter; close(): void }> {
+async function hub(): Promise<{ url: string; adapter: RelayAdapter; close: () => void }> {
   const peers = new Map<PeerId, DocumentPeer>();
   const adapter = new RelayAdapter((message) => peers.get(message.targetId)?.deliver(message));
   const context: RelayContext = {
