@@ -12,7 +12,7 @@ import { root } from './program.mjs';
 
 const KEYS = 20_000;
 const QUICK_KEYS = 2_000;
-const MEASURES = ['replication', 'changes', 'opening', 'backup', 'actors', 'failover'];
+const MEASURES = ['replication', 'changes', 'opening', 'storage', 'backup', 'actors', 'failover'];
 const USAGE = `npm run bench -- [--only NAME]… [--quick] [--json]
 
   --only NAME  ${MEASURES.join(', ')}; may be given several times

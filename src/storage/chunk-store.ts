@@ -27,6 +27,8 @@ export type ChunkOp =
 export interface ChunkStore {
   /** For the log: a folder, or a server without its password. */
   readonly place: string;
+  /** It cannot be reached, whether or not something waits to be written. */
+  readonly isLost?: boolean;
   /** Before anything else; again when it was rejected. */
   open(): Promise<void>;
   /**

@@ -1,25 +1,17 @@
 import { dirname, join } from 'node:path';
 import type { StorageKey } from '@automerge/automerge-repo';
-import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
-import { makeFolderDurably, moveDurably, readIfThere, removeIfThere, writeWhole } from './atomic-write.js';
+import { makeFolderDurably, readIfThere, removeIfThere, writeWhole } from './atomic-write.js';
 import type { Durability } from './atomic-write.js';
 import { decodeSidecar, encodeSidecar, nameIsSum, sha256 } from './checksum.js';
-import { ASIDE, flatName, isLeaf, placeOfKey } from './chunk-key.js';
+import { ASIDE, flatName, placeOfKey } from './chunk-key.js';
+import { ChunkQuarantine } from './chunk-quarantine.js';
 import type { ChunkOp } from './chunk-store.js';
 import { errnoOf } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
+import type { FsChunksOptions } from './fs-options.js';
 import { Limit } from './limit.js';
 import { sealedWith } from './seal.js';
 import type { Failures } from './write-queue.js';
-
-export interface ChunkWriterOptions {
-  dir: string;
-  files: FileLayer;
-  durability: Durability;
-  log: Log;
-  clock: Clock;
-}
 
 interface Staged {
   id: string;
@@ -43,16 +35,14 @@ export class ChunkWriter {
   readonly #files: FileLayer;
   readonly #durability: Durability;
   readonly #open = new Limit(16);
-  readonly #log: Log;
-  readonly #clock: Clock;
+  readonly #quarantine: ChunkQuarantine;
   #serial = 0;
 
-  constructor(options: ChunkWriterOptions) {
+  constructor(options: FsChunksOptions) {
     this.#dir = options.dir;
     this.#files = options.files;
     this.#durability = options.durability;
-    this.#log = options.log;
-    this.#clock = options.clock;
+    this.#quarantine = new ChunkQuarantine(options);
   }
 
   async commit(batch: ReadonlyMap<string, ChunkOp>): Promise<Failures> {
@@ -85,7 +75,7 @@ export class ChunkWriter {
   /** The new content's sum, and that of the content it replaces unless that one is known to be bad. */
   async #rightfulSums(key: StorageKey, bytes: Uint8Array): Promise<string[]> {
     const sum = sha256(bytes);
-    const present = await this.#clearing(key, () => readIfThere(this.#files, this.#path(key)));
+    const present = await this.#quarantine.clearing(key, () => readIfThere(this.#files, this.#path(key)));
     if (present === undefined) return [sum];
     const old = sha256(present);
     const sidecar = await readIfThere(this.#files, this.#sidecarPath(key));
@@ -111,7 +101,7 @@ export class ChunkWriter {
       if (failures.has(id)) continue;
       const path = this.#path(key);
       await this.#attempt([id], failures, async () => {
-        await this.#clearing(key, () => this.#renameInto(temporary, path));
+        await this.#quarantine.clearing(key, () => this.#renameInto(temporary, path));
         folders.set(dirname(path), [...(folders.get(dirname(path)) ?? []), id]);
       });
     }
@@ -125,23 +115,6 @@ export class ChunkWriter {
       if (errnoOf(error) !== 'ENOENT') throw error;
       await makeFolderDurably(this.#files, dirname(path), this.#durability);
       await this.#files.rename(temporary, path);
-    }
-  }
-
-  /** Does it, once more when a folder that stood in the place of a file has been moved away. */
-  async #clearing<T>(key: StorageKey, act: () => Promise<T>): Promise<T> {
-    try {
-      return await act();
-    } catch (error) {
-      const place = placeOfKey(key);
-      const isFolder = ['EISDIR', 'EPERM', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '');
-      const entries =
-        isFolder && isLeaf(place) ? await this.#files.list(join(this.#dir, ...place.slice(0, -1))) : [];
-      if (!entries.some(({ name, folder }) => folder && name === place.at(-1))) throw error;
-      const to = join(this.#dir, ASIDE.quarantine, `${flatName(place)}.${this.#clock.now()}`);
-      await moveDurably(this.#files, this.#path(key), to, this.#durability);
-      this.#log.error({ key, quarantined: to }, 'a folder stood in the place of a stored chunk');
-      return await act();
     }
   }
 
@@ -162,8 +135,9 @@ export class ChunkWriter {
     await this.#each(batch, failures, async (id, op) => {
       if (op.kind === 'save') return;
       const path = this.#path(op.key);
-      if (op.kind === 'remove') await this.#clearing(op.key, () => removeIfThere(this.#files, path));
-      else if (!(await this.#moveAway(path, op))) return;
+      if (op.kind === 'remove')
+        await this.#quarantine.clearing(op.key, () => removeIfThere(this.#files, path));
+      else if (!(await this.#quarantine.take(op))) return;
       gone.push({ id, key: op.key });
       folders.set(dirname(path), [...(folders.get(dirname(path)) ?? []), id]);
     });
@@ -171,22 +145,6 @@ export class ChunkWriter {
     for (const { id, key } of gone) {
       if (failures.has(id)) continue;
       await this.#attempt([id], failures, () => removeIfThere(this.#files, this.#sidecarPath(key)));
-    }
-  }
-
-  /**
-   * A bad file that cannot be moved is not tried again: it was kept from the reader already. It keeps its
-   * sidecar, or it would pass for good the next time.
-   */
-  async #moveAway(path: string, op: Extract<ChunkOp, { kind: 'quarantine' }>): Promise<boolean> {
-    const to = join(this.#dir, ASIDE.quarantine, op.name);
-    try {
-      await moveDurably(this.#files, path, to, this.#durability);
-      op.moved(to);
-      return true;
-    } catch (error) {
-      op.moved(undefined, error);
-      return false;
     }
   }
 

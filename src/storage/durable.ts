@@ -150,7 +150,7 @@ export class DurableStorage implements StorageAdapterInterface {
     return {
       state: this.#closed
         ? 'closed'
-        : this.#queue.failing
+        : this.#queue.failing || this.#store.isLost
           ? 'failing'
           : pending.length > 0
             ? 'writing'

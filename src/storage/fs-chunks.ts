@@ -1,24 +1,13 @@
 import { join } from 'node:path';
 import type { StorageKey } from '@automerge/automerge-repo';
-import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
 import { makeFolderDurably, moveDurably } from './atomic-write.js';
-import type { Durability } from './atomic-write.js';
 import { ASIDE, placeOfFlatName } from './chunk-key.js';
 import { ChunkReader } from './chunk-reader.js';
 import type { ChunkOp, ChunkStore, Look } from './chunk-store.js';
 import { ChunkWriter } from './chunk-writer.js';
-import type { FileLayer, FolderEntry } from './file-layer.js';
+import type { FsChunksOptions } from './fs-options.js';
+import type { FolderEntry } from './file-layer.js';
 import type { Failures } from './write-queue.js';
-
-export interface FsChunksOptions {
-  /** Made with mode 0700 when missing. One process per folder: hold `lockFolder` around it. */
-  dir: string;
-  files: FileLayer;
-  durability: Durability;
-  log: Log;
-  clock: Clock;
-}
 
 /** Chunks in a folder, on the layout of automerge-repo's NodeFS adapter. */
 export class FsChunks implements ChunkStore {

@@ -38,11 +38,20 @@ export class PostgresChunks implements ChunkStore {
   readonly #patienceMs: number;
 
   constructor(options: PostgresChunksOptions) {
-    this.#session = new PostgresSession(options.url, options.log, options.statementMs ?? 30_000);
+    this.#session = new PostgresSession(
+      options.url,
+      options.log,
+      options.statementMs ?? 30_000,
+      options.clock,
+    );
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#patienceMs = options.patienceMs ?? 10_000;
     this.place = this.#session.place;
+  }
+
+  get isLost(): boolean {
+    return this.#session.isLost;
   }
 
   async open(): Promise<void> {

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Log } from '../telemetry/log.js';
+import { systemClock } from '../time/clock.js';
+import type { Cancel, Clock } from '../time/clock.js';
 import { describe, isRefusedStatement, PostgresStorageError } from './postgres-error.js';
 
 /** Two numbers that no other use of advisory locks on that server is likely to have; the second is the schema's. */
 const LOCK = 0x756e6473;
 const CONNECT_MS = 10_000;
+const LOOK_AGAIN_MS = 1_000;
 
 /**
  * One connection to a PostgreSQL server, made when it is needed and again when it broke. It holds the lock of the
@@ -17,19 +20,29 @@ export class PostgresSession {
   readonly #url: string;
   readonly #log: Log;
   readonly #statementMs: number;
+  readonly #clock: Clock;
   /** By it the sessions of this process are known, also those that it lost. */
   readonly #name = `understudy storage ${randomBytes(9).toString('base64url')}`;
   #client: pg.Client | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #connecting: pg.Client | undefined;
+  #isLost = false;
+  #lookAgain: Cancel | undefined;
   #closed = false;
 
   /** A statement that takes longer than `statementMs` has lost its server. */
-  constructor(url: string, log: Log, statementMs: number) {
+  constructor(url: string, log: Log, statementMs: number, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#url = url;
     this.#log = log;
     this.#statementMs = statementMs;
     const { host, pathname } = new URL(url);
     this.place = `${host}${pathname}`;
+  }
+
+  /** The server was out of reach when it was last needed, and has not been reached since. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   get isClosed(): boolean {
@@ -60,20 +73,33 @@ export class PostgresSession {
     });
   }
 
+  /** Ends what is under way too: whoever closes has waited as long as it would. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#last;
-    const client = this.#client;
+    this.#lookAgain?.();
+    const client = this.#client ?? this.#connecting;
     this.#client = undefined;
     if (client) await this.#end(client);
+    await this.#last;
   }
 
   async #run<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     if (this.#closed) throw new PostgresStorageError('storage-unusable', `${this.place} is closed`);
-    const client = this.#client ?? (await this.#connect());
-    this.#client = client;
     try {
-      return await work(client);
+      const client = this.#client ?? (await this.#connect());
+      this.#client = client;
+      return await this.#withOne(client, work);
+    } catch (error) {
+      if (!isRefusedStatement(error)) this.#lost();
+      throw error;
+    }
+  }
+
+  async #withOne<T>(client: pg.Client, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    try {
+      const result = await work(client);
+      this.#isLost = false;
+      return result;
     } catch (error) {
       if (!isRefusedStatement(error)) {
         if (this.#client === client) this.#client = undefined;
@@ -81,6 +107,16 @@ export class PostgresSession {
       }
       throw error;
     }
+  }
+
+  /** Looks for the server until it is back, also when nobody asks for anything: health must not say the last word. */
+  #lost(): void {
+    this.#isLost = true;
+    if (this.#closed || this.#lookAgain) return;
+    this.#lookAgain = this.#clock.after(LOOK_AGAIN_MS, () => {
+      this.#lookAgain = undefined;
+      if (this.#isLost) this.run((client) => client.query('select 1')).catch(() => this.#lost());
+    });
   }
 
   async #connect(): Promise<pg.Client> {
@@ -96,9 +132,13 @@ export class PostgresSession {
     });
     // An idle connection that breaks says so here, and would end the process if nobody listened.
     client.on('error', (error) => {
-      if (this.#client === client) this.#client = undefined;
+      if (this.#client === client) {
+        this.#client = undefined;
+        this.#lost();
+      }
       this.#log.warn({ place: this.place, error: error.message }, 'the database connection broke');
     });
+    this.#connecting = client;
     try {
       await client.connect();
     } catch (error) {
@@ -115,6 +155,8 @@ export class PostgresSession {
     } catch (error) {
       await this.#end(client);
       throw error;
+    } finally {
+      this.#connecting = undefined;
     }
   }
 

@@ -94,6 +94,10 @@ export class SealedChunks implements ChunkStore {
     );
   }
 
+  get isLost(): boolean {
+    return this.#inner.isLost ?? false;
+  }
+
   keys(prefix: StorageKey): Promise<StorageKey[]> {
     return this.#chunks.keys(prefix);
   }

@@ -16,7 +16,7 @@ export type StorageEvent =
   /** All that had failed is on disk now. */
   | { type: 'state:save-restored'; attempts: number };
 
-/** How the writes stand: `failing` when something waits that the disk or server has refused. */
+/** How the writes stand: `failing` when something waits that the disk or server has refused, or the server is gone. */
 export interface StorageStatus {
   state: 'idle' | 'writing' | 'failing' | 'closed';
   pendingWrites: number;

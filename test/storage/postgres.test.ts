@@ -111,6 +111,30 @@ onServer((freshUrl) => {
     await expect(impatient.load(key('x'))).rejects.toMatchObject({ code: 'storage-unreachable' });
   });
 
+  it('S-status: says that the server is gone, and that it is back, also when nothing is written', async () => {
+    const { line, url } = await overLine(await freshUrl());
+    const storage = storageAt(url);
+    await storage.save(key('x'), Uint8Array.of(1));
+    expect(storage.status().state).toBe('idle');
+    line.cut();
+    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 10_000);
+    line.mend();
+    await vi.waitFor(() => expect(storage.status().state).toBe('idle'), 10_000);
+  });
+
+  it('S-close: is closed at the deadline, whatever the server does', async () => {
+    const { line, url } = await overLine(await freshUrl());
+    const storage = storageAt(url);
+    await storage.save(key('x'), Uint8Array.of(1));
+    line.freeze();
+    void storage.save(key('x'), Uint8Array.of(2));
+    const reading = storage.load(key('y')).catch((error: unknown) => error);
+    const before = performance.now();
+    await storage.close(AbortSignal.timeout(200));
+    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(await reading).toBeInstanceOf(Error);
+  });
+
   it('S-lock: refuses a second process on the same tables, and lets it in when the first is gone', async () => {
     const url = await freshUrl();
     const first = storageAt(url);
