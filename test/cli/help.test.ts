@@ -24,6 +24,12 @@ describe('the command line', () => {
     'seed simple',
     'seed genesis',
     'machines check',
+    'storage new-key',
+    'storage rotate-key',
+    'backup create',
+    'backup list',
+    'backup verify',
+    'backup restore',
   ];
 
   it('are all the commands there are', () => {

@@ -240,6 +240,9 @@ describe('a wrong or missing setting', () => {
     expect(await refusal(['replica'], await replica({ UNDERSTUDY_LEASE: '3' }))).toMatch(
       /UNDERSTUDY_LEASE must be a length of time such as 3s.*is "3"/,
     );
+    expect(await refusal(['replica'], await replica({ UNDERSTUDY_BACKUP_EVERY: '24' }))).toMatch(
+      /UNDERSTUDY_BACKUP_EVERY must be a length of time such as 24h or 30m, or 0 for never.*is "24"/,
+    );
     const seed = await refusal(['replica'], await replica({ UNDERSTUDY_SEED: 'genesis' }));
     expect(seed).toContain('UNDERSTUDY_SEED must be genesis: and a token of your own');
     expect(await refusal(['replica'], await replica({ UNDERSTUDY_SHARDS: 'many' }))).toContain(

@@ -17,7 +17,15 @@ export const duration = z.string().transform((text, context) => {
 });
 
 /** A length of time, or `0` for never. */
-export const durationOrNever = z.union([z.literal('0').transform(() => 0), duration]);
+export const durationOrNever = z.string().transform((text, context) => {
+  if (text === '0') return 0;
+  const parsed = duration.safeParse(text);
+  if (parsed.success) return parsed.data;
+  context.addIssue(
+    `must be a length of time such as 24h or 30m, or 0 for never, and is ${JSON.stringify(text)}`,
+  );
+  return z.NEVER;
+});
 
 export const wholeNumber = (least: number, most: number) =>
   z.string().transform((text, context) => {
