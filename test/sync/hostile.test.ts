@@ -209,6 +209,20 @@ test('a flood is read at the allowed rate, and the flooder is not cut off', asyn
   expect(flooder.closed()).toBeUndefined();
 });
 
+test('R-pings: pings are read at the rate of frames, for each is answered', async () => {
+  const intake = { framesPerSecond: 200, burst: 20, pendingBytes: 1_000_000 };
+  const { started, stillConverge } = await bystanders({ limits: { intake } });
+  const pinger = await rawMember(started.url, 'm');
+  let pongs = 0;
+  pinger.socket.on('pong', () => (pongs += 1));
+  const begin = performance.now();
+  for (let n = 0; n < 220; n += 1) pinger.socket.ping();
+  await until('all answered', () => pongs === 220);
+  expect(performance.now() - begin).toBeGreaterThan(700);
+  expect(started.stats().throttled).toBeGreaterThan(0);
+  await stillConverge();
+});
+
 /** A hand-made upgrade, so that a frame can be begun and not finished. */
 async function rawSocket(port: number): Promise<Socket> {
   const socket = connectTcp(port, '127.0.0.1');
