@@ -6,7 +6,7 @@ import { World } from './world.js';
 const env = (name: string): string | undefined => process.env[`SCHEDULES_${name}`] || undefined;
 /** A schedule takes some hundredths of a second; one that stands still is a failure of its own, milliseconds. */
 const STUCK_MS = 30_000;
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 1_800_000;
 const RUNS = 1000;
 /** What they must at least be about. */
 const AT_LEAST = {
