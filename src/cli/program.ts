@@ -192,6 +192,7 @@ Examples:
       'Encrypt the documents of a stopped replica or relay with UNDERSTUDY_STORAGE_KEY, from plain or from UNDERSTUDY_STORAGE_KEY_PREVIOUS.',
     )
     .option('--data <dir>', 'the data folder; it must be named')
+    .option('--database', 'the database of UNDERSTUDY_RELAY_DATABASE_URL instead of a folder')
     .option('--json', 'machine-readable, with a version field')
     .addHelpText(
       'after',

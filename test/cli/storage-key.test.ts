@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openNode } from '../../src/node/open-node.js';
 import { newSealingKey, sealingKey } from '../../src/storage/seal.js';
+import { DurableStorage } from '../../src/storage/durable.js';
+import { PostgresChunks } from '../../src/storage/postgres-chunks.js';
+import { silentLog } from '../../src/telemetry/log.js';
+import { onServer } from '../storage/stores.js';
 import { buildOnce } from '../world/build.js';
 import { understudy } from '../world/command.js';
 import { testPort } from '../world/port.js';
@@ -97,11 +101,39 @@ describe('the storage key', () => {
     });
     const both = { UNDERSTUDY_STORAGE_KEY_FILE: two, UNDERSTUDY_STORAGE_KEY_PREVIOUS_FILE: one };
     const second = await run(['storage', 'rotate-key', '--data', dataDir, '--json'], both);
-    expect(JSON.parse(second.stdout)).toMatchObject({ version: 1, data_dir: dataDir, quarantined: [] });
+    expect(JSON.parse(second.stdout)).toMatchObject({ version: 1, place: dataDir, quarantined: [] });
     expect(JSON.parse((await inspect({ UNDERSTUDY_STORAGE_KEY_FILE: two })).stdout)).toEqual(plain);
     expect((await inspect({ UNDERSTUDY_STORAGE_KEY_FILE: one })).code).toBe(2);
     const again = await run(['storage', 'rotate-key', '--data', dataDir], both);
     expect(again.stdout).toContain('every chunk is encrypted with this key already');
+  }, 60_000);
+
+  onServer((freshUrl) => {
+    it('is changed in a database too, unless a relay works on it', async () => {
+      const url = await freshUrl();
+      const storage = new DurableStorage({
+        store: new PostgresChunks({ url, log: silentLog }),
+        log: silentLog,
+      });
+      await storage.save(['doc', 'value', 'x'], Buffer.from('x'));
+      const settings = { UNDERSTUDY_RELAY_DATABASE_URL: url, UNDERSTUDY_STORAGE_KEY: ONE };
+      const held = await run(['storage', 'rotate-key', '--database'], settings);
+      expect(held).toMatchObject({ code: 2, stderr: expect.stringContaining('another process') as string });
+      await storage.close(AbortSignal.timeout(2_000));
+      const done = await run(['storage', 'rotate-key', '--database'], settings);
+      expect(done.stdout, done.stderr).toMatch(/^1 chunks encrypted/);
+      const relay = {
+        ...settings,
+        UNDERSTUDY_CLUSTER_ID: CLUSTER,
+        UNDERSTUDY_RELAY_PORT: String(await testPort()),
+      };
+      const refused = await run(['relay', '--storage', 'postgres'], {
+        ...relay,
+        UNDERSTUDY_STORAGE_KEY: TWO,
+      });
+      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('another key') as string });
+      expect(refused.stdout + refused.stderr).not.toContain(ONE);
+    }, 60_000);
   });
 
   it('is not changed while a process holds the folder, and never without a folder or a key', async () => {
