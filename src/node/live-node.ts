@@ -275,7 +275,7 @@ export class LiveNode implements StateNode {
   }
 
   keyedEntries(): Map<string, number> {
-    return this.#keyed?.entries() ?? new Map();
+    return this.#keyed?.entries() ?? new Map<string, number>();
   }
 
   shardOf(room: string | undefined, sender: string): number {
