@@ -10,6 +10,9 @@ import { openCounts } from './children/counts.js';
 import { faultyFiles, type Call } from './faulty-files.js';
 import { scratchFolder } from './scratch.js';
 
+/** Of the system, where it has them. */
+const [MOUNT, UMOUNT, UNSHARE] = ['mount', 'umount', 'unshare'];
+
 const WRITES = new Set<Call>([
   ...(['create', 'append', 'rename', 'link', 'remove', 'makeFolder', 'syncFolder'] as const),
   ...(['file.write', 'file.sync'] as const),
@@ -163,13 +166,13 @@ describe('every write refused, injected at the file layer', () => {
 /** A file system of 2 MB, mounted. */
 async function mounted(): Promise<{ dir: string; remount: (how: 'ro' | 'rw') => void }> {
   const dir = await scratchFolder();
-  const done = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'understudy-test', dir]);
+  const done = spawnSync(MOUNT, ['-t', 'tmpfs', '-o', 'size=2m', 'understudy-test', dir]);
   if (done.status !== 0) throw new Error(`mount: ${done.stderr?.toString()}`);
   mounts.push(dir);
   return {
     dir,
     remount: (how) => {
-      const again = spawnSync('mount', ['-o', `remount,${how}`, dir]);
+      const again = spawnSync(MOUNT, ['-o', `remount,${how}`, dir]);
       if (again.status !== 0) throw new Error(`remount: ${again.stderr?.toString()}`);
     },
   };
@@ -177,12 +180,12 @@ async function mounted(): Promise<{ dir: string; remount: (how: 'ro' | 'rw') => 
 
 const mounts: string[] = [];
 afterEach(() => {
-  for (const dir of mounts.splice(0)) spawnSync('umount', ['-l', dir]);
+  for (const dir of mounts.splice(0)) spawnSync(UMOUNT, ['-l', dir]);
 });
 
 function whyNotMount(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root';
-  const tried = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
+  const tried = spawnSync(UNSHARE, ['-m', MOUNT, '-t', 'tmpfs', 'none', '/mnt']);
   if (tried.error) return 'no unshare';
   return tried.status === 0 ? undefined : 'not allowed here';
 }
