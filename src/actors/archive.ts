@@ -40,18 +40,20 @@ export function readArchiveMark(base: Json | undefined): ArchiveMark | undefined
  *
  * @param isDone of an effect, by its id.
  * @param at time of the cut, milliseconds.
+ * @param isWhole nothing of earlier generations comes late any more; until then a mark stays.
  */
 export function archivedBase(
   log: ActorLog,
   isDone: (effect: string) => boolean,
   at: number,
+  isWhole: boolean,
 ): ArchiveMark | null | undefined {
   const position = log.position();
   const stamp = Math.max(log.top ?? 0, log.base?.stamp ?? 0);
   if (position.status === 'archived') {
     const { version, since } = position;
     if (log.events.length > 0) return mark(at, stamp, version);
-    return at - since > MARK_MS ? null : mark(since, stamp, version);
+    return isWhole && at - since > MARK_MS ? null : mark(since, stamp, version);
   }
   if (position.status !== 'active' || !isOver(position) || !isOld(position.machine, stamp, at))
     return undefined;

@@ -29,6 +29,12 @@ export interface CutInputs {
 
 const ALONE: CutInputs = { generation: 0, settled: 0 };
 
+/**
+ * The generation that is cut holds all that members had of earlier ones: nothing of it comes late any more. Until
+ * then what tells a late event from a new one stays: ids, marks of actors that left, marks of effects that are done.
+ */
+export const isWhole = ({ generation, settled }: CutInputs): boolean => settled >= generation - 1;
+
 /** Longer text of a base than a record may have is refused, characters. */
 const MOST_BASE_LENGTH = 240 * 1024;
 
@@ -124,7 +130,7 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number, inputs: Cu
   const position = log.position();
   const { base } = log;
   const id = machineOf(log.key);
-  const archived = archivedBase(log, (effect) => done.has(`${log.key} ${effect}`), at);
+  const archived = archivedBase(log, (effect) => done.has(`${log.key} ${effect}`), at, isWhole(inputs));
   if (archived !== undefined || position.status === 'archived') return archived ?? null;
   if (position.status === 'newer') {
     throw new ActorError(

@@ -16,6 +16,8 @@ interface Owed {
   /** Monotonic ms before which it is not tried again. */
   notBefore: number;
   failures: number;
+  /** How often it was carried out, and was owed again at once. */
+  rounds: number;
   running: boolean;
 }
 
@@ -59,7 +61,7 @@ export class Duties {
     for (const duty of duties) {
       const id = idOf(duty);
       const known = before?.get(id) ?? this.#underWay.get(`${actor} ${id}`);
-      owed.set(id, known ?? { duty, since: now, notBefore: 0, failures: 0, running: false });
+      owed.set(id, known ?? { duty, since: now, notBefore: 0, failures: 0, rounds: 0, running: false });
     }
     if (owed.size === 0) {
       this.#owed.delete(actor);
@@ -162,9 +164,7 @@ export class Duties {
     this.#underWay.set(name, owed);
     this.#beatWhileAtWork();
     const work = this.carryOut(owed.duty, this.#ended.signal)
-      .then(() => {
-        owed.failures = 0;
-      })
+      .then(() => this.#carriedOut(owed))
       .catch((error: unknown) => this.#failed(owed, error))
       .finally(() => {
         owed.running = false;
@@ -175,10 +175,17 @@ export class Duties {
     this.#running.add(work);
   }
 
+  /** Owed no more, or there is something wrong: then it is tried again in a while, and holds nobody up. */
+  #carriedOut(owed: Owed): void {
+    owed.failures = 0;
+    owed.rounds += 1;
+    owed.notBefore = this.port.clock.monotonic() + pauseAfter(owed.rounds);
+  }
+
   #failed(owed: Owed, error: unknown): void {
     if (this.#ended.signal.aborted) return;
     owed.failures += 1;
-    const pause = Math.min(AGAIN_MS.first * 2 ** (owed.failures - 1), AGAIN_MS.most);
+    const pause = pauseAfter(owed.failures);
     owed.notBefore = this.port.clock.monotonic() + pause;
     const { duty } = owed;
     this.port.log.warn(
@@ -187,5 +194,8 @@ export class Duties {
     );
   }
 }
+
+/** Milliseconds; longer each time. */
+const pauseAfter = (times: number): number => Math.min(AGAIN_MS.first * 2 ** (times - 1), AGAIN_MS.most);
 
 const idOf = (duty: Duty): string => (duty.kind === 'effect' ? `effect ${duty.effect.id}` : duty.timer.id);

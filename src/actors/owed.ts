@@ -128,9 +128,14 @@ export class Owed {
     return this.#flushing;
   }
 
-  /** The event's id is the timer's: two replicas that fire it write the same event. */
-  async #fire(key: string, { id, name, entry, due }: Timer): Promise<void> {
-    const { plan, write } = this.context;
+  /**
+   * The event's id is the timer's: two replicas that fire it write the same event. One that counts already came before
+   * the event that set the timer did, over a cut, and moved nothing: then it is fired under the next id.
+   */
+  async #fire(key: string, { id: first, name, entry, due }: Timer): Promise<void> {
+    const { plan, write, log } = this.context;
+    let id = first;
+    for (let again = 2; log(key).has(id); again += 1) id = `${first}/${again}`;
     const cause: Cause = { id, ts: due };
     const event = { id, type: TIMER, data: { name, entry } };
     await write(plan(key, event, cause), cause);

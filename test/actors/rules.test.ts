@@ -2,15 +2,17 @@ import * as A from '@automerge/automerge';
 import type { PeerId } from '@automerge/automerge-repo';
 import { afterEach, expect, test } from 'vitest';
 import { type AnyStateMachine, assign, setup } from 'xstate';
+import { Duties } from '../../src/actors/duties.js';
 import { compareEvents, type LoggedEvent } from '../../src/actors/event.js';
 import { ActorLog } from '../../src/actors/log.js';
 import { Machines } from '../../src/actors/machines.js';
+import type { ActorsPort } from '../../src/actors/port.js';
 import { putRecord } from '../../src/documents/document.js';
 import { OpenDocuments } from '../../src/node/open-documents.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { systemClock } from '../../src/time/clock.js';
 import { MemoryStorage } from '../node/world.js';
-import { settle } from '../simulation/clock.js';
+import { settle, SimulatedClock } from '../simulation/clock.js';
 import { of, Pair } from './properties/pair.js';
 import type { Replica } from './properties/replica.js';
 
@@ -371,4 +373,32 @@ test('A5-opening: every life of a replica writes its actors under an Automerge a
     await documents.saver.flush(opened.id);
   }
   expect(authors.size).toBe(3);
+});
+
+test('A1-rounds: what stays owed although it was carried out is tried again in a while, and holds nobody up', async () => {
+  const clock = new SimulatedClock();
+  const port: ActorsPort = {
+    clock,
+    log: silentLog,
+    count: () => {},
+    keys: () => [],
+    provenance: () => undefined,
+    change: () => Promise.resolve(),
+    flush: () => Promise.resolve(),
+    onChange: () => () => {},
+    turn: () => 0,
+  };
+  let times = 0;
+  const duties = new Duties(port, () => {
+    times += 1;
+    // It would go round without end: then nothing else runs in this process any more.
+    return times > 100 ? new Promise(() => {}) : Promise.resolve();
+  });
+  const effect = { id: '$1/0', name: 'ring', params: null, cause: '$1' };
+  duties.set('m/1', [{ kind: 'effect', actor: 'm/1', effect }]);
+  await clock.advance(10_000);
+  expect(times).toBeGreaterThan(2);
+  expect(times).toBeLessThan(12);
+  duties.set('m/1', []);
+  await duties.close();
 });

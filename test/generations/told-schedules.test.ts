@@ -46,6 +46,27 @@ it('A6-heads: an event that a member took over and said so is not below the hori
     ...[send(0), pass(200), cut(0), pass(200)],
   ));
 
+it('A6-instant: nor is one that came, with the settling, while the cut waited for its disk', () =>
+  told(
+    apart,
+    ...[send(2, 8 * DAY + 1000), send(0, 8 * DAY), sync(0, 1), pass(200), cut(0), pass(200)],
+    heal,
+    ...[sync(0, 1), sync(0, 2), pass(200), sync(1, 0, 'cluster'), pass(200), send(0), pass(200)],
+    ...[{ do: 'stall', replica: 0 } as const, send(0), cut(0)],
+    ...[sync(2, 1, 'cluster'), pass(200), sync(0, 1, 'cluster'), pass(200)],
+    ...[sync(2, 0), sync(1, 0, 'cluster'), pass(50)],
+    ...[{ do: 'thaw', replica: 0 } as const, pass(1000)],
+  ));
+
+it('A6-retired: nor is one of a member that was retired between the two', () =>
+  told(
+    apart,
+    ...[send(2, 8 * DAY + 1000), send(0, 8 * DAY), sync(0, 1), pass(200), cut(0), pass(200)],
+    heal,
+    ...[sync(0, 1), sync(0, 2), pass(200), sync(1, 0, 'cluster'), sync(2, 0, 'cluster'), pass(200)],
+    ...[{ do: 'retire', replica: 0, who: 2 } as const, pass(200), send(0), pass(200), cut(0), pass(200)],
+  ));
+
 it.each([1, 8])(
   'A6-back: who was away for %i days does not settle its own cut by itself',
   (days) =>

@@ -104,11 +104,12 @@ it('what is left of a task goes a week later, and stays while something still co
   machines.register(runMachine, runOptions());
   const mark = { archived: now, hash: 'archived', stamp: now - 8 * DAY, version: 1 };
   const log = () => new ActorLog('run/job/1', machines, readBase('run', machines, mark));
-  expect(archivedBase(log(), () => false, now + 6 * DAY)).toEqual(mark);
-  expect(archivedBase(log(), () => false, now + 8 * DAY)).toBeNull();
+  expect(archivedBase(log(), () => false, now + 6 * DAY, true)).toEqual(mark);
+  expect(archivedBase(log(), () => false, now + 8 * DAY, false)).toEqual(mark);
+  expect(archivedBase(log(), () => false, now + 8 * DAY, true)).toBeNull();
   const visited = log();
   visited.insert({ id: 'late', type: 'LOGGED', stamp: now, ts: now });
-  expect(archivedBase(visited, () => false, now + 8 * DAY)).toEqual({
+  expect(archivedBase(visited, () => false, now + 8 * DAY, true)).toEqual({
     archived: now + 8 * DAY,
     hash: 'archived',
     stamp: now,

@@ -102,6 +102,8 @@ export class Cutter {
     const { documents, stored, clock, log, isMixed } = this.context;
     if (isMixed(current)) return 'numbers of shards differ';
     const heads = A.getHeads(current.handle.doc()).sort();
+    // Of these heads: what comes while the disk is waited for is not in the base.
+    const settled = shard.settledTo;
     log.debug({ document: describeDocument(current.name) }, 'cut: flush');
     await documents.saver.flush(current.id);
     const past = documentAt(current.handle.doc(), heads);
@@ -111,7 +113,6 @@ export class Cutter {
       const at = Math.floor(clock.now());
       const { index } = shard;
       const generation = current.name.generation + 1;
-      const settled = shard.settledTo;
       const bytes = await this.#bytes(past.document, { index, generation, at, settled });
       const content = { parent: shard.cut?.id ?? '', heads, bytesHash: A.decodeChange(bytes).hash };
       id = cutId(content);

@@ -1,4 +1,5 @@
 import { readArchiveMark } from '../../actors/archive.js';
+import { isWhole } from '../../actors/cut.js';
 import { keysOf, readRecord, type Document } from '../../documents/document.js';
 import type { CountMalformed } from '../../documents/errors.js';
 import { genesisBytes, type CarriedRecord } from '../../documents/genesis.js';
@@ -46,7 +47,7 @@ export function* nextGeneration(
     const entry = { value: base, stamp: stampOf(base), cause: 'cut' };
     carried.push({ map: kinds.base.map, key, record: new Map([['base', entry]]) });
   }
-  const kept = new Keeping(document, at, folded, count);
+  const kept = new Keeping(document, at, folded, count, isWhole({ generation, settled }));
   for (const kind of kindNames) {
     if (tableOf(kind).document !== 'actors') continue;
     for (const key of keysOf(document, kind, count)) {
@@ -72,6 +73,7 @@ class Keeping {
     private readonly at: number,
     private readonly folded: ReadonlyMap<string, Json>,
     private readonly count: CountMalformed,
+    private readonly isWhole: boolean,
   ) {}
 
   keeps(kind: Kind, key: string, record: FieldMap): boolean {
@@ -82,8 +84,8 @@ class Keeping {
       case 'attempt':
         return readRecord(this.document, 'mark', kinds.mark.prefix + name, this.count) === undefined;
       case 'done':
-        // What is not done of an actor's effects stands in its base.
-        return !this.folded.has(splitActorKey(name)?.actor ?? '');
+        // What is not done of an actor's effects stands in its base; but the event of one that is may come late.
+        return !this.isWhole || !this.folded.has(splitActorKey(name)?.actor ?? '');
       case 'actor':
         return !isArchived(this.folded.get(name));
       case 'event':

@@ -70,7 +70,7 @@ export class ShardGenerations {
     const { document } = this.#current ?? {};
     const cut = this.#isAtEnd() ? this.#line.end : this.cut;
     if (document === undefined || cut === undefined) return 0;
-    const heads = this.context.members().flatMap((member) => cut.moved.get(member) ?? []);
+    const heads = [...cut.moved.values()].flat();
     return cut.settled && A.hasHeads(document.handle.doc(), heads) ? cut.generation : cut.settledTo;
   }
 
