@@ -135,9 +135,12 @@ test('asked to end it says that it is draining, is not ready, and all that it sa
     () => alpha.status()[0]!.reason === 'draining' || alpha.status()[0]!.reason === 'ECONNREFUSED',
   );
   expect(await ended).toBe(0);
+  // Who brings nothing with it asks, so that what is there was on disk.
+  alpha.close();
   await relay.process.start();
-  await allOpen(alpha);
-  const heads = await stored();
+  const late = replica(relay, 'late', secrets.rw);
+  await allOpen(late);
+  const heads = (await late.relayHeads(ids, 15_000)).get(relay.url);
   for (const handle of handles) expect(heads?.get(handle.documentId)).toEqual(headsOf(handle));
   expect(relay.process.crashes).toEqual([]);
 }, 60_000);
@@ -156,7 +159,7 @@ test('what a killed relay said was stored is there when it starts again', async 
   await relay.process.start();
   const late = replica(relay, 'late', secrets.rw);
   await allOpen(late);
-  expect((await late.relayHeads([id], 2_000)).get(relay.url)?.get(id)).toEqual(heads);
+  expect((await late.relayHeads([id], 15_000)).get(relay.url)?.get(id)).toEqual(heads);
 }, 60_000);
 
 const openssl = 'openssl';
