@@ -323,7 +323,7 @@ function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
   metrics.gauge(
     'keyed_store',
     'Keyed stores since the start: look-ups, evictions, persistence errors, entries that two replicas consumed.',
-    () => ({ ...node.counters().keyed }),
+    () => new Map(Object.entries(node.counters().keyed)),
     'what',
   );
   metrics.gauge(
