@@ -4,6 +4,7 @@ import * as A from '@automerge/automerge';
 import { expect, test } from 'vitest';
 import { cluster, type Cluster } from '../world/cluster.js';
 import { atWork, drill, invoked } from '../world/inside.js';
+import { everyRoomIsJudged } from '../world/watch.js';
 import { contentsOf, everythingIn, holds } from './stored.js';
 
 const newCanary = (): string => `canary${randomBytes(12).toString('hex')}`;
@@ -95,3 +96,5 @@ test(
     await world.watch('canaries');
   },
 );
+
+everyRoomIsJudged();

@@ -10,6 +10,8 @@ interface Watch {
 }
 
 const watches: Watch[] = [];
+/** This file has a test that reports them. */
+let isReported = false;
 
 /** How long a room is watched for messages that should not come, after its last expected answer. */
 const WATCH_MS = 10_000;
@@ -61,6 +63,7 @@ export function watchInBackground(
   problems: () => Promise<string>,
   release: () => Promise<void>,
 ): void {
+  if (!isReported) throw new Error('a file that watches rooms ends with everyRoomIsJudged()');
   const look = async () => {
     try {
       await pause(WATCH_MS);
@@ -76,6 +79,7 @@ export function watchInBackground(
 
 /** To be called last in every file that watches rooms: the test that reports what became of them. */
 export function everyRoomIsJudged(): void {
+  isReported = true;
   test(
     'nothing doubled, missing or unexplained in any room, 10 s after its last answer',
     { timeout: 60_000 },
