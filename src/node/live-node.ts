@@ -1,50 +1,43 @@
 import * as A from '@automerge/automerge';
 import type { ActorSnapshot } from '../actors/snapshot.js';
 import { LiveActors } from '../actors/live-actors.js';
-import type { PeerId } from '@automerge/automerge-repo';
 import type { KeyedStoreOptions } from '../keyed/options.js';
 import type { KeyedStore } from '../keyed/store.js';
 import { describeDocument, type DocumentKind } from '../documents/ids.js';
 import type { Touched } from '../documents/document.js';
-import { Machines } from '../actors/machines.js';
 import { kinds, type Kind, type RecordOf } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { Channel, Sender } from '../sync/channel.js';
 import type { Relays } from '../sync/connect.js';
 import type { DurableStorage } from '../storage/durable.js';
-import type { Log } from '../telemetry/log.js';
-import type { Clock } from '../time/clock.js';
 import { actorTurn } from './actor-turn.js';
-import { NodeHistory, type ActorHistory } from './audit/node-history.js';
+import type { ActorHistory, NodeHistory } from './audit/node-history.js';
+import { openHistories } from './audit/open-histories.js';
 import { AuditStore } from './audit/store.js';
 import { chunksOf } from '../backup/stored-document.js';
-import { Attendance, attendanceFile } from './attendance.js';
 import { Healing } from './backup/healing.js';
 import { NodeBackups } from './backup/node-backups.js';
 import { ChangeEvents } from './change-events.js';
-import type { Cleanup } from './cleanup.js';
 import { NodeCounters } from './counters.js';
 import { NodeError } from './errors.js';
 import { EffectWork } from './effect-work.js';
 import { FastPath } from './fast-path.js';
 import { ensureGenesis } from './founding.js';
-import { actorBases } from './generations/actor-bases.js';
-import { Generations } from './generations/generations.js';
-import { DEFAULT_EVERY_MS, type CutPorts } from './generations/ports.js';
-import { CutSchedule } from './generations/schedule.js';
-import { StoredDocuments } from './generations/stored-documents.js';
-import { KeyedStores } from './keyed/keyed-stores.js';
-import { WindowFile } from './keyed/window-file.js';
+import type { Generations } from './generations/generations.js';
+import type { CutPorts } from './generations/ports.js';
+import type { KeyedStores } from './keyed/keyed-stores.js';
+import type { LiveNodeParts, NodeInside } from './inside.js';
 import { register } from './membership.js';
 import { Moves } from './moves.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
-import { DEFAULT_SHARDS, type OpenNodeOptions } from './options.js';
+import { DEFAULT_SHARDS } from './options.js';
 import { recordView, type Provenance, type RecordView } from './record-view.js';
 import { Records } from './records.js';
 import { fillWhatDiskLost } from './recovery.js';
 import { RelayWord } from './relay-word.js';
-import type { ReplicaFile } from './replica-file.js';
 import { nameOf, openShards } from './shards.js';
+import { scheduleCuts, startGenerations } from './start-generations.js';
+import { startKeyed } from './start-keyed.js';
 import type { DocumentHeads, StateNode } from './state-node.js';
 import type { NodeStatus } from './status.js';
 import { until } from './until.js';
@@ -55,22 +48,6 @@ const CLOSE_MS = 5_000;
 const LOOK_AGAIN_MS = 20;
 /** How long the next in rank leaves a shard that is due to the one before it, milliseconds. */
 const CUT_PATIENCE_MS = 10 * 60_000;
-/** What a relay has is waited for so long before a cut that was not asked for, milliseconds. */
-const CUT_SYNC_MS = 10_000;
-
-export interface LiveNodeParts {
-  options: OpenNodeOptions;
-  clock: Clock;
-  log: Log;
-  self: Sender;
-  peerId: PeerId;
-  replica: ReplicaFile;
-  storage: DurableStorage;
-  relays: Relays;
-  /** Documents that have lost chunks on this disk; filled as they are read. */
-  incomplete: Set<string>;
-  cleanup: Cleanup;
-}
 
 /** {@link StateNode} over open documents, a folder and relays. */
 export class LiveNode implements StateNode {
@@ -91,6 +68,7 @@ export class LiveNode implements StateNode {
   readonly histories: NodeHistory;
   readonly backups: NodeBackups;
   readonly #moves: Moves;
+  readonly #inside: NodeInside;
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
   actorTurn = (actor: string, since: number): number =>
@@ -155,7 +133,8 @@ export class LiveNode implements StateNode {
       hasRelays: parts.options.relays.length > 0,
       log,
     });
-    this.histories = this.#openHistories();
+    this.#inside = this.#insideOf(parts);
+    this.histories = openHistories(this.#inside);
     this.#moves = new Moves({
       reload: (records) => this.#closing === undefined && this.#actors?.reload(records),
       failed: () => void (this.#counters.failedHandlers += 1),
@@ -172,7 +151,7 @@ export class LiveNode implements StateNode {
     for (const adapter of relays.networkAdapters) this.#documents.connect(adapter);
     cleanup.add('fast path', () => this.#fastPath.stop());
     cleanup.add('effect work', () => this.#effectWork.stop());
-    this.#keyed = await this.#startKeyed();
+    this.#keyed = await startKeyed(this.#inside);
     cleanup.add('keyed stores', () => this.#keyed?.close());
     await ensureGenesis({
       cluster,
@@ -188,7 +167,7 @@ export class LiveNode implements StateNode {
       log,
     });
     this.#readShards();
-    this.#generations = await this.#startGenerations();
+    this.#generations = await startGenerations(this.#inside);
     cleanup.add('generations', () => this.#generations?.close(CLOSE_MS));
     cleanup.add('audit documents', () => this.#audit.close());
     await this.#openShards();
@@ -217,7 +196,7 @@ export class LiveNode implements StateNode {
     cleanup.add('membership', stop);
     this.#actors = this.#openActors();
     cleanup.add('actors', () => this.#actors?.close());
-    this.#scheduleCuts(this.#generations);
+    scheduleCuts(this.#inside, this, this.#generations);
     this.backups.start();
     cleanup.add('backups', () => this.backups.close());
     this.#report({ state: 'ready', since: clock.now() });
@@ -357,24 +336,29 @@ export class LiveNode implements StateNode {
     this.#report({ state: 'closed' });
   }
 
-  #openHistories(): NodeHistory {
-    return new NodeHistory({
-      store: this.#audit,
-      machines: () => this.actors.machines,
+  #insideOf(parts: LiveNodeParts): NodeInside {
+    const [actors, generations, epoch] = [() => this.#actors, () => this.#generations, () => this.epoch];
+    return {
+      parts,
+      documents: this.#documents,
+      records: this.#records,
       view: this.#view,
-      shardsOf: (actor) => this.#records.shardsOfActor(actor),
-      cutsOf: (shard) =>
-        (this.#generations?.chain(shard) ?? []).map(({ generation, heads }) => ({
-          generation: generation - 1,
-          heads,
-        })),
-      current: (shard) => {
-        const current = this.#generations?.current(shard);
-        return current && { generation: current.name.generation, document: current.handle.doc() };
+      word: this.#word,
+      audit: this.#audit,
+      fastPath: this.#fastPath,
+      counters: this.#counters,
+      get actors() {
+        return actors();
       },
-      count: this.#counters.countMalformed,
-      clock: this.#parts.clock,
-    });
+      get generations() {
+        return generations();
+      },
+      get epoch() {
+        return epoch();
+      },
+      change: (writes, cause) => this.change(writes, cause),
+      moved: (document, touched) => this.#moved(document, touched),
+    };
   }
 
   #openActors(): LiveActors {
@@ -409,91 +393,6 @@ export class LiveNode implements StateNode {
   #moved({ name: { index } }: OpenDocument, touched: Touched[]): void {
     this.#events.touched(touched);
     this.#moves.moved(index, touched);
-  }
-
-  async #startGenerations(): Promise<Generations> {
-    const { clock, log, relays, storage, options } = this.#parts;
-    const stored = await StoredDocuments.open(options.dataDir, storage);
-    const attendance = await this.#openAttendance();
-    return Generations.start(
-      {
-        documents: this.#documents,
-        records: this.#records,
-        options: options.generations ?? {},
-        bases:
-          options.generations?.bases ??
-          actorBases(
-            () => this.#actors?.machines ?? new Machines(),
-            this.#counters.countMalformed,
-            () => void (this.#counters.generations.belowHorizon += 1),
-          ),
-        word: this.#word,
-        hasRelays: options.relays.length > 0,
-        reachesRelay: () => relays.channel.connected(),
-        counters: this.#counters,
-        clock,
-        log,
-        replica: this.self.replica,
-        attendance,
-        epoch: () => this.epoch,
-        change: (writes, cause) => this.change(writes, cause),
-        sent: (document, bytes) => this.#fastPath.send(document, bytes),
-        moved: (document, touched) => this.#moved(document, touched),
-      },
-      stored,
-    );
-  }
-
-  /** What an earlier process left of windows that are over goes now. */
-  async #startKeyed(): Promise<KeyedStores> {
-    const { clock, log, storage, options } = this.#parts;
-    const keyed = new KeyedStores({
-      documents: this.#documents,
-      storage,
-      known: await WindowFile.open(options.dataDir, (err) => {
-        this.#counters.keyed.persistenceErrors += 1;
-        log.error({ err }, 'keyed.json cannot be read and is begun anew');
-      }),
-      replica: this.self.replica,
-      epoch: () => this.epoch,
-      sent: (document, bytes) => this.#fastPath.send(document, bytes),
-      counters: this.#counters.keyed,
-      count: this.#counters.countMalformed,
-      clock,
-      log,
-    });
-    keyed.sweep();
-    return keyed;
-  }
-
-  async #openAttendance(): Promise<Attendance> {
-    const { clock, log, cleanup, options } = this.#parts;
-    const attendance = await Attendance.open(attendanceFile(options.dataDir, log), clock);
-    const stop = attendance.keep(log);
-    cleanup.add('attendance', () => {
-      stop();
-      return attendance.save();
-    });
-    return attendance;
-  }
-
-  #scheduleCuts(generations: Generations): void {
-    const { clock, log, cleanup, options } = this.#parts;
-    const everyMs = options.generations?.everyMs ?? DEFAULT_EVERY_MS;
-    if (everyMs === 0) return;
-    const schedule = new CutSchedule({
-      everyMs,
-      due: () => generations.due(),
-      turn: (shard, since) => this.cutTurn(shard, since),
-      cut: async (shards) => {
-        const isAlone = options.relays.length === 0;
-        if (!isAlone && !(await this.synced(CUT_SYNC_MS))) return 0;
-        return this.cutIfDue({ mayCut: (shard) => shards.has(shard) });
-      },
-      clock,
-      log,
-    });
-    cleanup.add('cuts', () => schedule.stop());
   }
 
   #openShards(): Promise<void> {
