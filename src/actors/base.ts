@@ -204,7 +204,7 @@ function restore(id: string, logic: AnyStateMachine, saved: z.output<typeof snap
     for (const [id, states] of Object.entries(saved.historyValue)) {
       if (states.length === 0) (restored.historyValue as Record<string, unknown>)[id] ??= [];
     }
-    return saved.nodes === undefined ? restored : inStates(logic, restored, saved.nodes);
+    return saved.nodes === undefined ? restored : inStates(logic, restored, value, saved.nodes);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new ActorError('unknown-state', `the saved state of machine ${id} does not fit it: ${message}`, {
@@ -219,10 +219,11 @@ function orderedValue(logic: AnyStateMachine, ordered: string): Json {
   return value;
 }
 
-/** The snapshot in just these states. */
+/** The snapshot in just these states, and with just this value: XState would fill in a region that it had left out. */
 function inStates(
   logic: AnyStateMachine,
   snapshot: AnyMachineSnapshot,
+  value: Json,
   names: readonly string[],
 ): AnyMachineSnapshot {
   const states = statesById(logic);
@@ -231,7 +232,7 @@ function inStates(
     if (node === undefined) throw new Error(`there is no state ${name}`);
     return node;
   });
-  return Object.assign(snapshot, { _nodes: nodes, tags: new Set(nodes.flatMap(({ tags }) => tags)) });
+  return Object.assign(snapshot, { value, _nodes: nodes, tags: new Set(nodes.flatMap(({ tags }) => tags)) });
 }
 
 /** A state named by a history that the machine does not have: XState leaves it out without a word. */

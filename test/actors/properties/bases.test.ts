@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { assign, setup } from 'xstate';
 import { readBase } from '../../../src/actors/base.js';
 import { savedSnapshot } from '../../../src/actors/cut.js';
 import { step } from '../../../src/actors/fold.js';
@@ -16,8 +17,42 @@ it('a base leads on exactly as its actor would have gone on, after every event o
   fc.assert(fc.property(machineSpec, fc.array(sent, { maxLength: 12 }), compare), { numRuns: RUNS });
 }, 300_000);
 
+it('a region that XState has left out stays out', () => {
+  const machines = new Machines();
+  machines.register(
+    setup({
+      types: { context: {} as { taken: number }, events: {} as { type: 'A' | 'B' | 'C' } },
+      actions: { take: assign({ taken: ({ context }) => context.taken + 1 }) },
+    }).createMachine({
+      id: 'm',
+      context: { taken: 0 },
+      type: 'parallel',
+      states: {
+        one: { on: { A: { actions: 'take' } } },
+        before: { type: 'history', history: 'deep' },
+        two: {
+          type: 'parallel',
+          on: { A: { actions: 'take' } },
+          states: {
+            back: { type: 'history' },
+            left: { on: { A: { actions: 'take' }, B: '#m.two.back' } },
+            right: { on: { A: { actions: 'take' }, C: { target: '#m.before', reenter: true } } },
+          },
+        },
+      },
+    }),
+  );
+  compareOn(
+    machines,
+    ['B', 'C', 'A', 'A'].map((event) => ({ event, x: 0 })),
+  );
+});
+
 function compare(spec: MachineSpec, list: readonly { event: string; x: number }[]): void {
-  const machines = machinesOf(spec);
+  compareOn(machinesOf(spec), list);
+}
+
+function compareOn(machines: Machines, list: readonly { event: string; x: number }[]): void {
   let position: Position = { status: 'unbegun', machine: 'm' };
   for (const [at, { event, x }] of list.entries()) {
     const logged = { id: `$${at}`, stamp: at + 1, ts: at + 1, type: event, data: { x } };
