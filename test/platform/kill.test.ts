@@ -1,5 +1,8 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import type { PlatformClient, RunEvent } from '../../src/platform/client.js';
+import { openDatabase } from '../../src/platform/service/database.js';
+import type { Database } from '../../src/platform/service/tables.js';
+import { silentLog } from '../../src/telemetry/log.js';
 import { platformChildren, type PlatformChild } from './children/build.js';
 import { onEveryDatabase, onPostgres } from './databases.js';
 import { answer, clientOf, eventually, invocations, newChat } from './world.js';
@@ -96,6 +99,19 @@ onPostgres((fresh) => {
     await eventually(() => clients[1].cancel('long').then(() => true));
     await waiting;
     expect(long).toMatchObject([{ type: 'error', code: 'cancelled' }]);
+  });
+
+  it('goes on when the server ends a transaction that stood still, as it does where the process was frozen', async () => {
+    const { db } = await openDatabase(await fresh(), 200, silentLog);
+    onTestFinished(() => db.destroy());
+    const look = (from: Database) => from.selectFrom('processes').selectAll().execute();
+    const stalled = db.transaction().execute(async (transaction) => {
+      await look(transaction);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await look(transaction);
+    });
+    await expect(stalled).rejects.toThrow();
+    expect(await look(db)).toEqual([]);
   });
 
   it('takes the runs of a killed process over, in the order of begin', async () => {

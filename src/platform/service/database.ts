@@ -105,6 +105,10 @@ async function postgres(
     types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
   });
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection broke'));
+  // The pool listens to the idle ones alone; a transaction that stood still too long would end the process.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ error: error.message }, 'a database connection broke in use'));
+  });
   try {
     (await pool.connect()).release();
   } catch (error) {
