@@ -23,17 +23,6 @@ export function seedOfRun(): number {
   return seed;
 }
 
-/** A small seeded generator (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Two replicas on a relay that share a document, and a look whether they still converge. */
 export async function watched(relay: { url: string; token?: string }, options: Partial<ConnectOptions> = {}) {
   const [alpha, beta] = [connect('alpha', [relay], options), connect('beta', [relay], options)];

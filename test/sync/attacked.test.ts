@@ -12,16 +12,8 @@ import {
 import type { RelayToken } from '../../src/sync/relay-tokens.js';
 import { checkRepoFrame } from '../../src/sync/repo-message.js';
 import { buildOnce } from '../world/build.js';
-import {
-  inflatingMessage,
-  isSoak,
-  mutator,
-  report,
-  seeded,
-  seedOfRun,
-  syncMessage,
-  watched,
-} from './attack.js';
+import { inflatingMessage, isSoak, mutator, report, seedOfRun, syncMessage, watched } from './attack.js';
+import { seeded } from '../storage/random.js';
 import { relayProcess, writeTokens, type RelayProcess } from './relay-process.js';
 import { newId, rawClient, token, until, type RawClient } from './world.js';
 
