@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that talk to a real homeserver or start processes: one file at a time, with one Synapse for all of them. */
+/** Tests that talk to a real homeserver or start processes: two files at a time, with one Synapse for all of them. */
 const wholeSystem = [
   'test/e2e/**/*.test.ts',
   'test/world/**/*.test.ts',
@@ -10,9 +10,11 @@ const wholeSystem = [
 
 export default defineConfig({
   test: {
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
+    // A poll ends when it holds: its deadline is there for what never will.
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [
       {
         extends: true,
@@ -32,8 +34,7 @@ export default defineConfig({
           globalSetup: ['test/world/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },

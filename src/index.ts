@@ -3,6 +3,7 @@ export type { OpenNodeOptions } from './node/options.js';
 export type { DocumentHeads, StateNode } from './node/state-node.js';
 export type { Provenance, RecordView } from './node/record-view.js';
 export type { NodeStatus } from './node/status.js';
+export type { DocumentRecovered, NodeEvent } from './node/node-events.js';
 export type { NodeCounters } from './node/counters.js';
 export type { BackupOptions, BackupStatus, NodeBackups } from './node/backup/node-backups.js';
 export { BackupError, type BackupErrorCode } from './backup/errors.js';
@@ -35,8 +36,28 @@ export type { ActorSnapshot } from './actors/snapshot.js';
 export { openTasks, type Tasks, type TasksOptions } from './tasks/tasks.js';
 export { TaskError, type Task, type TaskStatus, type UnreadableTask } from './tasks/task.js';
 export type { LogEntry } from './tasks/run-machine.js';
+export { openState, type StateOptions } from './state/open-state.js';
+export type { SavedState, State, StateStatus } from './state/state.js';
+export type { StateEventName, StateEvents } from './state/events.js';
+export type { PersistedState, StateMetrics } from './state/persisted-state.js';
+export type { ReportFormat } from './state/reports.js';
+export { StateError } from './state/errors.js';
 export type { KeyedEntry, KeyedStore, RegisterOptions } from './keyed/store.js';
 export type { KeyedStoreOptions } from './keyed/options.js';
+export type { ClaimStoreOptions } from './keyed/claim-options.js';
+export type {
+  Claimed,
+  ClaimStore,
+  ClaimVerbOptions,
+  Ended,
+  HeldClaim,
+  RefusedClaim,
+  UnguardedClaim,
+} from './keyed/claim-store.js';
+export type { ClaimCounters } from './keyed/claim-counters.js';
+export { compareTokens, tokenText, type Ballot, type FencingToken } from './claims/token.js';
+export type { AuthorityStatus, NodeClaims } from './node/claims/node-claims.js';
+export { ClaimsError, type ClaimsErrorCode } from './node/claims/errors.js';
 export { KeyedStoreError, type KeyedStoreErrorCode } from './keyed/errors.js';
 export type { KeyedCounters } from './keyed/counters.js';
 export {

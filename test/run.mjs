@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,6 +25,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** The failed tests, a line each, told once more at the end: the output before it is long. */
+const failures = [];
 try {
   if ((await node(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'])) === 0) {
     for (const project of ['unit', 'world']) add(await suite(project));
@@ -36,6 +38,7 @@ try {
   await rm(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
 const { passed, failed, skipped } = total;
+for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
 process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
 process.exitCode = failed > 0 || passed === 0 || interrupted ? 1 : 0;
 
@@ -65,6 +68,13 @@ async function suite(project) {
 async function counted(file) {
   try {
     const report = JSON.parse(await readFile(file, 'utf8'));
+    for (const { name, message, assertionResults } of report.testResults) {
+      const told = assertionResults.filter(({ status }) => status === 'failed');
+      if (message) failures.push(`${relative(root, name)}: ${firstLine(message)}`);
+      for (const { fullName, failureMessages } of told) {
+        failures.push(`${relative(root, name)} > ${fullName}: ${firstLine(failureMessages[0] ?? '')}`);
+      }
+    }
     return {
       passed: report.numPassedTests,
       failed: report.numFailedTests,
@@ -74,6 +84,10 @@ async function counted(file) {
     if (error.code !== 'ENOENT') throw error;
     return { passed: 0, failed: 0, skipped: 0 };
   }
+}
+
+function firstLine(text) {
+  return text.split('\n', 1)[0].slice(0, 300);
 }
 
 function add(counts) {

@@ -20,7 +20,7 @@ const MARK_MS = 7 * 24 * 3600_000;
  * Stands for the base of an actor that left, so that an event that comes late does not begin it anew: under 100
  * bytes, and gone at the first cut a week later.
  */
-const archiveMark = z.strictObject({
+const archiveMark = z.object({
   /** Time of the cut at which it left, or at which an event for it came last. */
   archived: z.number().nonnegative(),
   hash: z.literal('archived'),

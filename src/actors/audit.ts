@@ -42,6 +42,8 @@ const happening = z.object({
     .optional(),
   /** Left out while it stays as it was. */
   to: state.optional(),
+  /** Members of the event, and fields of its record, that only later releases know. */
+  unknown: z.object({ event: z.json().optional(), fields: z.json().optional() }).optional(),
 });
 const line = z.union([happening, beginning]);
 
@@ -66,7 +68,9 @@ export function* auditLines(
     const [first] = entries;
     if (first === undefined) continue;
     add(actor, { actor, begins: stateOf(first.from, undefined), ...baseOf(document, actor, count) });
-    for (const entry of entries) add(actor, lineOf(actor, entry));
+    for (const entry of entries) {
+      add(actor, { ...lineOf(actor, entry), ...unknownOf(document, actor, entry.event.id, count) });
+    }
   }
   return lines;
 }
@@ -76,6 +80,22 @@ function baseOf(document: Document, actor: string, count: CountMalformed): { bas
   const stored = readRecord(document, 'base', kinds.base.prefix + actor, count)?.get('base')?.value;
   const parsed = storedBase.safeParse(stored);
   return parsed.success ? { base: { ...parsed.data, absorbed: [] } } : {};
+}
+
+/** A cut drops the events, and an archive is what stays of them: also of what is not understood here. */
+function unknownOf(document: Document, actor: string, id: string, count: CountMalformed): object {
+  const record = readRecord(document, 'event', `${kinds.event.prefix}${actor} ${id}`, count);
+  const { shape } = kinds.event.fields.event.schema;
+  const value = record?.get('event')?.value as { readonly [key: string]: Json } | undefined;
+  const event = Object.entries(value ?? {}).filter(([name]) => !Object.hasOwn(shape, name));
+  const fields = [...(record ?? [])].filter(([name]) => !Object.hasOwn(kinds.event.fields, name));
+  if (event.length === 0 && fields.length === 0) return {};
+  return {
+    unknown: {
+      ...(event.length > 0 && { event: Object.fromEntries(event) }),
+      ...(fields.length > 0 && { fields: Object.fromEntries(fields) }),
+    },
+  };
 }
 
 function lineOf(actor: string, entry: HistoryEntry): object {
@@ -169,7 +189,20 @@ function entryOf(
   from: ActorSnapshot,
   to: ActorSnapshot,
 ): HistoryEntry {
-  const { id, type, stamp, ts, data, cause, replica, epoch, late = false, outcome, effects = [] } = parsed;
+  const {
+    id,
+    type,
+    stamp,
+    ts,
+    data,
+    cause,
+    replica,
+    epoch,
+    late = false,
+    outcome,
+    effects = [],
+    unknown,
+  } = parsed;
   return {
     generation,
     cause,
@@ -181,5 +214,6 @@ function entryOf(
     to,
     outcome,
     effects,
+    ...(unknown !== undefined && { unknown: unknown as NonNullable<HistoryEntry['unknown']> }),
   };
 }

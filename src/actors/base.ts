@@ -29,6 +29,8 @@ export interface Base {
   readonly absorbedIds: readonly AbsorbedId[];
   /** The highest stamp of the ids that were dropped; undefined while all are there. */
   readonly horizon: Stamp | undefined;
+  /** What a later release has put into it: carried along by every cut. */
+  readonly unknown: Readonly<Record<string, Json>>;
   /** An event that the base counts already; without a stamp, as far as its ids say. */
   absorbed(eventId: string, stamp?: Stamp): boolean;
 }
@@ -126,6 +128,7 @@ export function readBase(machineId: string, machines: Machines, stored: Json): B
   const rest = {
     absorbedIds: data.absorbed,
     horizon: data.horizon,
+    unknown: unknownIn(stored),
     stamp: data.stamp,
     effects: data.effects,
     absorbed: (id: string, stamp?: Stamp) => absorbed(id, stamp) !== 'not',
@@ -143,6 +146,11 @@ export function readBase(machineId: string, machines: Machines, stored: Json): B
   }
 }
 
+function unknownIn(stored: Json): Record<string, Json> {
+  const members = Object.entries(stored as { readonly [key: string]: Json });
+  return Object.fromEntries(members.filter(([name]) => !Object.hasOwn(storedBase.shape, name)));
+}
+
 function archivedHere({ version, stamp, archived: since }: ArchiveMark): Base {
   return {
     position: { status: 'archived', version, since },
@@ -150,6 +158,7 @@ function archivedHere({ version, stamp, archived: since }: ArchiveMark): Base {
     effects: [],
     absorbedIds: [],
     horizon: stamp,
+    unknown: {},
     absorbed: (_, of) => of !== undefined && of <= stamp,
   };
 }
@@ -265,6 +274,6 @@ function quarantined(found: {
 }
 
 function still(found: { code: ActorError['code']; reason: string; event: string }, stamp: Stamp): Base {
-  const nothing = { effects: [], absorbedIds: [], horizon: undefined };
+  const nothing = { effects: [], absorbedIds: [], horizon: undefined, unknown: {} };
   return { ...nothing, position: quarantined(found), stamp, absorbed: () => false };
 }

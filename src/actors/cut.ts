@@ -149,6 +149,7 @@ function baseOf(log: ActorLog, done: ReadonlySet<string>, at: number, inputs: Cu
   }
   const { absorbed, horizon } = absorbedUpTo(log, at, inputs);
   const stored: StoredBase = {
+    ...base?.unknown,
     ...(position.status === 'active'
       ? {
           version: position.machine.version,

@@ -9,6 +9,7 @@ import { migrate } from './migration.js';
 import { type Active, contextOf, type Position, type Quarantined, stateValue } from './position.js';
 import { transitionFrom } from './pure-transition.js';
 import { releasedTo } from './release.js';
+import { hasState } from './state-value.js';
 import { type Timer, timerOf } from './timer.js';
 
 /** What one event did. */
@@ -159,7 +160,8 @@ function upgrade(actor: string, machines: Machines, position: Active, event: Log
   while (machine.version < to) {
     const newer = machines.version(machine.id, machine.version + 1);
     if (newer === undefined) throw missing(machine.id, machine.version + 1);
-    snapshot = migrate(newer, snapshot.value as Json, snapshot.context as Json);
+    const value = snapshot.value as Json;
+    snapshot = migrate(newer, value, snapshot.context as Json, hasState(machine.logic, value));
     machine = newer;
   }
   const timers = rearmed(actor, machine, snapshot, event, position.timers);

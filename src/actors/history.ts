@@ -37,6 +37,8 @@ export interface HistoryEntry extends EventOrigin {
   readonly outcome: Step['outcome'];
   /** What it told the outside to do. */
   readonly effects: readonly Effect[];
+  /** What only later releases know of it; said of generations that were cut. */
+  readonly unknown?: { readonly event?: Json; readonly fields?: Json };
 }
 
 /**

@@ -15,14 +15,15 @@ export interface Migration {
 
 /**
  * A snapshot of `to` for a state and context of the version before. No entry action runs; history states begin
- * anew.
+ * anew. A state to which XState came with more or fewer children than a state has (`whole` false, see `hasState`) goes
+ * on as it is, as it did in the version before.
  *
  * @throws {ActorError} `unknown-state`, `invalid-context`, `transition-failed` when the context map throws.
  */
-export function migrate(to: Machine, value: Json, context: Json): AnyMachineSnapshot {
+export function migrate(to: Machine, value: Json, context: Json, whole: boolean): AnyMachineSnapshot {
   const { state: map = {}, context: mapContext } = to.migrate ?? {};
   const paths = leafPaths(value).map((path) => (Object.hasOwn(map, path) ? (map[path] ?? path) : path));
-  return snapshotAt(to, paths, mapContext === undefined ? context : mapped(to, mapContext, context));
+  return snapshotAt(to, paths, mapContext === undefined ? context : mapped(to, mapContext, context), whole);
 }
 
 /**
@@ -30,8 +31,13 @@ export function migrate(to: Machine, value: Json, context: Json): AnyMachineSnap
  *
  * @throws {ActorError} `unknown-state`, `invalid-context`.
  */
-export function snapshotAt(machine: Machine, paths: readonly string[], context: Json): AnyMachineSnapshot {
-  const value = valueOf(machine.logic, paths);
+export function snapshotAt(
+  machine: Machine,
+  paths: readonly string[],
+  context: Json,
+  whole: boolean,
+): AnyMachineSnapshot {
+  const value = valueOf(machine.logic, paths, whole);
   if (value === undefined) {
     throw new ActorError(
       'unknown-state',

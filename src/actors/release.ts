@@ -30,10 +30,10 @@ export function releasedTo(
 ): AnyMachineSnapshot {
   const [initial] = machine.initial;
   if (typeof state !== 'string') {
-    return snapshotAt(machine, leafPaths(initial.value as Json), initial.context as Json);
+    return snapshotAt(machine, leafPaths(initial.value as Json), initial.context as Json, false);
   }
   const kept = last && keptContext(machine, machines, last);
-  return snapshotAt(machine, state.split(' '), kept === undefined ? (initial.context as Json) : kept);
+  return snapshotAt(machine, state.split(' '), kept === undefined ? (initial.context as Json) : kept, true);
 }
 
 function keptContext(
@@ -59,7 +59,7 @@ function mappedContext(to: Machine, context: Json): { context: Json } | undefine
     const value = to.initial[0].value as Json;
     // In a state that it has, so that only the context can fail.
     const there = { ...to, migrate: to.migrate?.context && { context: to.migrate.context } };
-    return { context: migrate(there, value, context).context as Json };
+    return { context: migrate(there, value, context, false).context as Json };
   } catch (error) {
     if (error instanceof ActorError) return undefined;
     throw error;

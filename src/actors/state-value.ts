@@ -68,12 +68,16 @@ function fitsChild(child: AnyStateNode | undefined, value: Json, whole: boolean)
 const isLeaf = (node: AnyStateNode): boolean => node.type === 'atomic' || node.type === 'final';
 
 /** The state value with these leaves, its regions as the machine has them; undefined when it has no such state. */
-export function valueOf(machine: AnyStateMachine, paths: readonly string[]): Json | undefined {
+export function valueOf(
+  machine: AnyStateMachine,
+  paths: readonly string[],
+  whole: boolean,
+): Json | undefined {
   const value = build(
     machine.root,
     paths.map((path) => path.split('.')),
   );
-  return value !== undefined && hasState(machine, value) ? value : undefined;
+  return value !== undefined && hasState(machine, value, whole) ? value : undefined;
 }
 
 function build(node: AnyStateNode, paths: readonly (readonly string[])[]): Json | undefined {

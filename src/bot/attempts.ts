@@ -45,6 +45,8 @@ export class Attempts {
 
   async end(source: Source, attempt: string, outcome: 'outage' | 'failed'): Promise<void> {
     if (outcome === 'outage') source.outages += 1;
+    // Nothing is written of somebody who was forgotten.
+    if (this.records.forgotten(source.ref)) return;
     const events = this.recorder.attemptEnded(source, attempt, outcome);
     await this.records.attempt(source.ref, attempt, outcome, events);
   }

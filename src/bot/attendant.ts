@@ -55,11 +55,14 @@ export interface AttendantDeps {
   placeholderAfterMs: number;
   /** Counts what happened, for /metrics. */
   happened?: (event: string, outcome: string) => void;
+  /** How long a step took, milliseconds, for /metrics. */
+  took?: (step: string, ms: number) => void;
 }
 
 /** A homeserver forgets a transaction id after 24 h; a step that may be half as old looks into the room (D5). */
 const LOOK_BACK_MS = 12 * 3600_000;
 const ECHO_MS = 500;
+const FORGOTTEN_TEXT = 'This was not answered: what I knew of you was deleted.';
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -150,7 +153,15 @@ export class Attendant {
 
   /** Gets a text from the peers, else from the surface; freezes it. True when there is nothing to say. */
   private async obtain(source: Source, round: string | undefined, signal: AbortSignal): Promise<boolean> {
-    if (source.dropped && source.view().anchor === undefined) return this.end(source, 'dropped');
+    const isForgotten = this.deps.records.forgotten(source.ref);
+    const isUnseen = source.view().anchor === undefined;
+    if ((source.dropped || isForgotten) && isUnseen) return this.end(source, 'dropped');
+    if (isForgotten) {
+      // A placeholder stands, and is ended (D8); the agent is not asked about somebody who was forgotten.
+      source.failure = 'forgotten';
+      await this.freeze(source, freeze('m.notice', [FORGOTTEN_TEXT]));
+      return false;
+    }
     if (await this.askPeers(source, round)) return false;
     const outcome = await this.run(source, signal);
     if (outcome === undefined) return false;
@@ -240,7 +251,7 @@ export class Attendant {
   /** C1, A1: the mark is durable before the journal entry goes; what is owed keeps the entry (C3). */
   private async settle(source: Source, reason: SettleReason, event: string | undefined): Promise<void> {
     const { records, recorder, clock, journal, floorFree } = this.deps;
-    if (!records.marked(source.ref)) {
+    if (!records.marked(source.ref) && !records.forgotten(source.ref)) {
       // Also where there is nothing to write: what a peer wrote may stand in memory alone, and is flushed.
       if (source.ref.kind === 'greeting') {
         await records.write(recorder.greeted(source), { id: source.id, ts: source.ref.ts });
@@ -251,6 +262,7 @@ export class Attendant {
       await records.settle(source.ref, { reason, event, at: clock.now(), floor, attempt, events });
     }
     this.deps.happened?.('settled', reason);
+    if (source.settled === undefined) this.deps.took?.('settle', clock.monotonic() - source.seenAt);
     source.settled ??= reason;
     source.settledAt ??= clock.monotonic();
     if (owed(source.view())) return;

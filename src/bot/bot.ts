@@ -4,6 +4,7 @@ import type { TaskBoard } from '../tasks/board.js';
 import type { Cancel } from '../time/clock.js';
 import type { BotDeps, BotSettings } from './deps.js';
 import type { Engine } from './engine.js';
+import { ForgottenContexts } from './forgotten-contexts.js';
 import type { Invites } from './invites.js';
 import type { Outbox } from './outbox.js';
 import { assemble, type BotParts } from './parts.js';
@@ -29,6 +30,7 @@ export class Bot {
   readonly fence: Fence;
   readonly tasks: TaskBoard;
   private readonly parts: BotParts;
+  private readonly contexts: ForgottenContexts;
   private readonly stops: (() => void)[] = [];
   private readonly ended = new AbortController();
 
@@ -51,6 +53,7 @@ export class Bot {
     this.invites = invites;
     this.fence = fence;
     this.tasks = tasks;
+    this.contexts = new ForgottenContexts(deps);
     this.stops.push(
       deps.state.onChange(({ kind }) => this.recordsChanged(kind)),
       deps.clock.every(settings.patienceMs, () => void this.sweep()),
@@ -75,6 +78,7 @@ export class Bot {
     participation.live = true;
     this.presence.speak();
     this.engine.evaluate();
+    this.contexts.look();
   }
 
   /** Whether this replica takes part, and if not why. */
@@ -119,6 +123,7 @@ export class Bot {
   async close(): Promise<void> {
     this.parts.participation.draining = true;
     this.ended.abort();
+    await this.contexts.close();
     for (const stop of this.stops) stop();
     await this.engine.stop('the replica is closing');
     await this.inbox.stop();
@@ -132,6 +137,10 @@ export class Bot {
 
   private recordsChanged(kind: string): void {
     if (kind === 'cluster') void this.parts.genesis.look();
+    if (kind === 'erasure') {
+      this.engine.endForgotten();
+      this.contexts.look();
+    }
     if (kind === 'mark' || kind === 'member') this.engine.evaluate();
   }
 

@@ -17,6 +17,8 @@ export interface BotDeps {
   log: Log;
   /** Counts what happened, for /metrics. */
   happened?: (event: string, outcome: string) => void;
+  /** How long a step took, milliseconds, for /metrics. */
+  took?: (step: string, ms: number) => void;
 }
 
 export interface BotSettings {

@@ -93,6 +93,15 @@ export class Engine {
     return [...this.sources.values()].filter((source) => source.settled === undefined).length;
   }
 
+  /** For how long the oldest of them is known here, milliseconds; 0 when all are settled. */
+  oldestUnsettledMs(): number {
+    const now = this.deps.clock.monotonic();
+    let oldest = now;
+    for (const { settled, seenAt } of this.sources.values())
+      if (settled === undefined) oldest = Math.min(oldest, seenAt);
+    return now - oldest;
+  }
+
   /** Everything before it in its room is settled (PROTOCOL C4). */
   floorFree(source: Source): boolean {
     const room = this.rooms.get(source.ref.room) ?? [];
@@ -123,6 +132,15 @@ export class Engine {
       if (toPeer && source.held.length === 0) source.work?.abort(new Error('handed over'));
     }
     while (this.working.size > 0) await Promise.all(this.working);
+  }
+
+  /** Somebody was forgotten: what they are owed is looked at anew, also where this replica is at work on it. */
+  endForgotten(): void {
+    for (const source of this.sources.values()) {
+      const isOpen = source.settled === undefined && source.held.length === 0;
+      if (isOpen && this.deps.records.forgotten(source.ref)) source.work?.abort(new Error('forgotten'));
+    }
+    this.evaluate();
   }
 
   private look(): void {
@@ -259,7 +277,8 @@ export class Engine {
     if (source.settled !== undefined) return;
     const view = source.view();
     if (view.accepted === undefined && !(view.anchorRedacted && source.whole)) {
-      if (!this.marked(source)) return;
+      const isOver = this.deps.records.forgotten(source.ref) && source.whole && view.anchor === undefined;
+      if (!isOver && !this.deps.records.marked(source.ref)) return;
     }
     source.settled = view.anchorRedacted ? 'redacted' : 'answered';
     source.settledAt = this.deps.clock.monotonic();
@@ -279,7 +298,8 @@ export class Engine {
   }
 
   private marked(source: Source): boolean {
-    source.marked ||= this.deps.records.marked(source.ref);
+    const { records } = this.deps;
+    source.marked ||= records.marked(source.ref) || records.forgotten(source.ref);
     return source.marked;
   }
 

@@ -68,6 +68,14 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
   }
 }
 
+/**
+ * Sources are lost, and the position stands behind them (C3): the rooms are read again from what is settled there, as
+ * by a replica that lost its folder.
+ */
+export function forgetPosition(state: JournalState): void {
+  state.position = undefined;
+}
+
 export function journalSnapshot(state: JournalState): JournalEntry[] {
   const entries: JournalEntry[] = [];
   for (const { ref, frozen } of state.sources.values()) {

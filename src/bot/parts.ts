@@ -183,6 +183,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
     ...(deps.happened !== undefined && { happened: deps.happened }),
+    ...(deps.took !== undefined && { took: deps.took }),
   });
   const adoption = new Adoption({
     homeserver,

@@ -150,7 +150,8 @@ export class Receiver {
     }
     if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
     if (!this.deps.allowed(ref.sender)) return [];
-    if (ref.ts < (this.deps.records.genesis() ?? 0) || this.deps.records.marked(ref)) return [];
+    const { records } = this.deps;
+    if (ref.ts < (records.genesis() ?? 0) || records.marked(ref) || records.forgotten(ref)) return [];
     const redacted = event.unsigned?.['redacted_because'] !== undefined;
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
     source.event = event;
@@ -179,7 +180,7 @@ export class Receiver {
       ts: event.origin_server_ts,
       kind: kindOf(meaning.source),
     };
-    const settled = this.deps.records.marked(ref);
+    const settled = this.deps.records.marked(ref) || this.deps.records.forgotten(ref);
     const source = this.deps.engine.add(ref, { whole: false, stale: true });
     source.ahead = true;
     if (settled) {

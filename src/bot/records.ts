@@ -1,6 +1,7 @@
 import type { LiveActors } from '../actors/live-actors.js';
 import type { Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
+import type { NodeErasure } from '../node/erasure/node-erasure.js';
 import type { SettleReason, SourceRef } from './source.js';
 
 export type { Cause } from '../documents/write.js';
@@ -35,6 +36,8 @@ export interface State {
   /** Shard whose owner answers in a room: of its person, else of the room, else (no record yet, or no room) of `sender`. */
   shardOf(room: string | undefined, sender: string): number;
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
+  /** Who was forgotten; a state that forgets nobody has none. */
+  readonly erasure?: Pick<NodeErasure, 'forgottenAt' | 'owedContexts' | 'contextGone'>;
 }
 
 export const userKey = (mxid: string) => `matrix_user:${mxid}`;
@@ -101,6 +104,16 @@ export class Records {
   /** The settled mark of a source, if it stands in this replica's documents. */
   marked(source: SourceRef): boolean {
     return this.state.read('mark', markKey(source)) !== undefined;
+  }
+
+  /**
+   * It was said before its person was forgotten: for that person, what genesis is for all (PROTOCOL C5). Nothing more
+   * is owed to it, and nothing is written of it.
+   */
+  forgotten({ id, kind, sender, ts }: SourceRef): boolean {
+    const person = kind === 'greeting' ? id.slice('onboarding:'.length) : sender;
+    const at = this.state.erasure?.forgottenAt(person);
+    return at !== undefined && ts <= at;
   }
 
   /**

@@ -5,6 +5,11 @@ import { openHomeserver } from '../matrix/client.js';
 import { HomeserverError } from '../matrix/homeserver.js';
 import type { BackupOptions } from '../node/backup/node-backups.js';
 import { backupQuestions } from '../node/backup/questions.js';
+import { erasureQuestions } from '../node/erasure/questions.js';
+import { nodeFacts } from '../node/metrics/facts.js';
+import { showNode } from '../node/metrics/node.js';
+import { showStorage } from '../node/metrics/storage.js';
+import { migrationQuestions } from '../node/migrations/questions.js';
 import { openNode } from '../node/open-node.js';
 import type { StateNode } from '../node/state-node.js';
 import { httpPlatform } from '../platform/http-client.js';
@@ -13,15 +18,19 @@ import { seedQuestions } from '../seed/questions.js';
 import { openJournal } from '../storage/journal.js';
 import { controlPath, startControl } from '../telemetry/control.js';
 import type { Keyring } from '../storage/sealed-chunks.js';
+import type { Facts } from '../telemetry/health.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Clock } from '../time/clock.js';
 import { allowList } from './allow.js';
 import { ownMachines } from './actors/own.js';
 import { Bot } from './bot.js';
-import { applyJournal, emptyJournal, journalEntry, journalSnapshot } from './journal.js';
+import { applyJournal, emptyJournal, forgetPosition, journalEntry, journalSnapshot } from './journal.js';
+import { documentsObstacle } from './documents-obstacle.js';
 import { inspectHandlers } from './inspect.js';
+import { showBot } from './metrics.js';
 import { defaultDevice, openSession, type Credentials } from './session.js';
+import { openReplicaState } from './state.js';
 
 export type ReplicaConfig = Credentials & {
   homeserverUrl: string;
@@ -41,6 +50,8 @@ export type ReplicaConfig = Credentials & {
   generationEvents: number;
   generationEveryMs: number;
   backups: BackupOptions;
+  /** How often the state is saved by itself; 0: at the end only. */
+  autosaveMs: number;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
   prefix: string;
@@ -49,10 +60,21 @@ export type ReplicaConfig = Credentials & {
   machines: readonly LoadedMachine[];
 };
 
+export interface ReplicaDeps {
+  log: Log;
+  clock: Clock;
+  metrics: Metrics;
+  signal: AbortSignal;
+  /** What it waits for while it starts, in words. */
+  onWaiting?: (what: string) => void;
+}
+
 export interface Replica {
   ready(): { ok: boolean; reasons: string[] };
   /** What an operator should know although all is well. */
   notes(): string[];
+  /** How storage, backups and relays stand. */
+  facts(): Facts;
   /** PROTOCOL O7: hands over, within `ms`. */
   drain(ms: number): Promise<void>;
   close(): Promise<void>;
@@ -75,10 +97,7 @@ const RELAY_MS = 3_000;
  * with the stored position, then the agent registry, then the rooms up to now; only then it takes part.
  * Resolves when it does. Rejects with typed errors of its parts, everything opened closed again.
  */
-export async function startReplica(
-  config: ReplicaConfig,
-  deps: { log: Log; clock: Clock; metrics: Metrics; signal: AbortSignal },
-): Promise<Replica> {
+export async function startReplica(config: ReplicaConfig, deps: ReplicaDeps): Promise<Replica> {
   const opened: { close(): unknown }[] = [];
   try {
     return await open(config, deps, opened);
@@ -90,7 +109,7 @@ export async function startReplica(
 
 async function open(
   config: ReplicaConfig,
-  { log, clock, metrics, signal }: { log: Log; clock: Clock; metrics: Metrics; signal: AbortSignal },
+  { log, clock, metrics, signal, onWaiting }: ReplicaDeps,
   opened: { close(): unknown }[],
 ): Promise<Replica> {
   const { homeserverUrl, clusterId, dataDir } = config;
@@ -113,7 +132,12 @@ async function open(
     clock,
     log,
     signal,
-    onStatus: (status) => log.info({ ...status }, 'documents'),
+    onTimed: (step, ms) => metrics.took(step, ms),
+    onStorage: (status) => showStorage(metrics, status),
+    onStatus: (status) => {
+      log.info({ ...status }, 'documents');
+      if (status.state === 'waiting-for-peers') onWaiting?.(`documents wait for peers (${status.reason})`);
+    },
   });
   opened.push(node);
   registerMachines(node, config.machines);
@@ -129,10 +153,13 @@ async function open(
     initial: emptyJournal,
     apply: applyJournal,
     snapshot: journalSnapshot,
+    afterDamage: forgetPosition,
     log,
     clock,
   });
   opened.push(journal);
+  const saving = await openReplicaState(node, config, { clock, log, metrics });
+  opened.push(saving);
   const platform = httpPlatform({
     url: config.platformUrl,
     ...(config.platformToken !== undefined && { token: config.platformToken }),
@@ -157,6 +184,7 @@ async function open(
       clock,
       log,
       happened: (event, outcome) => metrics.happened(event, outcome),
+      took: (step, ms) => metrics.took(step, ms),
     },
     {
       self: session.userId,
@@ -177,14 +205,24 @@ async function open(
     log.warn({ error: String(error) }, 'the agent registry is out of reach for now; prompts wait for it');
   });
   await bot.start(signal);
+  await saving.load();
   const seeds = seedLedger(node, clock);
   const control = await startControl({
     path: controlPath(dataDir),
-    handlers: { ...inspectHandlers(node, bot), ...seedQuestions(seeds), ...backupQuestions(node.backups) },
+    handlers: {
+      ...inspectHandlers(node, bot),
+      ...seedQuestions(seeds),
+      ...backupQuestions(node.backups),
+      ...erasureQuestions(node, (error) =>
+        log.warn({ err: error }, 'a cut after forgetting failed: tried again'),
+      ),
+      ...migrationQuestions(node.migrations),
+    },
     log,
   });
   opened.push(control);
-  gauges(metrics, node, bot);
+  showNode(metrics, node);
+  showBot(metrics, bot);
   log.info({ replica: node.self.replica, account: session.userId, device: session.deviceId }, 'taking part');
   return {
     ready() {
@@ -192,9 +230,14 @@ async function open(
       return { ok: reasons.length === 0, reasons };
     },
     notes() {
-      const { fault } = node.backups.status();
-      return fault === undefined ? [] : [`the last backup failed: ${fault}`];
+      const [backup, migration] = [node.backups.status().fault, node.migrations.status().fault];
+      return [
+        ...(backup === undefined ? [] : [`the last backup failed: ${backup}`]),
+        ...(migration === undefined ? [] : [`the last migration failed: ${migration}`]),
+        ...saving.notes(),
+      ];
     },
+    facts: () => ({ ...nodeFacts(node), state: saving.facts() }),
     drain: (ms) => bot.drain(ms),
     async close() {
       for (const part of opened.reverse()) await part.close();
@@ -257,86 +300,4 @@ async function deliveryDevice(
   }
   if (known.device_id === deviceId) return undefined;
   return `this replica's token is of device ${deviceId}, the cluster sends through ${known.device_id}: it reads and does not send (set MATRIX_DEVICE_ID)`;
-}
-
-function documentsObstacle(node: StateNode): string | undefined {
-  const status = node.status();
-  if (status.state !== 'ready') return `documents: ${status.state}`;
-  return node.storage().state === 'failing' ? 'the data folder cannot be written' : undefined;
-}
-
-function gauges(metrics: Metrics, node: StateNode, bot: Bot): void {
-  metrics.gauge('pending_sources', 'Prompts and commands that are not settled yet.', () =>
-    bot.engine.unsettled(),
-  );
-  metrics.gauge(
-    'begun_sources',
-    'Prompts and commands this replica is at work on.',
-    () => bot.engine.begun().length,
-  );
-  metrics.gauge('peers_alive', 'Other replicas that beat within the lease.', () => bot.status().alive.length);
-  metrics.gauge('relay_connected', 'Whether some relay is connected: 1 or 0.', () =>
-    node.channel.connected() ? 1 : 0,
-  );
-  metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () =>
-    bot.encryptedRooms(),
-  );
-  metrics.gauge(
-    'quarantined_actors',
-    'Actors that stand still until they are released.',
-    () => node.actors.quarantined().size,
-  );
-  metrics.gauge(
-    'generations',
-    'Generations of actors shards since the start: cuts made, not made and failed, moves, records taken over.',
-    () => ({ ...node.counters().generations }),
-    'what',
-  );
-  metrics.gauge(
-    'backups',
-    'Backups: good ones in the folder, and since the start made, failed and removed for newer ones.',
-    () => {
-      const { good, made, failed, pruned } = node.backups.status();
-      return { good, made, failed, pruned };
-    },
-    'what',
-  );
-  metrics.gauge(
-    'backup_age_seconds',
-    'Since the newest good backup was made; -1 while there is none.',
-    () => {
-      const { ageMs } = node.backups.status();
-      return ageMs === undefined ? -1 : ageMs / 1000;
-    },
-  );
-  metrics.gauge(
-    'backup_bytes',
-    'Size of the newest good backup.',
-    () => node.backups.status().newest?.bytes ?? 0,
-  );
-  metrics.gauge(
-    'recovered_documents',
-    'Documents that had lost changes on this disk, since the start, by what gave them back.',
-    () => ({ ...node.counters().recovery }),
-    'what',
-  );
-  metrics.gauge(
-    'keyed_store',
-    'Keyed stores since the start: look-ups, evictions, persistence errors, entries that two replicas consumed.',
-    () => new Map(Object.entries(node.counters().keyed)),
-    'what',
-  );
-  metrics.gauge(
-    'keyed_entries',
-    'Entries that stand in keyed stores.',
-    () => node.keyedEntries(),
-    'namespace',
-  );
-  metrics.gauge('actor_duties', 'Effects and timers of actors that wait.', () => node.actors.pending());
-  metrics.gauge('tasks', 'Agent runs by status.', () => ({ ...bot.tasks.summary().counts }), 'status');
-  metrics.gauge(
-    'homeserver_lag_seconds',
-    'Since the last answer of the homeserver.',
-    () => bot.status().homeserverAgoMs / 1000,
-  );
 }

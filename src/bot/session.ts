@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { openHomeserver } from '../matrix/client.js';
 import { HomeserverError } from '../matrix/homeserver.js';
 import { logIn, type Session } from '../matrix/login.js';
-import { readJson, writeJson } from '../storage/json-file.js';
+import { readJsonOrAside, writeJson } from '../storage/json-file.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 
@@ -42,7 +42,8 @@ export async function openSession(options: {
   const { homeserverUrl: url, credentials, deviceId, clock, log, deadlineMs } = options;
   if ('accessToken' in credentials) return whoIs(url, credentials.accessToken, options);
   const file = join(options.dataDir, 'matrix.json');
-  const kept = await readJson(file, sessionFile);
+  const lost = 'the access token of an earlier login: logging in again';
+  const kept = await readJsonOrAside(file, sessionFile, { lost, log, clock });
   if (kept?.homeserver === url && kept.user === credentials.user && kept.deviceId === deviceId) {
     try {
       return await whoIs(url, kept.accessToken, options);

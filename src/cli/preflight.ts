@@ -105,12 +105,16 @@ export async function checkRelays(
 }
 
 /** The status that an upgrade request to a relay gets, or the code of the error when it gets none. */
-function upgradeStatus(url: string, token: string | undefined): Promise<number | string> {
+export function upgradeStatus(
+  url: string,
+  token: string | undefined,
+  deadlineMs = answerMs,
+): Promise<number | string> {
   const target = new URL(url.replace(/^ws/, 'http'));
   const open = target.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve) => {
     const request = open(target, {
-      timeout: answerMs,
+      timeout: deadlineMs,
       headers: {
         connection: 'Upgrade',
         upgrade: 'websocket',

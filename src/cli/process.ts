@@ -1,9 +1,11 @@
 import type { Log } from '../telemetry/log.js';
 import { createLog } from '../telemetry/logger.js';
-import { startHealth, type Check, type Health } from '../telemetry/health.js';
+import { startHealth, type Check, type Facts, type Health } from '../telemetry/health.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Redactor } from '../telemetry/redact.js';
+import { systemClock } from '../time/clock.js';
 import { SettingsReader, type Environment } from './config/reader.js';
+import { DataFolder, type LowDisk } from './data-folder.js';
 import { listening } from './explain.js';
 
 /** What every command is given: where it runs, and the flags that the person typed. */
@@ -36,14 +38,37 @@ export async function openPages(options: {
   http: { host: string; port: number };
   role: string;
   checks: Check[];
-  notes?: string[] | (() => string[]);
+  notes?: () => string[];
+  facts?: () => Facts;
+  /** Watched, where the process keeps data in a folder. */
+  folder?: { dataDir: string; lowDisk: LowDisk } | undefined;
   metrics: Metrics;
   log: Log;
 }): Promise<Health> {
-  const { http, ...rest } = options;
-  const health = await listening({ ...http, setting: 'UNDERSTUDY_HTTP_PORT' }, () =>
-    startHealth({ ...http, ...rest }),
-  );
-  options.log.info({ url: health.url }, 'health and metrics');
-  return health;
+  const { http, folder: kept, metrics, log } = options;
+  const { checks, notes = () => [], facts = () => ({}), ...rest } = options;
+  const folder =
+    kept && (await DataFolder.watch(kept.dataDir, kept.lowDisk, { metrics, clock: systemClock, log }));
+  try {
+    const health = await listening({ ...http, setting: 'UNDERSTUDY_HTTP_PORT' }, () =>
+      startHealth({
+        ...http,
+        ...rest,
+        checks: folder ? [...checks, folder.check] : checks,
+        notes: () => [...notes(), ...(folder?.notes() ?? [])],
+        facts: () => ({ ...facts(), ...folder?.facts() }),
+      }),
+    );
+    log.info({ url: health.url }, 'health and metrics');
+    return {
+      ...health,
+      async close() {
+        folder?.close();
+        await health.close();
+      },
+    };
+  } catch (error) {
+    folder?.close();
+    throw error;
+  }
 }

@@ -7,6 +7,7 @@ import type { Cancel, Clock } from '../time/clock.js';
 import { readTls } from './config/tls-files.js';
 import type { RelayConfig } from './config/roles.js';
 import { messageOf } from './explain.js';
+import type { HangUp } from './hang-up.js';
 import { wrongSetting } from './user-error.js';
 
 /**
@@ -23,6 +24,7 @@ export class RelayFiles {
     private readonly config: Pick<RelayConfig, 'token' | 'tokensFile' | 'tls'>,
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly hangUps: HangUp,
   ) {
     this.tokens = this.#readTokens();
     if (this.tokens?.length === 0) {
@@ -49,8 +51,8 @@ export class RelayFiles {
         return tls && 1;
       });
     };
-    process.on('SIGHUP', hangUp);
-    this.#cleanup.push(() => process.off('SIGHUP', hangUp));
+    this.hangUps.follow(hangUp);
+    this.#cleanup.push(() => this.hangUps.close());
     const { tokensFile } = this.config;
     if (tokensFile !== undefined) this.#cleanup.push(watchFile(tokensFile, this.clock, tokens));
   }

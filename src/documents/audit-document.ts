@@ -2,8 +2,8 @@ import * as A from '@automerge/automerge';
 import { z } from 'zod';
 import { digest } from './digest.js';
 import type { Document } from './document.js';
-import { SCHEMA } from './genesis.js';
 import type { DocumentName } from './ids.js';
+import { FIRST_SCHEMA } from './schema.js';
 
 /** The author of every audit document: `understudy-audit` in ASCII. */
 const AUDIT_ACTOR = Buffer.from('understudy-audit', 'ascii').toString('hex');
@@ -52,7 +52,7 @@ export function auditParts(lines: readonly string[]): string[][] {
 export function auditBytes(archived: Archived, part: number, parts: number, lines: string[]): Uint8Array {
   const empty = A.init<Record<string, unknown>>({ actor: AUDIT_ACTOR });
   const whole = A.change(empty, { time: 0, message: 'audit' }, (document) => {
-    document['schema'] = SCHEMA;
+    document['schema'] = FIRST_SCHEMA;
     document['kind'] = 'audit';
     document['index'] = archived.index;
     document['generation'] = archived.generation;
@@ -68,7 +68,7 @@ export function auditBytes(archived: Archived, part: number, parts: number, line
 }
 
 const header = z.object({
-  schema: z.literal(SCHEMA),
+  schema: z.literal(FIRST_SCHEMA),
   kind: z.literal('audit'),
   index: z.int().nonnegative(),
   generation: z.int().nonnegative(),

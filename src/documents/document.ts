@@ -1,9 +1,11 @@
 import * as A from '@automerge/automerge';
 import { DocumentError, type CountMalformed } from './errors.js';
-import { documentMaps, genesisBytes, SCHEMA } from './genesis.js';
+import { documentMaps, genesisBytes } from './genesis.js';
 import type { DocumentKind } from './ids.js';
 import { joinAll } from './merge/join.js';
+import type { MergeRule } from './merge/rules.js';
 import { decodeRecord, encodeRecord, type FieldMap } from './record.js';
+import { FIRST_SCHEMA, schemaOf } from './schema.js';
 import { isKeyOf, recordAt, ruleOf, tableOf, type Kind } from './schemas/kinds.js';
 
 /** An Automerge document of ours; what stands in it is hostile until looked at. */
@@ -21,14 +23,24 @@ export function readRecord(
   key: string,
   count: CountMalformed,
 ): FieldMap | undefined {
-  const map = mapIn(document, tableOf(kind).map, count);
+  return readJoined(document, { map: tableOf(kind).map, key }, ruleOf(kind), count);
+}
+
+/** {@link readRecord} of whatever stands at a key of a map. */
+export function readJoined(
+  document: Document,
+  { map: name, key }: { map: string; key: string },
+  rule: (field: string) => MergeRule,
+  count: CountMalformed,
+): FieldMap | undefined {
+  const map = mapIn(document, name, count);
   if (map === undefined) return undefined;
   // Own keys only: to a plain object every key of its prototype seems present.
   if (!Object.hasOwn(map, key)) return undefined;
   const versions = valuesAt(document, map, key).map(([type, value]) => decodeValue(type, value, count));
   return joinAll(
     versions.filter((record) => record !== undefined),
-    ruleOf(kind),
+    rule,
   );
 }
 
@@ -49,8 +61,16 @@ function decodeValue(type: string, value: unknown, count: CountMalformed): Field
 
 /** Puts a record inside a change, over all concurrent values at its key: join them first. */
 export function putRecord(draft: Record<string, unknown>, kind: Kind, key: string, record: FieldMap): void {
-  const map = draft[tableOf(kind).map] as Record<string, unknown>;
-  map[key] = new A.ImmutableString(encodeRecord(record));
+  putAt(draft, { map: tableOf(kind).map, key }, record);
+}
+
+/** {@link putRecord} at a key of any map. */
+export function putAt(
+  draft: Record<string, unknown>,
+  { map, key }: { map: string; key: string },
+  record: FieldMap,
+): void {
+  (draft[map] as Record<string, unknown>)[key] = new A.ImmutableString(encodeRecord(record));
 }
 
 /** The keys of all records of a kind. */
@@ -60,13 +80,17 @@ export function keysOf(document: Document, kind: Kind, count: CountMalformed): s
   return Object.keys(map).filter((key) => isKeyOf(kind, key));
 }
 
-/** Throws unless this version may write the document: its schema is known and its maps are in place. */
-export function assertWritable(document: Document, kind: Kind, name: string): void {
-  const { schema } = document;
-  if (typeof schema !== 'number' || schema > SCHEMA) {
+/**
+ * Throws unless this version may write the document: its schema is known and its maps are in place.
+ *
+ * @param known the highest schema that this software knows.
+ */
+export function assertWritable(document: Document, kind: Kind, name: string, known = FIRST_SCHEMA): void {
+  const schema = schemaOf(document);
+  if (schema === undefined || schema > known) {
     throw new DocumentError(
       'newer-schema',
-      `document ${name} has schema ${String(schema)}, this version knows ${SCHEMA}: read-only; update this replica`,
+      `document ${name} has schema ${String(schema)}, this version knows ${known}: read-only; update this replica`,
     );
   }
   if (!isMap(document[tableOf(kind).map])) {
@@ -114,14 +138,27 @@ export function* recordsWrittenBy(
   change: { ops: unknown[] },
   count: CountMalformed,
 ): Iterable<WrittenRecord> {
-  const maps = mapIds(family);
-  for (const op of change.ops as DecodedOp[]) {
-    const map = maps.get(op.obj);
-    const at = map !== undefined && op.key !== undefined ? recordAt(map, op.key) : undefined;
-    if (at === undefined || op.action !== 'set') continue;
-    const record = decodeValue(typeof op.value === 'string' ? 'str' : 'other', op.value, count);
-    if (record !== undefined) yield { ...at, record };
+  for (const { map, key, value } of putsOf(family, change)) {
+    const at = recordAt(map, key);
+    const record = at && decodePut(value, count);
+    if (at !== undefined && record !== undefined) yield { ...at, record };
   }
+}
+
+/** What one change put at keys of the document's maps, whatever it is. */
+export function* putsOf(
+  family: DocumentKind,
+  change: { ops: unknown[] },
+): Iterable<{ map: string; key: string; value: unknown }> {
+  const maps = mapIds(family);
+  for (const { obj, key, action, value } of change.ops as DecodedOp[]) {
+    const map = maps.get(obj);
+    if (map !== undefined && key !== undefined && action === 'set') yield { map, key, value };
+  }
+}
+
+export function decodePut(value: unknown, count: CountMalformed): FieldMap | undefined {
+  return decodeValue(typeof value === 'string' ? 'str' : 'other', value, count);
 }
 
 interface DecodedOp {
@@ -152,7 +189,11 @@ export interface Touched {
   key: string;
 }
 
-function mapIn(document: Document, map: string, count: CountMalformed): Record<string, unknown> | undefined {
+export function mapIn(
+  document: Document,
+  map: string,
+  count: CountMalformed,
+): Record<string, unknown> | undefined {
   const value = document[map];
   if (isMap(value)) return value;
   count('map');

@@ -14,6 +14,10 @@ export class DocumentError extends Error {
   }
 }
 
+/** The document is one that this software reads and does not write. */
+export const isNewerSchema = (error: unknown): boolean =>
+  error instanceof DocumentError && error.code === 'newer-schema';
+
 /** What a peer's bytes got wrong; counted by whoever reads, never thrown. */
 export type Malformed = 'value' | 'json' | 'size' | 'field' | 'map';
 export type CountMalformed = (what: Malformed) => void;

@@ -7,3 +7,12 @@ import { digest } from './digest.js';
 export function shardIndex(key: string, shards: number): number {
   return digest('understudy-shard', key).readUInt32BE(0) % shards;
 }
+
+/**
+ * The mxid that begins a key: all of it, or up to the first slash after its first colon, because a localpart may
+ * hold slashes and a server name may not (Matrix specification, appendices, user identifiers).
+ */
+export function personIn(name: string): string {
+  const slash = name.indexOf('/', Math.max(name.indexOf(':'), 0));
+  return slash < 0 ? name : name.slice(0, slash);
+}

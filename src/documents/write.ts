@@ -2,6 +2,7 @@ import { DocumentError } from './errors.js';
 import { canonicalJson, isJson, type Json } from './json.js';
 import { mergeRules } from './merge/rules.js';
 import { highestStamp, type Entry, type FieldMap } from './record.js';
+import { productSchemas, type Schemas } from './migrations/schemas.js';
 import { assertKey, fieldTable, ruleOf, type Kind } from './schemas/kinds.js';
 import { isStamp, nextStamp, type Stamp } from './stamp.js';
 
@@ -34,13 +35,14 @@ export function applyWrite(
   current: FieldMap | undefined,
   cause: Cause,
   now: number,
+  schemas: Pick<Schemas, 'fieldTable'> = productSchemas,
 ): FieldMap | undefined {
   const stamp = write.stamp ?? nextStamp(cause.ts ?? now, now, current && highestStamp(current));
   if (!isStamp(stamp)) throw new DocumentError('invalid-write', `${String(stamp)} is no stamp`);
   const rule = ruleOf(write.kind);
   const next = new Map<string, Entry>(current);
   let changed = false;
-  for (const [field, value] of checkedFields(write)) {
+  for (const [field, value] of checkedFields(write, schemas)) {
     const entry: Entry = { value, stamp, cause: cause.id };
     const standing = next.get(field);
     if (
@@ -60,13 +62,13 @@ function says(standing: Entry, entry: Entry, kind: Kind, field: string): boolean
   return fieldTable(kind, field)?.kind === 'choice' ? standing.cause === entry.cause : true;
 }
 
-function checkedFields(write: Write): [string, Json][] {
+function checkedFields(write: Write, schemas: Pick<Schemas, 'fieldTable'>): [string, Json][] {
   assertKey(write.kind, write.key);
   const given = Object.entries(write.fields);
   return given
     .filter(([, value]) => value !== undefined)
     .map(([field, value]) => {
-      const table = fieldTable(write.kind, field);
+      const table = schemas.fieldTable(write.kind, field) ?? fieldTable(write.kind, field);
       if (table === undefined || field === '__proto__') {
         throw new DocumentError('invalid-write', `${write.kind} has no field ${field}`);
       }

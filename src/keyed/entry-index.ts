@@ -46,13 +46,8 @@ export class EntryIndex {
 
   /** Puts a key where its entry stands now; while running, what that does to others is told. */
   settle(key: string, now: number, phase: 'loading' | 'running'): void {
-    this.#expire(now);
-    const before = this.#isInView(key);
-    this.#place(key, now);
-    if (!before && this.#isInView(key) && phase === 'running') {
-      const out = this.#order.behind(this.options.mostInView);
-      if (out !== undefined) this.options.evicted(out.key);
-    }
+    this.#expire(now, phase);
+    this.#move(key, now, phase);
     this.#countTwice(key, phase);
   }
 
@@ -91,15 +86,24 @@ export class EntryIndex {
     else this.#order.set(key, found.at);
   }
 
+  /** Puts a key where it stands now; where it comes into view, another may go out of it. */
+  #move(key: string, now: number, phase: 'loading' | 'running'): void {
+    const before = this.#isInView(key);
+    this.#place(key, now);
+    if (before || !this.#isInView(key) || phase === 'loading') return;
+    const out = this.#order.behind(this.options.mostInView);
+    if (out !== undefined) this.options.evicted(out.key);
+  }
+
   #isInView(key: string): boolean {
     return this.#order.has(key) && this.#order.newerThan(key) < this.options.mostInView;
   }
 
   /** Lives are alike, so that the oldest are over first; of their keys another entry may stand. */
-  #expire(now: number): void {
+  #expire(now: number, phase: 'loading' | 'running' = 'running'): void {
     const isLive = this.isLive(now);
     for (let one = this.#order.oldest(); one !== undefined && !isLive(one.at); one = this.#order.oldest()) {
-      this.#place(one.key, now);
+      this.#move(one.key, now, phase);
     }
   }
 

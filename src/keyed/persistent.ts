@@ -13,6 +13,7 @@ import {
   readRow,
   recordKey,
   saysTheSame,
+  unknownIn,
   valueOf,
   withEntry,
   withMark,
@@ -165,7 +166,9 @@ export class PersistentEntries {
       const place = { window: windows.of(now), round: standing.round, key };
       // The same stamp: a renewal must not win over a newer value that is not known here yet.
       const { stamp, cause } = standing;
-      this.#write(place, withEntry(this.#read(place), { at: now, value: found.value, stamp, cause }), now);
+      const unknown = unknownIn(this.#read(standing) ?? new Map());
+      const record = joined([unknown, this.#read(place)]);
+      this.#write(place, withEntry(record, { at: now, value: found.value, stamp, cause }), now);
     }
   }
 

@@ -87,6 +87,12 @@ function readRegistration(
   return { ...place, at: parsed.data.at, stamp: entry.stamp, cause: entry.cause };
 }
 
+/** What only later releases know of a record: it goes along when the entry goes on in another window. */
+export function unknownIn(record: FieldMap): FieldMap {
+  const isKnown = (name: string): boolean => Object.hasOwn(fields, name) || name.startsWith(TAKEN);
+  return new Map([...record].filter(([name]) => !isKnown(name)));
+}
+
 /** The value in a record that {@link readRow} found a registration in. */
 export function valueOf(record: FieldMap): Json | undefined {
   const entry = record.get('entry')?.value;

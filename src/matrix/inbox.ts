@@ -147,7 +147,9 @@ export class Inbox {
       const round = new AbortController();
       this.#round = round;
       try {
-        await this.#once(served.length > 0 ? 0 : this.#options.timeoutMs, round);
+        // After a failure it is asked for an answer at once: a long poll of a quiet account would leave this replica unheard.
+        const isShort = served.length > 0 || this.#failures > 0;
+        await this.#once(isShort ? 0 : this.#options.timeoutMs, round);
         this.#failures = 0;
         this.#lastFailure = undefined;
         for (const waiter of served) waiter.resolve();

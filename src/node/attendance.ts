@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { JsonFileError, readJson, writeJson } from '../storage/json-file.js';
+import { readJsonOrAside, writeJson } from '../storage/json-file.js';
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 
@@ -71,16 +71,9 @@ export class Attendance {
 /** `attendance.json` in a data folder. One that cannot be read counts as none: then everybody was heard of just now. */
 export function attendanceFile(dataDir: string, log: Log): AttendanceFile {
   const path = join(dataDir, 'attendance.json');
+  const lost = 'how long members were away, which is counted anew';
   return {
-    read: async () => {
-      try {
-        return await readJson(path, schema);
-      } catch (error) {
-        if (!(error instanceof JsonFileError)) throw error;
-        log.warn({ err: error }, 'how long members were away is counted anew');
-        return undefined;
-      }
-    },
+    read: () => readJsonOrAside(path, schema, { lost, log }),
     write: (value) => writeJson(path, value),
   };
 }

@@ -1,4 +1,5 @@
 import type { CountMalformed, Malformed } from '../documents/errors.js';
+import { ClaimCounters } from '../keyed/claim-counters.js';
 import { KeyedCounters } from '../keyed/counters.js';
 
 /** What went wrong outside this node, counted: a peer's bytes, a caller's handler. */
@@ -43,8 +44,19 @@ export class NodeCounters {
     failures: 0,
   };
 
+  /** Of persons who were forgotten: what went from this disk, since the start. */
+  readonly forgotten = {
+    /** Records of routing documents. */
+    records: 0,
+    /** Session log files, or lines of them. */
+    sessionLogs: 0,
+  };
+
   /** Of the keyed stores, since the start. */
   readonly keyed = new KeyedCounters();
+
+  /** Of claims, since the start. */
+  readonly claims = new ClaimCounters();
 
   readonly countMalformed: CountMalformed = (what) => {
     this.malformed[what] += 1;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Log } from '../telemetry/log.js';
+import { tryChange } from '../sync/change-trial.js';
 import type { Channel } from '../sync/channel.js';
 import type { NodeCounters } from './counters.js';
 import type { OpenDocument, OpenDocuments } from './open-documents.js';
@@ -28,9 +29,10 @@ export class FastPath {
         return;
       }
       try {
+        tryChange(document.handle.doc(), bytes);
         documents.apply(document, bytes);
       } catch (error) {
-        // Garbage from a peer: Automerge has left the document as it was.
+        // Garbage from a peer, or what would spoil the document: it is as it was.
         counters.refusedChanges += 1;
         log.warn(
           { err: error, from: from.replica, bytes: bytes.length },

@@ -17,6 +17,8 @@ export interface FoundingContext {
   shards: number;
   now: () => number;
   genesis: () => number | undefined;
+  /** Whether the cluster's document knows any member: nobody registers before the genesis counts. */
+  hasMembers: () => boolean;
   change: (writes: Write[], cause: Cause) => Promise<void>;
   report: (status: NodeStatus) => void;
   signal: AbortSignal | undefined;
@@ -30,6 +32,7 @@ export interface FoundingContext {
  */
 export async function ensureGenesis(context: FoundingContext): Promise<void> {
   const { replica, found, log } = context;
+  if (replica.isNew && context.genesis() !== undefined) await takeOver(context);
   if (context.genesis() === undefined) {
     if (!found) await hearWhetherItExists(context);
     if (context.genesis() === undefined) await writeGenesis(context);
@@ -39,6 +42,15 @@ export async function ensureGenesis(context: FoundingContext): Promise<void> {
   if (!found && !replica.genesisAcknowledged) await awaitAcknowledgement(context);
   await replica.acknowledgeGenesis();
   log.debug({ genesis_ts: context.genesis() }, 'the cluster is founded');
+}
+
+/** The folder's `replica.json` is gone and its documents are not: what it said of the genesis follows from them. */
+async function takeOver({ replica, hasMembers, log }: FoundingContext): Promise<void> {
+  log.warn(
+    { replica: replica.replica },
+    'this folder holds a cluster and no replica.json that can be read: going on with it as another replica',
+  );
+  if (hasMembers()) await replica.acknowledgeGenesis();
 }
 
 async function hearWhetherItExists({

@@ -1,6 +1,7 @@
 import type { PeerId } from '@automerge/automerge-repo';
 import type { LiveActors } from '../actors/live-actors.js';
 import type { Touched } from '../documents/document.js';
+import type { Schemas } from '../documents/migrations/schemas.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { DurableStorage } from '../storage/durable.js';
 import type { Sender } from '../sync/channel.js';
@@ -10,8 +11,10 @@ import type { Clock } from '../time/clock.js';
 import type { AuditStore } from './audit/store.js';
 import type { Cleanup } from './cleanup.js';
 import type { NodeCounters } from './counters.js';
+import type { ErasedPlaces } from './erasure/erased-places.js';
 import type { FastPath } from './fast-path.js';
 import type { Generations } from './generations/generations.js';
+import type { NodeEvents } from './node-events.js';
 import type { OpenDocument, OpenDocuments } from './open-documents.js';
 import type { OpenNodeOptions } from './options.js';
 import type { RecordView } from './record-view.js';
@@ -31,6 +34,8 @@ export interface LiveNodeParts {
   relays: Relays;
   /** Documents that have lost chunks on this disk; filled as they are read. */
   incomplete: Set<string>;
+  counters: NodeCounters;
+  events: NodeEvents;
   cleanup: Cleanup;
 }
 
@@ -44,6 +49,8 @@ export interface NodeInside {
   readonly audit: AuditStore;
   readonly fastPath: FastPath;
   readonly counters: NodeCounters;
+  readonly schemas: Schemas;
+  readonly forgotten: ErasedPlaces;
   /** Undefined until they are open. */
   readonly actors: LiveActors | undefined;
   readonly generations: Generations | undefined;

@@ -1,10 +1,13 @@
 import * as A from '@automerge/automerge';
 import type { ActorSnapshot } from '../actors/snapshot.js';
 import { LiveActors } from '../actors/live-actors.js';
+import type { ClaimStoreOptions } from '../keyed/claim-options.js';
+import type { ClaimStore } from '../keyed/claim-store.js';
 import type { KeyedStoreOptions } from '../keyed/options.js';
 import type { KeyedStore } from '../keyed/store.js';
 import { describeDocument, type DocumentKind } from '../documents/ids.js';
 import type { Touched } from '../documents/document.js';
+import { productSchemas, type Schemas } from '../documents/migrations/schemas.js';
 import { kinds, type Kind, type RecordOf } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { Channel, Sender } from '../sync/channel.js';
@@ -18,8 +21,12 @@ import { chunksOf } from '../backup/stored-document.js';
 import { Healing } from './backup/healing.js';
 import { NodeBackups } from './backup/node-backups.js';
 import { ChangeEvents } from './change-events.js';
-import { NodeCounters } from './counters.js';
+import type { NodeClaims } from './claims/node-claims.js';
+import { startClaims } from './claims/start-claims.js';
+import type { NodeCounters } from './counters.js';
 import { NodeError } from './errors.js';
+import { ErasedPlaces } from './erasure/erased-places.js';
+import { NodeErasure } from './erasure/node-erasure.js';
 import { EffectWork } from './effect-work.js';
 import { FastPath } from './fast-path.js';
 import { ensureGenesis } from './founding.js';
@@ -28,16 +35,20 @@ import type { CutPorts } from './generations/ports.js';
 import type { KeyedStores } from './keyed/keyed-stores.js';
 import type { LiveNodeParts, NodeInside } from './inside.js';
 import { register } from './membership.js';
+import type { NodeMigrations } from './migrations/node-migrations.js';
 import { Moves } from './moves.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
+import type { NodeEvent } from './node-events.js';
 import { DEFAULT_SHARDS } from './options.js';
 import { recordView, type Provenance, type RecordView } from './record-view.js';
 import { Records } from './records.js';
 import { fillWhatDiskLost } from './recovery.js';
 import { RelayWord } from './relay-word.js';
+import { ReplicationLag, type Replication } from './replication-lag.js';
 import { nameOf, openShards } from './shards.js';
-import { scheduleCuts, startGenerations } from './start-generations.js';
+import { openGenerations, scheduleCuts } from './start-generations.js';
 import { startKeyed } from './start-keyed.js';
+import { makeMigrations } from './start-migrations.js';
 import type { DocumentHeads, StateNode } from './state-node.js';
 import type { NodeStatus } from './status.js';
 import { until } from './until.js';
@@ -55,7 +66,7 @@ export class LiveNode implements StateNode {
   readonly channel: Channel;
   epoch = 0;
   readonly #parts: LiveNodeParts;
-  readonly #counters = new NodeCounters();
+  readonly #counters: NodeCounters;
   readonly #documents: OpenDocuments;
   readonly #records: Records;
   readonly #view: RecordView;
@@ -67,23 +78,29 @@ export class LiveNode implements StateNode {
   readonly #audit: AuditStore;
   readonly histories: NodeHistory;
   readonly backups: NodeBackups;
+  readonly migrations: NodeMigrations;
+  readonly erasure: NodeErasure;
+  readonly #forgotten: ErasedPlaces;
+  readonly #schemas: Schemas;
   readonly #moves: Moves;
   readonly #inside: NodeInside;
   #status: NodeStatus = { state: 'opening' };
   #actors: LiveActors | undefined;
-  actorTurn = (actor: string, since: number): number =>
-    actorTurn(this.channel, this.#records.turnShardOf(actor), since, this.#parts.clock.monotonic());
-  cutTurn = (shard: number, since: number): number =>
-    actorTurn(this.channel, shard, since, this.#parts.clock.monotonic(), CUT_PATIENCE_MS);
+  actorTurn = (actor: string, since: number): number => this.#turn(this.#records.turnShardOf(actor), since);
+  cutTurn = (shard: number, since: number): number => this.#turn(shard, since, CUT_PATIENCE_MS);
   #closing: Promise<void> | undefined;
   #generations: Generations | undefined;
   #keyed: KeyedStores | undefined;
+  #claims: NodeClaims | undefined;
+  #lag: ReplicationLag | undefined;
 
   constructor(parts: LiveNodeParts) {
     const { clock, log, relays } = parts;
     this.#parts = parts;
+    this.#counters = parts.counters;
     this.self = parts.self;
     this.channel = relays.channel;
+    this.#schemas = parts.options.schemas ?? productSchemas;
     this.#events = new ChangeEvents(this.#counters, log);
     this.#documents = new OpenDocuments({
       clusterId: parts.options.clusterId,
@@ -107,11 +124,14 @@ export class LiveNode implements StateNode {
       clock,
       log,
     });
-    const { incomplete } = parts;
-    const healing = new Healing({ folder: this.backups.folder, incomplete, counters: this.#counters, log });
+    const { incomplete, counters, events } = parts;
+    const healing = new Healing({ folder: this.backups.folder, incomplete, counters, events, log });
+    this.#forgotten = new ErasedPlaces(parts.options.clusterId);
     this.#records = new Records(
       { document: (kind, index) => this.#openDocument(kind, index)?.handle.doc() },
       this.#counters.countMalformed,
+      this.#schemas,
+      this.#forgotten,
     );
     this.#view = recordView(this.#records, this.#counters.countMalformed);
     this.#fastPath = new FastPath(this.channel, this.#documents, this.#counters, log);
@@ -119,6 +139,7 @@ export class LiveNode implements StateNode {
     this.#writer = new Writer({
       documents: this.#documents,
       records: this.#records,
+      schemas: this.#schemas,
       clock,
       document: (kind, index) => this.#document(kind, index),
       writable: (kind, index) => (kind === 'actors' ? this.#generations?.writable(index) : undefined),
@@ -135,6 +156,18 @@ export class LiveNode implements StateNode {
     });
     this.#inside = this.#insideOf(parts);
     this.histories = openHistories(this.#inside);
+    this.erasure = new NodeErasure({
+      inside: this.#inside,
+      reread: (touched) => {
+        this.#events.touched(touched);
+        this.#moves.reread(touched);
+      },
+    });
+    this.migrations = makeMigrations(
+      this.#inside,
+      () => this.#currentDocuments(),
+      async () => (await this.backups.create('migration')).name,
+    );
     this.#moves = new Moves({
       reload: (records) => this.#closing === undefined && this.#actors?.reload(records),
       failed: () => void (this.#counters.failedHandlers += 1),
@@ -148,11 +181,14 @@ export class LiveNode implements StateNode {
     const { signal, found = false } = options;
     const cluster = await this.#documents.open(nameOf('cluster', 0));
     this.#readShards();
+    this.erasure.learnAll();
     for (const adapter of relays.networkAdapters) this.#documents.connect(adapter);
     cleanup.add('fast path', () => this.#fastPath.stop());
     cleanup.add('effect work', () => this.#effectWork.stop());
     this.#keyed = await startKeyed(this.#inside);
     cleanup.add('keyed stores', () => this.#keyed?.close());
+    this.#claims = await startClaims(this.#inside, this);
+    cleanup.add('claims', () => this.#claims?.close());
     await ensureGenesis({
       cluster,
       replica,
@@ -161,19 +197,20 @@ export class LiveNode implements StateNode {
       shards: options.shards ?? DEFAULT_SHARDS,
       now: () => clock.now(),
       genesis: () => this.read('cluster', kinds.cluster.only)?.genesis_ts,
+      hasMembers: () => [...this.keys('member')].length > 0,
       change: (writes, cause) => this.change(writes, cause),
       report: (status) => this.#report(status),
       signal,
       log,
     });
     this.#readShards();
-    this.#generations = await startGenerations(this.#inside);
+    this.#generations = await openGenerations(this.#inside);
     cleanup.add('generations', () => this.#generations?.close(CLOSE_MS));
+    await this.#generations.start();
     cleanup.add('audit documents', () => this.#audit.close());
     await this.#openShards();
     if (!found) {
-      const { incomplete } = this.#parts;
-      const counters = this.#counters;
+      const { incomplete, counters, events } = this.#parts;
       const report = (status: NodeStatus): void => this.#report(status);
       await fillWhatDiskLost(incomplete, {
         documents: this.#documents,
@@ -181,6 +218,7 @@ export class LiveNode implements StateNode {
         clock,
         log,
         counters,
+        events,
         report,
         signal,
       });
@@ -190,13 +228,24 @@ export class LiveNode implements StateNode {
       self: this.self,
       clock,
       log,
+      schema: this.#schemas.known,
       read: (key) => this.read('member', key),
       change: (writes, cause) => this.change(writes, cause),
     });
     cleanup.add('membership', stop);
     this.#actors = this.#openActors();
     cleanup.add('actors', () => this.#actors?.close());
+    if (options.relays.length > 0) {
+      const documents = () => this.#currentDocuments();
+      this.#lag = new ReplicationLag({ documents, word: this.#word, clock, log });
+      cleanup.add('replication lag', () => this.#lag?.close());
+    }
     scheduleCuts(this.#inside, this, this.#generations);
+    cleanup.add('erasure', () => this.erasure.close());
+    await this.erasure.start();
+    this.migrations.on(this.#parts.events.emit);
+    this.migrations.start();
+    cleanup.add('migrations', () => this.migrations.close());
     this.backups.start();
     cleanup.add('backups', () => this.backups.close());
     this.#report({ state: 'ready', since: clock.now() });
@@ -232,6 +281,10 @@ export class LiveNode implements StateNode {
     return this.#events.on(handle);
   }
 
+  onEvent(handle: (event: NodeEvent) => void): () => void {
+    return this.#parts.events.on(handle);
+  }
+
   onMoved(handle: (shard: number) => void): () => void {
     return this.#moves.on(handle);
   }
@@ -246,11 +299,20 @@ export class LiveNode implements StateNode {
     });
   }
 
-  async openKeyedStore<V>(options: KeyedStoreOptions<V>): Promise<KeyedStore<V>> {
+  openKeyedStore(options: ClaimStoreOptions): Promise<ClaimStore>;
+  openKeyedStore<V>(options: KeyedStoreOptions<V>): Promise<KeyedStore<V>>;
+  async openKeyedStore<V>(
+    options: KeyedStoreOptions<V> | ClaimStoreOptions,
+  ): Promise<KeyedStore<V> | ClaimStore> {
     if (this.#closing !== undefined || this.#keyed === undefined) {
       throw new NodeError('closed', 'the node is closed');
     }
-    return this.#keyed.open(options);
+    return options.class === 'claim' ? this.claims.open(options) : this.#keyed.open(options);
+  }
+
+  get claims(): NodeClaims {
+    if (this.#claims === undefined) throw new NodeError('closed', 'the node is not open yet');
+    return this.#claims;
   }
 
   keyedEntries(): Map<string, number> {
@@ -316,6 +378,10 @@ export class LiveNode implements StateNode {
     return this.#parts.relays.status();
   }
 
+  replication(): Replication | undefined {
+    return this.#lag?.status();
+  }
+
   storage(): ReturnType<DurableStorage['status']> {
     return this.#parts.storage.status();
   }
@@ -336,6 +402,12 @@ export class LiveNode implements StateNode {
     this.#report({ state: 'closed' });
   }
 
+  /** O1: who does not know the schema of the documents carries nothing out. */
+  #turn(shard: number, since: number, patienceMs?: number): number {
+    if (this.migrations.isReader()) return Infinity;
+    return actorTurn(this.channel, shard, since, this.#parts.clock.monotonic(), patienceMs);
+  }
+
   #insideOf(parts: LiveNodeParts): NodeInside {
     const [actors, generations, epoch] = [() => this.#actors, () => this.#generations, () => this.epoch];
     return {
@@ -347,6 +419,8 @@ export class LiveNode implements StateNode {
       audit: this.#audit,
       fastPath: this.#fastPath,
       counters: this.#counters,
+      schemas: this.#schemas,
+      forgotten: this.#forgotten,
       get actors() {
         return actors();
       },
@@ -381,10 +455,12 @@ export class LiveNode implements StateNode {
     // Of a generation that is not read, nothing is to be told: what counts of it shows in the one that is.
     if (document.name.kind === 'actors' && this.#generations?.changed(document) !== true) return;
     if (touched.length === 0) return;
+    this.erasure.changed(touched);
     if (document.name.kind === 'keyed') this.#keyed?.touched(document, touched);
     for (const { kind, key } of touched) {
       if (kind === 'room') this.#records.rooms.add(key, document.name.index);
       if (kind === 'cluster') this.#readShards();
+      if (kind === 'authority') this.#claims?.tell();
       if (document.name.kind === 'cluster') this.#generations?.recordChanged(kind, key);
     }
     this.#events.touched(touched);

@@ -29,6 +29,11 @@ export class Moves {
     for (const handle of this.#handlers) queueMicrotask(() => this.#tell(handle, shard));
   }
 
+  /** These records stand otherwise although their shard did not move. */
+  reread(records: readonly Touched[]): void {
+    this.#readAnew(records);
+  }
+
   #readAnew(records: readonly Touched[]): void {
     if (this.#moving === undefined) queueMicrotask(() => this.#reload());
     this.#moving = [...(this.#moving ?? []), ...records];

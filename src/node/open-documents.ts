@@ -21,6 +21,8 @@ export interface OpenDocument {
   readonly id: DocumentId;
   readonly name: DocumentName;
   readonly handle: DocHandle<Record<string, unknown>>;
+  /** What disk and backups gave, before any peer added to it. */
+  readonly opened: A.Heads;
 }
 
 export interface OpenDocumentsOptions {
@@ -175,7 +177,7 @@ export class OpenDocuments {
     if (A.getMissingDeps(handle.doc(), []).length > 0) this.options.onIncomplete(id);
     this.saver.opened(id, () => handle.doc(), onDisk);
     if (backedUp !== undefined && backedUp.length > 0) this.saver.flushLater(id);
-    const document: OpenDocument = { id, name, handle };
+    const document: OpenDocument = { id, name, handle, opened: A.getHeads(handle.doc()) };
     this.#open.set(id, document);
     this.#byName.set(describeDocument(name), document);
     this.#follow(document);

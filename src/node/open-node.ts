@@ -8,8 +8,10 @@ import { lockFolder } from '../storage/lock.js';
 import { silentLog } from '../telemetry/log.js';
 import { systemClock } from '../time/clock.js';
 import { Cleanup } from './cleanup.js';
+import { NodeCounters } from './counters.js';
 import { NodeError } from './errors.js';
 import { LiveNode } from './live-node.js';
+import { NodeEvents } from './node-events.js';
 import type { OpenNodeOptions } from './options.js';
 import { ReplicaFile } from './replica-file.js';
 import type { StateNode } from './state-node.js';
@@ -22,7 +24,7 @@ const CLOSE_MS = 5_000;
  * connected, the cluster is found or founded (PROTOCOL C5), and this replica is registered as a member. Resolves
  * when it may be read and written; until then `onStatus` says what it waits for.
  *
- * Rejects with `FolderLocked`, `FolderError`, `SealError` (the storage key does not fit), `JsonFileError`, `SyncError` (settings of relays or of the replica
+ * Rejects with `FolderLocked`, `FolderError`, `SealError` (the storage key does not fit), `SyncError` (settings of relays or of the replica
  * id that can never work) or `NodeError` (`aborted`, `storage`); nothing is left open then.
  */
 export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
@@ -33,18 +35,24 @@ export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
     signal?.throwIfAborted();
     const lock = await lockFolder(dataDir);
     cleanup.add('lock', () => lock.release());
-    const replica = await ReplicaFile.open(dataDir, options.replicaId);
+    const replica = await ReplicaFile.open(dataDir, options.replicaId, { log, clock });
     const self = { replica: replica.replica, incarnation: randomBytes(9).toString('base64url') };
 
     const incomplete = new Set<string>();
+    const counters = new NodeCounters();
+    const events = new NodeEvents(counters, log);
     const storage = new DurableStorage({
       dir: join(dataDir, 'documents'),
       log,
       clock,
       ...(options.durability && { durability: options.durability }),
       ...(options.storageKeys && { keys: options.storageKeys }),
+      ...(options.onTimed && { onTimed: options.onTimed }),
       onEvent: (event) => {
-        if (event.type === 'state:recovered' && event.document !== undefined) incomplete.add(event.document);
+        if (event.type !== 'state:recovered') return events.emit(event);
+        const { type, document, reason, quarantined } = event;
+        if (document !== undefined) incomplete.add(document);
+        events.emit({ type, step: 'quarantined', document, reason, quarantined });
       },
     });
     cleanup.add('storage', async () => {
@@ -54,6 +62,7 @@ export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
       cancel();
     });
     await storage.open();
+    options.onStorage?.(() => storage.status());
 
     const relays = connectRelays({
       self,
@@ -73,6 +82,8 @@ export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
       storage,
       relays,
       incomplete,
+      counters,
+      events,
       cleanup,
     });
     await node.open();

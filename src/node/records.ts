@@ -3,9 +3,13 @@ import { keysOf, readRecord, type Document } from '../documents/document.js';
 import { DocumentError, type CountMalformed } from '../documents/errors.js';
 import type { DocumentKind } from '../documents/ids.js';
 import { joinAll } from '../documents/merge/join.js';
-import { shardIndex } from '../documents/placement.js';
+import { raised } from '../documents/migrations/lens.js';
+import { productSchemas, type Schemas } from '../documents/migrations/schemas.js';
+import { personIn, shardIndex } from '../documents/placement.js';
 import type { FieldMap } from '../documents/record.js';
 import { assertKey, kinds, ruleOf, tableOf, type Kind } from '../documents/schemas/kinds.js';
+import type { ErasedPlaces } from './erasure/erased-places.js';
+import { placeIn, remains } from './erasure/remains.js';
 import { RoomIndex } from './room-index.js';
 
 /** The documents that are open: all of the cluster’s, or those of a folder. */
@@ -29,6 +33,9 @@ export class Records {
   constructor(
     private readonly source: DocumentSource,
     private readonly count: CountMalformed,
+    private readonly schemas: Schemas = productSchemas,
+    /** What of persons was forgotten does not show, wherever it still stands. */
+    readonly forgotten?: ErasedPlaces,
   ) {}
 
   /** Shards by which records are placed, and shards that may hold some; read again when `cluster` changed. */
@@ -56,8 +63,19 @@ export class Records {
     for (const key of keysOf(document, 'room', this.count)) this.rooms.add(key, shard);
   }
 
-  /** @throws {DocumentError} `bad-key`. */
+  /**
+   * As this release reads it, whatever schema it stands in (docs/decisions/0015).
+   *
+   * @throws {DocumentError} `bad-key`.
+   */
   joined(kind: Kind, key: string): FieldMap | undefined {
+    const stored = this.stored(kind, key);
+    const record = stored && raised(kind, stored, this.schemas);
+    return this.forgotten === undefined ? record : remains(kind, key, record, this.forgotten);
+  }
+
+  /** As it stands in the documents. */
+  stored(kind: Kind, key: string): FieldMap | undefined {
     assertKey(kind, key);
     const versions: FieldMap[] = [];
     for (const shard of this.#placesOf(kind, key)) {
@@ -70,6 +88,18 @@ export class Records {
 
   /** The keys of all records of a kind, each once. */
   *keys(kind: Kind): Iterable<string> {
+    for (const key of this.storedKeys(kind)) if (!this.#isForgotten(kind, key)) yield key;
+  }
+
+  #isForgotten(kind: Kind, key: string): boolean {
+    if (this.forgotten === undefined || this.forgotten.none) return false;
+    const place = placeIn(kind, key);
+    if (place === undefined || (kind !== 'room' && this.forgotten.of(place) === undefined)) return false;
+    return this.joined(kind, key) === undefined;
+  }
+
+  /** As {@link keys}, with what was forgotten and still stands. */
+  *storedKeys(kind: Kind): Iterable<string> {
     const table = tableOf(kind);
     if (kind === 'room') {
       yield* this.rooms.rooms();
@@ -170,15 +200,6 @@ export class Records {
   #allOf(document: DocumentKind): Iterable<number> {
     return document === 'cluster' ? [0] : Array.from({ length: this.#shards.opened }, (_, index) => index);
   }
-}
-
-/**
- * The mxid that begins a key: all of it, or up to the first slash after its first colon, because a localpart may
- * hold slashes and a server name may not (Matrix specification, appendices, user identifiers).
- */
-function personIn(name: string): string {
-  const slash = name.indexOf('/', Math.max(name.indexOf(':'), 0));
-  return slash < 0 ? name : name.slice(0, slash);
 }
 
 /** The person, room or other thing that an actor belongs to; what is no actor key is its own place. */

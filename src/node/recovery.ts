@@ -3,6 +3,7 @@ import { describeDocument } from '../documents/ids.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { NodeCounters } from './counters.js';
+import type { NodeEvents } from './node-events.js';
 import type { OpenDocuments } from './open-documents.js';
 import type { RelayWord } from './relay-word.js';
 import { sameHeads } from './saver.js';
@@ -22,23 +23,26 @@ export async function fillWhatDiskLost(
     clock: Clock;
     log: Log;
     counters: NodeCounters;
+    events: Pick<NodeEvents, 'emit'>;
     report: (status: NodeStatus) => void;
     signal: AbortSignal | undefined;
   },
 ): Promise<void> {
-  const { documents, word, clock, log, counters, report, signal } = context;
+  const { documents, word, clock, log, counters, events, report, signal } = context;
   const lost = [...incomplete].map((id) => documents.get(id)).filter((one) => one !== undefined);
   if (lost.length === 0) return;
   const names = lost.map(({ name }) => describeDocument(name));
   report({ state: 'waiting-for-peers', reason: 'recovering', since: clock.now(), documents: names });
   log.warn({ documents: names }, 'documents lost changes on disk: waiting for a relay to fill them');
-  const before = lost.map(({ handle }) => A.getHeads(handle.doc()));
   await word.caughtUp(lost, { signal });
-  const filled = names.filter((_, at) => {
-    const document = lost[at]?.handle.doc();
-    return document !== undefined && !sameHeads(before[at] ?? [], A.getHeads(document));
-  });
+  const filled = lost
+    .filter(({ opened, handle }) => !sameHeads(opened, A.getHeads(handle.doc())))
+    .map(({ name }) => describeDocument(name));
   counters.recovery.fromPeers += filled.length;
+  for (const document of filled) {
+    const reason = 'a relay had more of it than this disk';
+    events.emit({ type: 'state:recovered', step: 'from-peers', document, reason, quarantined: undefined });
+  }
   log.info({ documents: names, filled }, 'a relay has shown what it has of the documents that lost changes');
   incomplete.clear();
 }

@@ -46,6 +46,17 @@ export class RelayWord {
     return until(check, { clock: this.clock, everyMs: ASK_AGAIN_MS, ...asking });
   }
 
+  /** Ids of those of which some relay in reach has stored all that stands here now. */
+  async stored(documents: readonly OpenDocument[]): Promise<Set<string>> {
+    const ours = documents.map((document) => ({ document, heads: A.getHeads(document.handle.doc()) }));
+    const ids = documents.map(({ id }) => id);
+    const said = [...(await this.relays.relayHeads(ids, ANSWER_MS)).values()];
+    const stored = ours.filter(({ document, heads }) =>
+      said.some((answer) => covers(document, answer.get(document.id) ?? [], heads)),
+    );
+    return new Set(stored.map(({ document }) => document.id));
+  }
+
   /** Only whole answers count: a relay leaves out what it could not read. */
   async #ask(documents: readonly OpenDocument[], deadlineMs = Infinity): Promise<Map<string, string[]>[]> {
     const ids = documents.map(({ id }) => id);

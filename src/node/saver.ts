@@ -101,6 +101,16 @@ export class Saver {
     return saved.next;
   }
 
+  /**
+   * Puts a change on disk that is not in the document yet; resolves when it is there. What it rests on is there: flush
+   * first. Whoever dies now finds it in the document at the next start.
+   */
+  async ahead(id: DocumentId, change: Uint8Array): Promise<void> {
+    const key = [id, 'incremental', sha256(change)];
+    await this.storage.save(key, change);
+    this.#documents.get(id)?.chunks.push({ key, kind: 'incremental', size: change.length });
+  }
+
   /** Flushes soon, together with what else comes meanwhile. */
   flushLater(id: DocumentId): void {
     const saved = this.#saved(id);

@@ -1,5 +1,6 @@
 import { Machines } from '../actors/machines.js';
 import { Attendance, attendanceFile } from './attendance.js';
+import { forgettingBases } from './erasure/forgetting-bases.js';
 import { actorBases } from './generations/actor-bases.js';
 import { Generations } from './generations/generations.js';
 import { DEFAULT_EVERY_MS } from './generations/ports.js';
@@ -11,20 +12,24 @@ import type { StateNode } from './state-node.js';
 /** What a relay has is waited for so long before a cut that was not asked for, milliseconds. */
 const CUT_SYNC_MS = 10_000;
 
-/** The generations of all shards (PROTOCOL A6), with what this folder says of them. */
-export async function startGenerations(inside: NodeInside): Promise<Generations> {
+/** The generations of all shards (PROTOCOL A6), with what this folder says of them; to be started. */
+export async function openGenerations(inside: NodeInside): Promise<Generations> {
   const { parts, documents, records, word, counters, fastPath } = inside;
   const { clock, log, relays, storage, options } = parts;
-  const stored = await StoredDocuments.open(options.dataDir, storage);
+  const stored = await StoredDocuments.open(options.dataDir, storage, { log, clock });
   const attendance = await openAttendance(inside);
   const noteBelowHorizon = (): void => void (counters.generations.belowHorizon += 1);
   const machines = (): Machines => inside.actors?.machines ?? new Machines();
-  return Generations.start(
+  return new Generations(
     {
       documents,
       records,
       options: options.generations ?? {},
-      bases: options.generations?.bases ?? actorBases(machines, counters.countMalformed, noteBelowHorizon),
+      bases: forgettingBases(
+        options.generations?.bases ?? actorBases(machines, counters.countMalformed, noteBelowHorizon),
+        inside.forgotten,
+      ),
+      forgotten: inside.forgotten,
       word,
       hasRelays: options.relays.length > 0,
       reachesRelay: () => relays.channel.connected(),
@@ -32,6 +37,7 @@ export async function startGenerations(inside: NodeInside): Promise<Generations>
       clock,
       log,
       replica: parts.self.replica,
+      schemas: inside.schemas,
       attendance,
       epoch: () => inside.epoch,
       change: (writes, cause) => inside.change(writes, cause),

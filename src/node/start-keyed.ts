@@ -9,11 +9,13 @@ export async function startKeyed(inside: NodeInside): Promise<KeyedStores> {
   const keyed = new KeyedStores({
     documents,
     storage,
-    known: await WindowFile.open(options.dataDir, (err) => {
-      counters.keyed.persistenceErrors += 1;
-      log.error({ err }, 'keyed.json cannot be read and is begun anew');
+    known: await WindowFile.open(options.dataDir, {
+      log,
+      clock,
+      failed: () => void (counters.keyed.persistenceErrors += 1),
     }),
     replica: parts.self.replica,
+    schema: inside.schemas.known,
     epoch: () => inside.epoch,
     sent: (document, bytes) => fastPath.send(document, bytes),
     counters: counters.keyed,

@@ -2,6 +2,8 @@ import type { ActorSnapshot } from '../actors/snapshot.js';
 import type { LiveActors } from '../actors/live-actors.js';
 import type { Kind } from '../documents/schemas/kinds.js';
 import type { Cause, Write } from '../documents/write.js';
+import type { ClaimStoreOptions } from '../keyed/claim-options.js';
+import type { ClaimStore } from '../keyed/claim-store.js';
 import type { KeyedStoreOptions } from '../keyed/options.js';
 import type { KeyedStore } from '../keyed/store.js';
 import type { Channel, Sender } from '../sync/channel.js';
@@ -9,9 +11,14 @@ import type { LinkStatus } from '../sync/link.js';
 import type { StorageStatus } from '../storage/durable.js';
 import type { ActorHistory, NodeHistory } from './audit/node-history.js';
 import type { NodeBackups } from './backup/node-backups.js';
+import type { NodeMigrations } from './migrations/node-migrations.js';
+import type { NodeClaims } from './claims/node-claims.js';
 import type { NodeCounters } from './counters.js';
+import type { NodeErasure } from './erasure/node-erasure.js';
 import type { CutPorts } from './generations/ports.js';
+import type { NodeEvent } from './node-events.js';
 import type { RecordView } from './record-view.js';
+import type { Replication } from './replication-lag.js';
 import type { NodeStatus } from './status.js';
 
 /** One document as this node holds it. */
@@ -46,6 +53,12 @@ export interface StateNode extends RecordView {
   flush(): Promise<void>;
   /** Called after records were touched, by this node or by others, once per touched record. Returns the unsubscriber. */
   onChange(handle: (changed: { kind: Kind; key: string }) => void): () => void;
+
+  /**
+   * Called with what happens to the state on this disk: damage and what healed it, migrations, writes that the disk
+   * refuses and takes again. What happened since the node began to open is told first. Returns the unsubscriber.
+   */
+  onEvent(handle: (event: NodeEvent) => void): () => void;
 
   /** Statecharts whose current state is replicated. */
   readonly actors: LiveActors;
@@ -98,6 +111,14 @@ export interface StateNode extends RecordView {
    * @throws {KeyedStoreError} `bad-options`, `already-open`; {NodeError} `closed`.
    */
   openKeyedStore<V>(options: KeyedStoreOptions<V>): Promise<KeyedStore<V>>;
+  /**
+   * Opens a namespace of claims: what one replica may do, and no other, as one relay decides (docs/decisions/0016).
+   *
+   * @throws {KeyedStoreError} `bad-options`, `already-open`; {NodeError} `closed`.
+   */
+  openKeyedStore(options: ClaimStoreOptions): Promise<ClaimStore>;
+  /** Which relay decides on claims, and how that is changed. */
+  readonly claims: NodeClaims;
   /** Entries that stand, by namespace. */
   keyedEntries(): Map<string, number>;
 
@@ -113,6 +134,12 @@ export interface StateNode extends RecordView {
   /** Backups of all documents, in the data folder: made, listed, counted. */
   readonly backups: NodeBackups;
 
+  /** Versions of the data format: what stands where, what is due, what is newer than this software. */
+  readonly migrations: NodeMigrations;
+
+  /** Forgets persons, and says how far that is. */
+  readonly erasure: NodeErasure;
+
   /** Of every document that is read: of an actors shard, of its current generation. */
   heads(): DocumentHeads[];
   /**
@@ -125,6 +152,8 @@ export interface StateNode extends RecordView {
 
   status(): NodeStatus;
   relays(): LinkStatus[];
+  /** What stands here and no relay has said to have stored; undefined without relays. */
+  replication(): Replication | undefined;
   storage(): StorageStatus;
   counters(): NodeCounters;
   /** Writes what is pending, with a deadline, and lets go of relays and folder. Idempotent. */

@@ -2,6 +2,9 @@ import { encodeChangeMessage } from '../documents/change-message.js';
 import { assertWritable, putRecord } from '../documents/document.js';
 import type { DocumentKind } from '../documents/ids.js';
 import { describeDocument } from '../documents/ids.js';
+import { lowered } from '../documents/migrations/lens.js';
+import type { Schemas } from '../documents/migrations/schemas.js';
+import { schemaOf } from '../documents/schema.js';
 import type { Cause, Write } from '../documents/write.js';
 import type { Clock } from '../time/clock.js';
 import type { OpenDocument, OpenDocuments } from './open-documents.js';
@@ -11,6 +14,7 @@ import type { Records } from './records.js';
 export interface WriterContext {
   documents: OpenDocuments;
   records: Records;
+  schemas: Schemas;
   clock: Clock;
   document(kind: DocumentKind, index: number): OpenDocument;
   /** Resolves when the document may be written; undefined when it may be now (PROTOCOL A6). */
@@ -29,13 +33,13 @@ export class Writer {
    * may not be written yet, nothing happens before all of them may.
    */
   async write(writes: readonly Write[], cause: Cause, epoch: number): Promise<void> {
-    const { documents, records, clock, replica } = this.context;
+    const { documents, records, schemas, clock, replica } = this.context;
     const message = encodeChangeMessage({ cause: cause.id, replica, epoch });
-    let plans = planWrites(writes, records, cause, clock.now());
+    let plans = planWrites(writes, records, cause, clock.now(), schemas);
     for (let waits = this.#waits(plans); waits.length > 0; waits = this.#waits(plans)) {
       await Promise.all(waits);
       // What stands there now may be other than what was planned for.
-      plans = planWrites(writes, records, cause, clock.now());
+      plans = planWrites(writes, records, cause, clock.now(), schemas);
     }
     const planned = plans.map((plan) => ({ plan, document: this.#writable(plan) }));
     const flushes: { kind: DocumentKind; done: Promise<void> }[] = [];
@@ -57,14 +61,30 @@ export class Writer {
   #writable(plan: PlannedDocument): OpenDocument {
     const document = this.context.document(plan.kind, plan.index);
     for (const { kind } of plan.records) {
-      assertWritable(document.handle.doc(), kind, describeDocument(document.name));
+      assertWritable(
+        document.handle.doc(),
+        kind,
+        describeDocument(document.name),
+        this.context.schemas.known,
+      );
     }
     return document;
   }
 
   #change(document: OpenDocument, plan: PlannedDocument, message: string): void {
-    const bytes = this.context.documents.change(document, message, plan.records, (draft) => {
-      for (const { kind, key, record } of plan.records) putRecord(draft, kind, key, record);
+    const { documents, schemas, records } = this.context;
+    const schema = schemaOf(document.handle.doc()) ?? schemas.known;
+    // Releases before read the document too, until it is migrated.
+    const stored = plan.records.map((one) => ({
+      ...one,
+      record: lowered(one.kind, one.record, {
+        schemas,
+        schema,
+        stored: records.stored(one.kind, one.key),
+      }),
+    }));
+    const bytes = documents.change(document, message, plan.records, (draft) => {
+      for (const { kind, key, record } of stored) putRecord(draft, kind, key, record);
     });
     this.context.sent(document, bytes);
   }

@@ -12,6 +12,10 @@ export interface PlatformClient {
   cancel(key: string, signal?: AbortSignal): Promise<void>;
   saveContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
   loadContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
+  /** Deletes a chat and all that it remembers; its runs are over. One that is not there is deleted already. */
+  deleteChat(key: string, chat: string, signal?: AbortSignal): Promise<void>;
+  /** Deletes what was saved under a name. */
+  deleteContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
   listContexts(chat: string, signal?: AbortSignal): Promise<{ name: string; saved_at: number }[]>;
 }
 

@@ -19,7 +19,7 @@ export interface HttpPlatformOptions {
 }
 
 interface Call {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   path: string;
   key?: string;
   body?: object;
@@ -108,6 +108,13 @@ export function httpPlatform(options: HttpPlatformOptions): PlatformClient {
     async loadContext(key, chat, name, signal) {
       const path = chatPath(chat, `contexts/${encodeURIComponent(name)}/load`);
       await ask(done, { method: 'POST', path, key }, signal);
+    },
+    async deleteChat(key, chat, signal) {
+      await ask(done, { method: 'DELETE', path: `/chats/${encodeURIComponent(chat)}`, key }, signal);
+    },
+    async deleteContext(key, chat, name, signal) {
+      const path = chatPath(chat, `contexts/${encodeURIComponent(name)}`);
+      await ask(done, { method: 'DELETE', path, key }, signal);
     },
     async listContexts(chat, signal) {
       const { contexts } = await ask(

@@ -24,8 +24,12 @@ interface CommonOptions {
   /** Chunks are encrypted with it. A plain store needs none, and one that is encrypted cannot be opened without. */
   keys?: Keyring;
   onEvent?: (event: StorageEvent) => void;
+  /** How long one batch took to be on disk, and one chunk to be read and verified, milliseconds. */
+  onTimed?: OnTimed;
   clock?: Clock;
 }
+
+export type OnTimed = (step: 'save' | 'load', ms: number) => void;
 
 interface FolderOptions extends CommonOptions {
   /** Made with mode 0700 when missing. One process per folder: hold `lockFolder` around it. */
@@ -56,7 +60,10 @@ export class DurableStorage implements StorageAdapterInterface {
   readonly #chunks: VerifiedChunks;
   readonly #queue: WriteQueue<ChunkOp>;
   readonly #damage: Damage;
+  readonly #clock: Clock;
+  readonly #onTimed: OnTimed;
   readonly #count = { saved: 0, saveErrors: 0, recovered: 0 };
+  #lastSavedAt: number | undefined;
   #opened: Promise<void> | undefined;
   #closed = false;
 
@@ -64,6 +71,8 @@ export class DurableStorage implements StorageAdapterInterface {
     const clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#onEvent = options.onEvent ?? (() => {});
+    this.#onTimed = options.onTimed ?? (() => {});
+    this.#clock = clock;
     const store = 'store' in options ? options.store : inFolder(options, clock);
     this.#store = new SealedChunks(store, options.keys ?? {});
     this.#chunks = new VerifiedChunks(this.#store);
@@ -102,7 +111,9 @@ export class DurableStorage implements StorageAdapterInterface {
     await this.#ready();
     const waiting = this.#queue.get(idOf(key));
     if (waiting) return waiting.kind === 'save' ? waiting.bytes : undefined;
+    const from = this.#clock.monotonic();
     const look = await this.#chunks.look(key);
+    if (look.state !== 'absent') this.#onTimed('load', this.#clock.monotonic() - from);
     if (look.state === 'good') return look.bytes;
     if (look.state === 'bad') await this.#damage.quarantine(key, look.reason, look.size);
     if (look.state === 'unreadable') this.#damage.unreadable(key, look.error);
@@ -157,6 +168,7 @@ export class DurableStorage implements StorageAdapterInterface {
             : 'idle',
       pendingWrites: pending.length,
       pendingBytes: pending.reduce((sum, op) => sum + (op.kind === 'save' ? op.bytes.length : 0), 0),
+      lastSavedAt: this.#lastSavedAt,
       ...this.#count,
     };
   }
@@ -192,7 +204,12 @@ export class DurableStorage implements StorageAdapterInterface {
   async #commit(batch: ReadonlyMap<string, ChunkOp>): Promise<Failures> {
     try {
       await this.#ready();
+      const from = this.#clock.monotonic();
       const failures = await this.#store.commit(batch);
+      if (failures.size < batch.size) {
+        this.#lastSavedAt = this.#clock.now();
+        this.#onTimed('save', this.#clock.monotonic() - from);
+      }
       for (const [id, op] of batch) if (op.kind === 'save' && !failures.has(id)) this.#count.saved += 1;
       return failures;
     } catch (error) {

@@ -1,4 +1,16 @@
-import { access, chmod, link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  constants,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -6,6 +18,12 @@ import { dirname } from 'node:path';
 export interface FolderEntry {
   name: string;
   folder: boolean;
+}
+
+/** Of a file: its length, and when it was last written, milliseconds. */
+export interface FileFacts {
+  bytes: number;
+  writtenAt: number;
 }
 
 /** A file open for writing at its end. */
@@ -25,9 +43,10 @@ export interface FileLayer {
   read: (path: string) => Promise<Uint8Array>;
   exists: (path: string) => Promise<boolean>;
   list: (path: string) => Promise<FolderEntry[]>;
+  facts: (path: string) => Promise<FileFacts>;
   /** A new empty file; `EEXIST` when the name is taken. */
   create: (path: string) => Promise<OpenFile>;
-  /** An existing file, to be written at its end. */
+  /** An existing file, to be written at its end; `ENOENT` when there is none. */
   append: (path: string) => Promise<OpenFile>;
   rename: (from: string, to: string) => Promise<void>;
   /** A second name for a file; `EEXIST` when the name is taken: the one atomic "create with content". */
@@ -111,8 +130,12 @@ export const nodeFiles: FileLayer = {
       name: entry.name,
       folder: entry.isDirectory(),
     })),
+  facts: async (path) => {
+    const { size, mtimeMs } = await stat(path);
+    return { bytes: size, writtenAt: Math.round(mtimeMs) };
+  },
   create: async (path) => new NodeOpenFile(await open(path, 'ax', FILE_MODE)),
-  append: async (path) => new NodeOpenFile(await open(path, 'a', FILE_MODE)),
+  append: async (path) => new NodeOpenFile(await open(path, constants.O_WRONLY | constants.O_APPEND)),
   rename,
   link,
   remove: unlink,

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { makeFolderDurably } from './atomic-write.js';
+import { makeFolderDurably, removeIfThere } from './atomic-write.js';
 import { errnoOf, nodeFiles } from './file-layer.js';
 import type { FileLayer } from './file-layer.js';
+
+const PROBE = '.writable-';
 
 /**
  * - `unwritable`: nothing can be written there.
@@ -31,16 +33,24 @@ export async function ensureFolder(dir: string, files: FileLayer = nodeFiles): P
   try {
     await makeFolderDurably(files, dir);
     await makePrivateIfOurs(files, dir);
-    const probe = join(dir, `.writable-${randomUUID()}`);
+    await removeProbes(dir, files);
+    const probe = join(dir, `${PROBE}${randomUUID()}`);
     const file = await files.create(probe);
     try {
       await file.write(Buffer.from('\n'));
     } finally {
       await file.close();
-      await files.remove(probe);
+      await removeIfThere(files, probe);
     }
   } catch (error) {
     throw folderError(dir, error);
+  }
+}
+
+/** What kills left. One that another process is writing just now has told it already what it wanted to know. */
+async function removeProbes(dir: string, files: FileLayer): Promise<void> {
+  for (const { name, folder } of await files.list(dir)) {
+    if (!folder && name.startsWith(PROBE)) await removeIfThere(files, join(dir, name));
   }
 }
 

@@ -10,6 +10,7 @@ import type { FileLayer, OpenFile } from './file-layer.js';
 import { JournalError } from './journal-error.js';
 import { encodeLine, HEADER } from './journal-line.js';
 import { replay } from './journal-replay.js';
+import { isFolderInPlace, putAside } from './put-aside.js';
 
 export interface JournalOptions<State, Entry> {
   file: string;
@@ -20,6 +21,8 @@ export interface JournalOptions<State, Entry> {
   /** Few entries that make the same state from the initial one. */
   snapshot: (state: State) => Entry[];
   log: Log;
+  /** Entries are lost: takes back from the state what may stand only beside them. */
+  afterDamage?: (state: State) => void;
   durability?: Durability;
   /** Bytes below which the file is never rewritten; default 64 KiB. */
   compactAfter?: number;
@@ -67,7 +70,9 @@ export async function openJournal<State, Entry>(
   const clock = options.clock ?? systemClock;
   try {
     await makeFolderDurably(files, dirname(file), options.durability);
-    const bytes = await readIfThere(files, file);
+    const bytes = await readWhole(file, files, clock, log);
+    // It is made with its first line.
+    if (bytes?.length === 0) log.error({ file }, 'journal: emptied by somebody or something, begun anew');
     const entries = z.array(options.entry);
     const found = replay(bytes ?? new Uint8Array(), { ...options, entries });
     if (found.torn > 0) log.warn({ file, bytes: found.torn }, 'journal: unfinished last write cut');
@@ -76,6 +81,7 @@ export async function openJournal<State, Entry>(
       await writeAtomically(files, aside, Buffer.concat(found.bad.map(({ raw }) => raw)), options.durability);
       const reasons = found.bad.map(({ reason }) => reason);
       log.error({ file, aside, lines: reasons.length, reasons }, 'journal: corrupt lines left out');
+      options.afterDamage?.(found.state);
     }
     const journal = new FileJournal(options, files, entries, found.state);
     const whole = bytes !== undefined && bytes.length > 0 && found.torn === 0 && found.bad.length === 0;
@@ -84,6 +90,23 @@ export async function openJournal<State, Entry>(
   } catch (error) {
     if (error instanceof JournalError) throw error;
     throw unwritable(file, error);
+  }
+}
+
+/** The journal's bytes; a folder in its place goes aside. */
+async function readWhole(
+  file: string,
+  files: FileLayer,
+  clock: Clock,
+  log: Log,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await readIfThere(files, file);
+  } catch (error) {
+    if (!isFolderInPlace(error)) throw error;
+    const aside = await putAside(files, file, clock);
+    log.error({ file, aside }, 'journal: a folder stood in its place and was put aside; begun anew');
+    return undefined;
   }
 }
 

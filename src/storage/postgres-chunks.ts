@@ -14,6 +14,8 @@ import type { Failures } from './write-queue.js';
 export interface PostgresChunksOptions {
   /** `postgres://user:password@host/database`. */
   url: string;
+  /** What messages call it; default: host and database of the URL. */
+  place?: string;
   log: Log;
   clock?: Clock;
   /** How long a read outwaits a server that is gone, milliseconds; default 10 s. */
@@ -43,6 +45,7 @@ export class PostgresChunks implements ChunkStore {
       options.log,
       options.statementMs ?? 30_000,
       options.clock,
+      options.place,
     );
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log;

@@ -31,13 +31,13 @@ export class PostgresSession {
   #closed = false;
 
   /** A statement that takes longer than `statementMs` has lost its server. */
-  constructor(url: string, log: Log, statementMs: number, clock: Clock = systemClock) {
+  constructor(url: string, log: Log, statementMs: number, clock: Clock = systemClock, place?: string) {
     this.#clock = clock;
     this.#url = url;
     this.#log = log;
     this.#statementMs = statementMs;
     const { host, pathname } = new URL(url);
-    this.place = `${host}${pathname}`;
+    this.place = place ?? `${host}${pathname}`;
   }
 
   /** The server was out of reach when it was last needed, and has not been reached since. */

@@ -21,6 +21,9 @@ export interface StorageStatus {
   state: 'idle' | 'writing' | 'failing' | 'closed';
   pendingWrites: number;
   pendingBytes: number;
+  /** When something was last put on disk, milliseconds since 1970; undefined before. */
+  lastSavedAt: number | undefined;
+  /** Since the start: chunks saved, attempts to save one that failed, chunks found damaged or unreadable. */
   saved: number;
   saveErrors: number;
   recovered: number;

@@ -32,6 +32,8 @@ export class WriteQueue<Op> {
   readonly #queued = new Map<string, Ticket<Op>>();
   readonly #failed = new Map<string, Ticket<Op>>();
   #committing = new Map<string, Ticket<Op>>();
+  /** Ids that failed and are not done since, wherever they wait: also those whose turn has come again. */
+  readonly #refused = new Set<string>();
   #running = false;
   #attempts = 0;
   #retry: Cancel | undefined;
@@ -110,8 +112,13 @@ export class WriteQueue<Op> {
       const committed = this.#committing;
       this.#committing = new Map();
       for (const [id, ticket] of committed) {
-        if (failures.has(id)) this.#keep(id, ticket);
-        else for (const done of ticket.done) done();
+        if (failures.has(id)) {
+          this.#refused.add(id);
+          this.#keep(id, ticket);
+          continue;
+        }
+        this.#refused.delete(id);
+        for (const done of ticket.done) done();
       }
       this.#report(failures);
     }
@@ -133,7 +140,7 @@ export class WriteQueue<Op> {
         this.#retry = this.#options.clock.after(retryMs, () => this.#tryAgain());
       }
       this.#options.onFailure(failures, this.#attempts, retryMs);
-    } else if (this.#attempts > 0 && this.#failed.size === 0) {
+    } else if (this.#attempts > 0 && this.#refused.size === 0) {
       const attempts = this.#attempts;
       this.#attempts = 0;
       this.stop();

@@ -1,4 +1,5 @@
 import type { DocumentId, NetworkAdapter } from '@automerge/automerge-repo';
+import type { ClaimAnswer, ClaimRequest } from '../claims/wire.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { Channel, Sender } from './channel.js';
@@ -39,6 +40,10 @@ export interface Relays {
    * relay could not read or store. Never rejects.
    */
   relayHeads(ids: readonly DocumentId[], timeoutMs: number): Promise<Map<string, Map<string, string[]>>>;
+  /** Relays by their lasting names, of those that are open and decide on claims. */
+  named(): { relay: string; url: string }[];
+  /** Asks one relay about claims. Undefined: out of reach, or silent for so long; it may have done it. */
+  claims(relay: string, request: ClaimRequest, timeoutMs: number): Promise<ClaimAnswer | undefined>;
   status(): LinkStatus[];
   /** Counts since the start, over all relays. */
   stats(): Record<LinkCount, number>;
@@ -94,6 +99,13 @@ export function connectRelays(options: ConnectOptions): Relays {
       return new Map(
         answers.filter((answer): answer is [string, Map<string, string[]>] => answer[1] !== undefined),
       );
+    },
+    named: () =>
+      links.flatMap((link) =>
+        link.relay === undefined ? [] : [{ relay: link.relay, url: link.status().url }],
+      ),
+    async claims(relay, request, timeoutMs) {
+      return links.find((link) => link.relay === relay)?.claims(request, timeoutMs);
     },
     status: () => links.map((link) => link.status()),
     stats: () => counters.snapshot(),

@@ -7,6 +7,9 @@ export const protocol = 'understudy.v1';
 /** The same frames, by a client that only reads: it tells the relay so before it has said anything. */
 export const viewerProtocol = 'understudy.v1.viewer';
 
+/** The header of an upgrade's answer by which a relay that decides on claims says its lasting name. */
+export const relayHeader = 'understudy-relay';
+
 /** Room for a document of many thousand records in one sync message. */
 export const defaultMaxFrameBytes = 16 * 1024 * 1024;
 
@@ -55,6 +58,8 @@ const toRelay = {
   attach: z.tuple([z.literal('attach')]),
   detach: z.tuple([z.literal('detach')]),
   'heads?': z.tuple([z.literal('heads?'), count, z.array(documentId).max(4096)]),
+  /** Request number, and what is asked of an authority on claims (claims/wire.ts) as CBOR of its own. */
+  claim: z.tuple([z.literal('claim'), count, bytes]),
 };
 
 const fromRelay = {
@@ -65,6 +70,7 @@ const fromRelay = {
   joined: z.tuple([z.literal('joined'), nameSchema, nameSchema]),
   gone: z.tuple([z.literal('gone'), nameSchema, nameSchema]),
   heads: z.tuple([z.literal('heads'), count, z.array(z.tuple([documentId, z.array(head)]))]),
+  claimed: z.tuple([z.literal('claimed'), count, bytes]),
 };
 
 export type RepoFrame = z.infer<(typeof repoFrames)[keyof typeof repoFrames]>;

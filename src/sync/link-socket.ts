@@ -1,8 +1,11 @@
 import { WebSocket } from 'ws';
+import { relayId } from '../claims/token.js';
 import { closeReason } from './close-codes.js';
-import { protocol, viewerProtocol } from './frame.js';
+import { protocol, relayHeader, viewerProtocol } from './frame.js';
 
 export interface SocketEvents {
+  /** Before `open`: the relay's lasting name, if it says one. */
+  upgraded(relay: string | undefined): void;
   open(): void;
   /** `binary` is false for a text frame, which this protocol does not have. */
   message(data: Uint8Array, binary: boolean): void;
@@ -24,6 +27,9 @@ export function openSocket(
     handshakeTimeout: options.handshakeMs,
     maxPayload: options.maxFrameBytes,
     ...(options.token === undefined ? {} : { headers: { authorization: `Bearer ${options.token}` } }),
+  });
+  socket.once('upgrade', ({ headers }) => {
+    events.upgraded(relayId.safeParse(headers[relayHeader]).data);
   });
   let reason: string | undefined;
   socket.on('error', (error: Error & { code?: string }) => {

@@ -1,10 +1,12 @@
 import type { DocumentId, PeerId } from '@automerge/automerge-repo';
 import type { WebSocket } from 'ws';
+import { claimAnswer, type ClaimAnswer, type ClaimRequest } from '../claims/wire.js';
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 import { Backoff } from './backoff.js';
 import type { Sender } from './channel.js';
 import { closeCodes } from './close-codes.js';
+import { cborOf, encodeCbor } from './codec.js';
 import type { LinkCount } from './connect-stats.js';
 import type { Counters } from './counters.js';
 import {
@@ -14,10 +16,10 @@ import {
   type ChannelFrame,
   type FrameFromRelay,
 } from './frame.js';
-import { HeadsRequests } from './heads-requests.js';
 import { keepAlive, type KeepaliveOptions } from './keepalive.js';
 import { LinkAdapter } from './link-adapter.js';
 import { openSocket } from './link-socket.js';
+import { OpenRequests } from './open-requests.js';
 import { Outgoing, type OutgoingLimits } from './outgoing.js';
 import { ReadOnly } from './read-only.js';
 
@@ -69,7 +71,9 @@ export interface LinkOptions {
 export class RelayLink {
   readonly adapter: LinkAdapter;
   readonly #backoff = new Backoff();
-  readonly #heads: HeadsRequests;
+  readonly #heads: OpenRequests<Map<string, string[]>>;
+  readonly #claims: OpenRequests<ClaimAnswer>;
+  #relayId: string | undefined;
   #state: LinkState = 'connecting';
   #since: number;
   #reason: string | undefined;
@@ -84,7 +88,8 @@ export class RelayLink {
     private readonly events: LinkEvents,
   ) {
     this.#since = options.clock.now();
-    this.#heads = new HeadsRequests(options.clock);
+    this.#heads = new OpenRequests(options.clock);
+    this.#claims = new OpenRequests(options.clock);
     this.adapter = new LinkAdapter(
       {
         attach: () => this.#durable(encodeFrame(['attach'])),
@@ -99,6 +104,11 @@ export class RelayLink {
 
   get open(): boolean {
     return this.#state === 'open';
+  }
+
+  /** The lasting name of the relay that it is open to; undefined for one that decides on no claims. */
+  get relay(): string | undefined {
+    return this.open ? this.#relayId : undefined;
   }
 
   status(): LinkStatus {
@@ -123,12 +133,20 @@ export class RelayLink {
     return this.#heads.ask(timeoutMs, (request) => this.#durable(encodeFrame(['heads?', request, [...ids]])));
   }
 
+  /** Undefined: not open, or no answer in time; it may have been carried out all the same. */
+  async claims(request: ClaimRequest, timeoutMs: number): Promise<ClaimAnswer | undefined> {
+    if (this.relay === undefined || this.options.readOnly) return undefined;
+    const body = encodeCbor(request);
+    return this.#claims.ask(timeoutMs, (number) => this.#durable(encodeFrame(['claim', number, body])));
+  }
+
   close(): void {
     if (this.#state === 'closed') return;
     const wasOpen = this.open;
     this.#enter('closed', 'closed');
     this.#timer?.();
     this.#heads.giveUp();
+    this.#claims.giveUp();
     this.adapter.lost();
     if (wasOpen) this.events.lost();
     const socket = this.#socket;
@@ -145,6 +163,9 @@ export class RelayLink {
       url,
       { token, readOnly: this.options.readOnly, handshakeMs, maxFrameBytes: defaultMaxFrameBytes * 4 },
       {
+        upgraded: (relay) => {
+          if (this.#socket === socket) this.#relayId = relay;
+        },
         open: () => this.#hello(),
         message: (data, binary) => {
           if (this.#socket === socket) this.#received(binary ? parseFrameFromRelay(data) : undefined);
@@ -180,9 +201,17 @@ export class RelayLink {
         return this.events.channel(frame);
       case 'heads':
         return this.#heads.answered(frame[1], new Map(frame[2]));
+      case 'claimed':
+        return this.#claimed(frame[1], frame[2]);
       default:
         if (!this.adapter.received(frame)) this.#malformed();
     }
+  }
+
+  #claimed(request: number, body: Uint8Array): void {
+    const answer = claimAnswer.safeParse(cborOf(body));
+    if (!answer.success) return this.#malformed();
+    this.#claims.answered(request, answer.data);
   }
 
   #welcomed(relay: PeerId, maxFrameBytes: number, present: [string, string][]): void {
@@ -213,6 +242,7 @@ export class RelayLink {
     this.#enter('waiting', reason);
     this.#timer = clock.after(waitMs, () => this.#connect());
     this.#heads.giveUp();
+    this.#claims.giveUp();
     this.adapter.lost();
     if (wasOpen) this.events.lost();
   }

@@ -1,9 +1,11 @@
 import type { Message, PeerId } from '@automerge/automerge-repo';
 import type { RawData, WebSocket } from 'ws';
+import { refused, type ClaimAnswer } from '../claims/wire.js';
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 import type { Sender } from './channel.js';
 import { closeCodes, type CloseReason } from './close-codes.js';
+import { cborOf, encodeCbor } from './codec.js';
 import type { Counters } from './counters.js';
 import { sameSecret } from './credentials.js';
 import {
@@ -16,13 +18,16 @@ import {
 import { Intake, type IntakeLimits } from './intake.js';
 import { keepAlive, type KeepaliveOptions } from './keepalive.js';
 import { Outgoing, type OutgoingLimits, type Sent } from './outgoing.js';
-import type { DocumentPeer, RelayDocuments } from './relay-documents.js';
+import type { DocumentPeer } from './document-peer.js';
+import type { RelayDocuments } from './relay-documents.js';
+import type { RelayClaims } from './relay-claims.js';
 import type { RelayMember, RelayMembers } from './relay-members.js';
 import type { RelayCount } from './relay-stats.js';
 import type { RelayToken, TokenRole } from './relay-tokens.js';
 import { checkRepoFrame, peerIdOf, repoFrame } from './repo-message.js';
 
 const maxHeadsRequests = 16;
+const maxClaimRequests = 64;
 /** How long the other side may take to answer a close frame before the socket is cut. */
 const closeMs = 2_000;
 
@@ -56,6 +61,7 @@ export interface Admitted {
 export interface RelayContext {
   members: RelayMembers;
   documents: Pick<RelayDocuments, 'peerId' | 'attach' | 'detach' | 'receive' | 'heads'>;
+  claims: Pick<RelayClaims, 'answer'>;
   clusterCheck: string | undefined;
   maxFrameBytes: number;
   helloMs: number;
@@ -79,6 +85,7 @@ export class RelayConnection implements RelayMember, DocumentPeer {
   #sender: Sender = { replica: '', incarnation: '' };
   #attached = false;
   #headsRequests = 0;
+  #claimRequests = 0;
   /** Of `bytesRead`, when the last whole frame had come. */
   #bytesOfFrames = 0;
   readonly role: TokenRole;
@@ -247,6 +254,9 @@ export class RelayConnection implements RelayMember, DocumentPeer {
       case 'heads?':
         void this.#heads(frame[1], frame[2]);
         return;
+      case 'claim':
+        void this.#claim(frame[1], frame[2]);
+        return;
       case 'attach':
         if (this.#attached) return this.end('malformed');
         this.#attached = true;
@@ -301,6 +311,21 @@ export class RelayConnection implements RelayMember, DocumentPeer {
     this.#headsRequests -= 1;
     this.relay.counters.add('headsAnswered');
     this.sendPresence(encodeFrame(['heads', request, heads]));
+  }
+
+  /** The connection vouches for whose claim it is. */
+  async #claim(request: number, body: Uint8Array): Promise<void> {
+    if (this.readsOnly) return this.#wrote();
+    let answer: ClaimAnswer | undefined = refused('busy');
+    if (this.#claimRequests < maxClaimRequests) {
+      this.#claimRequests += 1;
+      this.#intake.handedOver(body.length);
+      answer = await this.relay.claims.answer(cborOf(body), this.#sender.replica);
+      this.#intake.dealtWith(body.length);
+      this.#claimRequests -= 1;
+    }
+    if (answer === undefined) return this.end('malformed');
+    this.sendPresence(encodeFrame(['claimed', request, encodeCbor(answer)]));
   }
 
   #sent(result: Sent, data: Uint8Array): void {

@@ -1,41 +1,20 @@
 import { next as A } from '@automerge/automerge';
-import {
-  isValidDocumentId,
-  type DocumentId,
-  type Message,
-  type PeerId,
-  type StorageAdapterInterface,
-} from '@automerge/automerge-repo';
+import type { DocumentId, PeerId, StorageAdapterInterface } from '@automerge/automerge-repo';
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
+import { AwaitedDocuments } from './awaited-documents.js';
+import { tryMessage } from './change-trial.js';
 import type { Counters } from './counters.js';
 import { DocumentMemory } from './document-memory.js';
+import type { DocumentPeer } from './document-peer.js';
+import { DocumentQueue, type Arrived } from './document-queue.js';
 import { withoutUnknownHeads } from './read-only.js';
 import { RelayAdapter } from './relay-adapter.js';
 import { assertReadable, describe, RelayRepo } from './relay-repo.js';
 import type { RelayCount } from './relay-stats.js';
 import type { CheckedMessage } from './repo-message.js';
-
-/** What was announced, was never delivered, and nobody says any longer to have, is forgotten after so long. */
-const awaitedMs = 120_000;
-const headsAtOnce = 64;
-const mostWishes = 4_096;
-
-/** One connection as its documents see it. */
-export interface DocumentPeer {
-  readonly peerId: PeerId;
-  /** Nothing that it sends may change a document; it is told of those that it asks for. */
-  readonly readsOnly: boolean;
-  deliver(message: Message): void;
-  /** Bytes of a message that {@link RelayDocuments.receive} took over are dealt with. */
-  dealtWith(bytes: number): void;
-  end(reason: 'relay-failed' | 'too-many-documents' | 'malformed'): void;
-}
-
-interface Arrived {
-  peer: DocumentPeer;
-  message: CheckedMessage;
-}
+import { storedHeads } from './stored-heads.js';
+import { ViewerWishes } from './viewer-wishes.js';
 
 /**
  * The documents of a relay: its Repo, and before it the gate that keeps the Repo from making a handle for
@@ -46,35 +25,38 @@ export class RelayDocuments {
   readonly #repo: RelayRepo;
   readonly #peers = new Map<PeerId, DocumentPeer>();
   readonly #known = new Set<DocumentId>();
-  /** Announced, and nothing of it arrived yet; since when. */
-  readonly #awaited = new Map<DocumentId, number>();
-  /** What a peer that only reads has asked for. */
-  readonly #wishes = new Map<PeerId, Set<DocumentId>>();
+  readonly #awaited: AwaitedDocuments<DocumentPeer>;
+  readonly #wishes = new ViewerWishes();
   readonly #memory: DocumentMemory;
   readonly #stopSweeping: Cancel;
   /** Messages of documents that are being looked up in storage, in order of arrival. */
   readonly #lookups = new Map<DocumentId, Arrived[]>();
-  /** Messages for the Repo, one a turn, so that ephemeral frames pass between two of them. */
-  readonly #queue: Arrived[] = [];
-  #draining = false;
+  readonly #queue = new DocumentQueue((arrived) => this.#toRepo(arrived));
   #closed = false;
 
   private constructor(
     private readonly adapter: RelayAdapter,
     private readonly options: RelayDocumentsOptions,
   ) {
-    const { peerId, storage, clock, log, counters, idleMs } = options;
+    const { peerId, storage, clock, log, counters, idleMs, maxAwaited } = options;
     this.peerId = peerId;
     this.#memory = new DocumentMemory(clock, idleMs);
     this.#repo = new RelayRepo({
       peerId,
       adapter,
       storage,
-      mayAnnounce: (peer, document) => this.#mayAnnounce(peer, document),
+      mayAnnounce: (peer, document) =>
+        !this.#peers.get(peer)?.readsOnly || document === undefined || this.#wishes.has(peer, document),
       refused: (peer) => this.#peers.get(peer)?.end('malformed'),
       clock,
       log,
       counters,
+    });
+    this.#awaited = new AwaitedDocuments({
+      most: maxAwaited,
+      clock,
+      hasArrived: (id) => this.#repo.handle(id) !== undefined,
+      forget: (id) => this.#repo.forget(id) && (this.#known.delete(id), true),
     });
     this.#stopSweeping = clock.every(Math.min(2_000, idleMs / 2), () => this.#sweep());
   }
@@ -101,7 +83,8 @@ export class RelayDocuments {
   detach(peer: DocumentPeer): void {
     if (this.#peers.get(peer.peerId) !== peer) return;
     this.#peers.delete(peer.peerId);
-    this.#wishes.delete(peer.peerId);
+    this.#wishes.left(peer.peerId);
+    this.#awaited.left(peer);
     this.#memory.peerLeft();
     this.adapter.gone(peer.peerId);
   }
@@ -111,45 +94,30 @@ export class RelayDocuments {
     const arrived = { peer, message };
     const { documentId } = message;
     if (this.#peers.get(peer.peerId) !== peer) return peer.dealtWith(message.bytes);
-    if (peer.readsOnly && !this.#wishFor(peer, documentId)) return peer.dealtWith(message.bytes);
+    if (peer.readsOnly && !this.#wishes.add(peer.peerId, documentId)) {
+      peer.end('too-many-documents');
+      return peer.dealtWith(message.bytes);
+    }
     const before = this.#lookups.get(documentId);
-    // A viewer's message is looked at beside the document, a replica's by the Repo, which loads it.
-    const needsDocument = peer.readsOnly && !this.#repo.handle(documentId);
+    const lacksDocument = needsDocument(arrived) && !this.#repo.handle(documentId);
     if (before) before.push(arrived);
-    else if (this.#known.has(documentId) && !needsDocument) this.#enqueue(arrived);
+    else if (this.#known.has(documentId) && !lacksDocument) this.#enqueue(arrived);
     else {
       this.#lookups.set(documentId, [arrived]);
       void this.#lookUp(documentId);
     }
   }
 
-  /**
-   * The heads (hex) of each document, of what is *stored*: after a crash the relay still has them. `[]` for a
-   * document that it does not have. One that could not be read or stored is left out.
-   */
-  async heads(ids: readonly string[]): Promise<[string, string[]][]> {
-    const found: [string, string[]][] = [];
-    for (let from = 0; from < ids.length; from += headsAtOnce) {
-      const some = await Promise.all(ids.slice(from, from + headsAtOnce).map((id) => this.#headsOf(id)));
-      found.push(...some.filter((entry) => entry !== undefined));
-    }
-    return found;
-  }
-
-  async #headsOf(id: string): Promise<[string, string[]] | undefined> {
-    try {
-      const heads = isValidDocumentId(id) ? await this.#storedHeads(id) : [];
-      return heads && [id, heads];
-    } catch (error) {
-      this.options.counters.add('storageFailures');
-      this.options.log.error({ document: id, error: describe(error) }, 'Heads could not be determined');
-      return undefined;
-    }
+  /** See {@link storedHeads}. */
+  heads(ids: readonly string[]): Promise<[string, string[]][]> {
+    const { log, counters } = this.options;
+    const load = (id: DocumentId) => this.#load(id);
+    return storedHeads(ids, { repo: this.#repo, memory: this.#memory, load, log, counters });
   }
 
   /** Documents in memory, and of these those of which nothing has arrived yet. */
   size(): { documents: number; awaited: number } {
-    this.#noteArrivals();
+    this.#awaited.noteArrivals();
     return { documents: this.#repo.size, awaited: this.#awaited.size };
   }
 
@@ -163,9 +131,7 @@ export class RelayDocuments {
     let stored: boolean;
     try {
       stored = await this.#repo.isStored(documentId);
-      if (stored && this.#lookups.get(documentId)?.some(({ peer }) => peer.readsOnly)) {
-        await this.#load(documentId);
-      }
+      if (stored && this.#lookups.get(documentId)?.some(needsDocument)) await this.#load(documentId);
     } catch (error) {
       this.options.counters.add('storageFailures');
       this.options.log.error({ error: describe(error) }, 'The storage cannot say whether it has a document');
@@ -195,10 +161,9 @@ export class RelayDocuments {
   #firstContact(arrived: Arrived): void {
     const { peer, message } = arrived;
     const { documentId, type } = message;
+    if (this.#peers.get(peer.peerId) !== peer) return peer.dealtWith(message.bytes);
     if (message.offersChanges && !peer.readsOnly) {
-      if (this.#awaited.size >= this.options.maxAwaited) this.#noteArrivals();
-      if (this.#awaited.size < this.options.maxAwaited) {
-        this.#awaited.set(documentId, this.options.clock.monotonic());
+      if (this.#awaited.add(documentId, peer)) {
         this.#known.add(documentId);
         this.#enqueue(arrived);
         return;
@@ -216,61 +181,35 @@ export class RelayDocuments {
     peer.dealtWith(message.bytes);
   }
 
-  #mayAnnounce(peerId: PeerId, documentId: DocumentId | undefined): boolean {
-    const wishes = this.#wishes.get(peerId);
-    return (
-      !this.#peers.get(peerId)?.readsOnly || documentId === undefined || wishes?.has(documentId) === true
-    );
-  }
-
-  /** False: it asks for more than a cluster can have. */
-  #wishFor(peer: DocumentPeer, documentId: DocumentId): boolean {
-    const wishes = this.#wishes.get(peer.peerId) ?? new Set();
-    if (wishes.size >= mostWishes && !wishes.has(documentId)) {
-      peer.end('too-many-documents');
-      return false;
-    }
-    this.#wishes.set(peer.peerId, wishes.add(documentId));
-    return true;
-  }
-
   #enqueue(arrived: Arrived): void {
     this.#memory.used(arrived.message.documentId);
     this.#queue.push(arrived);
-    if (this.#draining) return;
-    this.#draining = true;
-    setImmediate(() => this.#drain());
-  }
-
-  #drain(): void {
-    const next = this.#queue.shift();
-    if (!next) {
-      this.#draining = false;
-      return;
-    }
-    const { peer, message } = next;
-    peer.dealtWith(message.bytes);
-    if (!this.#closed && this.#peers.get(peer.peerId) === peer) this.#toRepo(next);
-    setImmediate(() => this.#drain());
   }
 
   #toRepo({ peer, message }: Arrived): void {
-    if (!peer.readsOnly) return this.adapter.received(message.between(peer.peerId, this.peerId));
+    if (this.#closed || this.#peers.get(peer.peerId) !== peer) return;
     const handle = this.#repo.handle(message.documentId);
+    if (!peer.readsOnly) {
+      if (!this.#canBeApplied(peer, message)) return;
+      return this.adapter.received(message.between(peer.peerId, this.peerId));
+    }
     if (!handle || !message.data) return;
     const data = withoutUnknownHeads(message.data, handle.doc());
     this.adapter.received(message.between(peer.peerId, this.peerId, data));
   }
 
-  async #storedHeads(documentId: DocumentId): Promise<string[] | undefined> {
-    const unloaded = this.#memory.headsOfUnloaded(documentId);
-    if (unloaded) return unloaded;
-    if (!this.#repo.handle(documentId)) {
-      if (!(await this.#repo.isStored(documentId))) return [];
-      await this.#load(documentId);
+  /** False: its sender is ended. */
+  #canBeApplied(peer: DocumentPeer, { documentId, writes, data }: CheckedMessage): boolean {
+    if (!writes || !data) return true;
+    try {
+      tryMessage(this.#repo.handle(documentId)?.doc() ?? A.init(), data);
+      return true;
+    } catch (error) {
+      this.options.counters.add('refusedChanges');
+      this.options.log.warn({ peer: peer.peerId, error: describe(error) }, 'Changes could not be applied');
+      peer.end('malformed');
+      return false;
     }
-    const heads = A.getHeads(this.#repo.handle(documentId)?.doc() ?? A.init());
-    return (await this.#repo.isSaved(documentId)) ? heads : undefined;
   }
 
   async #load(documentId: DocumentId): Promise<void> {
@@ -279,27 +218,14 @@ export class RelayDocuments {
     await this.#repo.load(documentId);
   }
 
-  #noteArrivals(): void {
-    for (const id of this.#awaited.keys()) if (this.#repo.handle(id)) this.#awaited.delete(id);
-  }
-
   #sweep(): void {
-    this.#noteArrivals();
-    const now = this.options.clock.monotonic();
-    for (const [id, since] of this.#awaited) if (now - since > awaitedMs) this.#forget(id);
+    this.#awaited.sweep();
     for (const id of this.#repo.ready()) if (this.#memory.isIdle(id)) void this.#unload(id);
-  }
-
-  #forget(documentId: DocumentId): void {
-    if (!this.#repo.forget(documentId)) return;
-    this.#awaited.delete(documentId);
-    this.#known.delete(documentId);
   }
 
   /** What arrives for a document while it is being taken out of memory waits, and keeps it there. */
   async #unload(documentId: DocumentId): Promise<void> {
-    const isQueued = this.#queue.some(({ message }) => message.documentId === documentId);
-    if (isQueued || this.#lookups.has(documentId) || this.#closed) return;
+    if (this.#queue.has(documentId) || this.#lookups.has(documentId) || this.#closed) return;
     this.#lookups.set(documentId, []);
     const isWanted = () => this.#lookups.get(documentId)?.length !== 0 || this.#closed;
     try {
@@ -315,6 +241,11 @@ export class RelayDocuments {
       for (const arrived of this.#taken(documentId)) this.receive(arrived.peer, arrived.message);
     }
   }
+}
+
+/** A viewer's message is looked at beside the document, changes are tried on a copy of it; all else the Repo loads. */
+function needsDocument({ peer, message }: Arrived): boolean {
+  return peer.readsOnly || (message.writes && message.data !== undefined);
 }
 
 export interface RelayDocumentsOptions {

@@ -2,96 +2,27 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { PeerId, StorageAdapterInterface } from '@automerge/automerge-repo';
+import type { PeerId } from '@automerge/automerge-repo';
 import { WebSocketServer } from 'ws';
-import type { Log } from '../telemetry/log.js';
-import type { Cancel, Clock } from '../time/clock.js';
+import type { Cancel } from '../time/clock.js';
 import { Cooldown } from './cooldown.js';
 import { Counters } from './counters.js';
 import { SyncError } from './errors.js';
-import { defaultMaxFrameBytes } from './frame.js';
-import { defaultIntake, type IntakeLimits } from './intake.js';
-import { defaultKeepalive, type KeepaliveOptions } from './keepalive.js';
+import { defaultMaxFrameBytes, relayHeader } from './frame.js';
 import { watchMemory } from './memory-watch.js';
-import { defaultOutgoing, type OutgoingLimits } from './outgoing.js';
+import { recordsIn } from './claim-records.js';
 import { answerAdmin } from './relay-admin.js';
 import { admit, answerRefusal, coolingKey } from './relay-admission.js';
+import { RelayClaims } from './relay-claims.js';
 import { RelayConnection, type RelayContext } from './relay-connection.js';
 import { RelayDocuments } from './relay-documents.js';
 import { RelayMembers } from './relay-members.js';
-import { createRelayServer, listen, replaceTls, type RelayTls } from './relay-server.js';
-import { relayCounts, type RelayCount, type RelayStats } from './relay-stats.js';
-import { RelayTokens, type RelayToken, type TokenRole } from './relay-tokens.js';
+import { defaultLimits, type Relay, type RelayOptions } from './relay-options.js';
+import { createRelayServer, listen, replaceTls } from './relay-server.js';
+import { relayCounts, type RelayCount } from './relay-stats.js';
+import { RelayTokens, type TokenRole } from './relay-tokens.js';
 
-export interface RelayOptions {
-  /** Default `127.0.0.1`; beyond loopback a token is required. */
-  host?: string;
-  /** 0 takes a free port. */
-  port: number;
-  /** Any of these is let in, a plain text as a replica; undefined: everyone, on loopback only. */
-  tokens: readonly (string | RelayToken)[] | undefined;
-  /** Where documents are kept: what it holds is what a restarted relay has. */
-  storage: StorageAdapterInterface;
-  /** What clients must offer (see `clusterCheck()`), so that one relay serves one cluster. */
-  clusterCheck?: string;
-  /** Web origins whose pages may connect; none by default. */
-  origins?: readonly string[];
-  /** Larger frames end their connection (1009). Default 16 MiB. */
-  maxFrameBytes?: number;
-  /** Serves `wss://`; without it a proxy does, or the network is trusted. */
-  tls?: RelayTls;
-  /** Plain HTTP requests on the same port (`/healthz`, `/metrics`); 404 without it. */
-  onRequest?: RequestListener;
-  limits?: Partial<RelayLimits>;
-  log: Log;
-  clock: Clock;
-}
-
-export interface RelayLimits {
-  /** Of all roles; viewers and admins may take half of them. */
-  connections: number;
-  replicas: number;
-  /** Bytes held for all connections together. */
-  heldBytes: number;
-  /** Milliseconds for which a viewer that tried to write is refused. */
-  cooldownMs: number;
-  /** Milliseconds without a message after which a document leaves memory. */
-  documentIdleMs: number;
-  /** Milliseconds from the upgrade to `hello`. */
-  helloMs: number;
-  /** Documents announced and not yet delivered, over all connections; each holds about 100 KB. */
-  awaitedDocuments: number;
-  intake: IntakeLimits;
-  outgoing: OutgoingLimits;
-  keepalive: KeepaliveOptions;
-}
-
-export interface Relay {
-  url: string;
-  port: number;
-  stats(): RelayStats;
-  /** Asked to close: takes nobody in any more. */
-  draining(): boolean;
-  /** From now on these count: who came with another is ended. Throws `bad-token`. */
-  setTokens(tokens: readonly (string | RelayToken)[]): void;
-  /** For connections from now on. Throws `bad-certificate`. */
-  setTls(tls: RelayTls): void;
-  /** Says goodbye to every connection (1001), stores what is in memory, frees the port. Idempotent. */
-  close(): Promise<void>;
-}
-
-const defaultLimits: RelayLimits = {
-  connections: 1_024,
-  replicas: 64,
-  heldBytes: 512 * 1024 * 1024,
-  cooldownMs: 30_000,
-  documentIdleMs: 600_000,
-  helloMs: 5_000,
-  awaitedDocuments: 1_024,
-  intake: defaultIntake,
-  outgoing: defaultOutgoing,
-  keepalive: defaultKeepalive,
-};
+export type { Relay, RelayOptions } from './relay-options.js';
 
 const drainMs = 3_000;
 /** Tokens are looked at this often at least: the clock of the machine may be set. */
@@ -128,11 +59,20 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     log,
     counters,
   });
+  const claims = new RelayClaims({
+    head: options.identity ?? recordsIn(options.storage),
+    parts: recordsIn(options.storage),
+    limits: limits.claims,
+    clock,
+    log,
+  });
+  await claims.open();
   const members = new RelayMembers(limits.replicas);
   const connections = new Set<RelayConnection>();
   const context: RelayContext = {
     members,
     documents,
+    claims,
     clusterCheck: options.clusterCheck,
     maxFrameBytes,
     helloMs: limits.helloMs,
@@ -155,6 +95,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     maxPayload: maxFrameBytes,
     perMessageDeflate: false,
     handleProtocols: (_offered, request) => spoken.get(request) ?? false,
+  });
+  sockets.on('headers', (headers) => {
+    if (claims.relay !== undefined) headers.push(`${relayHeader}: ${claims.relay}`);
   });
   const spoken = new WeakMap<IncomingMessage, string>();
   server.on('request', (request, response) => {
@@ -207,6 +150,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       log.error({ error: error.message }, 'The listening socket reported an error');
     });
   } catch (error) {
+    await claims.close();
     await documents.close();
     throw error;
   }
@@ -240,6 +184,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     await stopped;
     cancel();
     sockets.close();
+    await claims.close();
     await documents.close();
     log.info({}, 'The relay has stopped');
   };
@@ -264,6 +209,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
         greatestBacklogBytes: backlogs.reduce((most, bytes) => Math.max(most, bytes), 0),
       };
     },
+    get id() {
+      return claims.relay;
+    },
+    claims: () => claims.stats(),
     draining: () => draining,
     setTokens(list) {
       tokens.replace(list);

@@ -9,7 +9,8 @@ import {
 import type { Sender } from './channel.js';
 import { decodeCbor } from './codec.js';
 import type { RepoFrame } from './frame.js';
-import { inflatesWithin } from './inflated-size.js';
+import { isBounded } from './sync-message-bounds.js';
+import { limitsFor, unfoldedRows } from './unfolded-size.js';
 
 /** The peer id of a replica's Repo: new at every start, so that no sync state outlives the memory it describes. */
 export function peerIdOf(sender: Sender): PeerId {
@@ -23,6 +24,7 @@ export function peerIdOf(sender: Sender): PeerId {
 export interface CheckedMessage {
   type: RepoFrame[0];
   documentId: DocumentId;
+  /** What it costs to hold and to deal with. */
   bytes: number;
   /** The sender of a sync message or request has changes of this document. */
   offersChanges: boolean;
@@ -34,8 +36,8 @@ export interface CheckedMessage {
   between(from: PeerId, to: PeerId, instead?: Uint8Array): Message;
 }
 
-/** What the changes of one message may grow to; documents of hundreds of thousands of records fit. */
-const maxInflatedBytes = 128 * 1024 * 1024;
+/** What an operation costs beside its bytes: a message that unfolds far is dealt with before more is read. */
+const perRow = 64;
 
 /** Undefined when the frame must not reach a Repo. */
 export function checkRepoFrame(frame: RepoFrame): CheckedMessage | undefined {
@@ -47,14 +49,17 @@ export function checkRepoFrame(frame: RepoFrame): CheckedMessage | undefined {
     case 'request': {
       const [type, , data] = frame;
       const message = decoded(data);
-      if (!message || !inflatesWithin(message.changes, maxInflatedBytes)) return undefined;
+      if (!message || !isBounded(message)) return undefined;
+      const rows = unfoldedRows(message.changes, limitsFor(data.length));
+      if (rows === undefined) return undefined;
       const between = (from: PeerId, to: PeerId, instead = data): Message => ({
         type,
         ...ends(from, to),
         data: instead,
       });
       const [offersChanges, writes] = [message.heads.length > 0, message.changes.length > 0];
-      return { type, documentId, bytes: data.length, offersChanges, writes, data, between };
+      const bytes = data.length + rows * perRow;
+      return { type, documentId, bytes, offersChanges, writes, data, between };
     }
     case 'doc-unavailable': {
       const between = (from: PeerId, to: PeerId): Message => ({ type: 'doc-unavailable', ...ends(from, to) });

@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { StorageAdapterInterface, StorageKey } from '@automerge/automerge-repo';
 import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 
 const retryMs = 1_000;
+/** A Repo asks for it as soon as it is made, where nobody can catch what fails, and a relay's tells it to nobody. */
+const idKey = 'storage-adapter-id';
 
 /**
  * Storage as the relay's Repo may be given it. A save that fails is kept and tried again, and does not reject:
@@ -21,8 +24,14 @@ export class RetryingStorage implements StorageAdapterInterface {
     private readonly failed: () => void,
   ) {}
 
-  load(key: StorageKey): Promise<Uint8Array | undefined> {
-    return this.inner.load(key);
+  async load(key: StorageKey): Promise<Uint8Array | undefined> {
+    if (key[0] !== idKey) return await this.inner.load(key);
+    try {
+      return await this.inner.load(key);
+    } catch (error) {
+      this.#report(error, 'The relay could not read the id of its storage; it goes by another one');
+      return Buffer.from(randomUUID());
+    }
   }
 
   loadRange(prefix: StorageKey): ReturnType<StorageAdapterInterface['loadRange']> {

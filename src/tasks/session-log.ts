@@ -1,7 +1,17 @@
 import { join } from 'node:path';
 import { makeFolderDurably, readIfThere } from '../storage/atomic-write.js';
-import { errnoOf, type FileLayer } from '../storage/file-layer.js';
-import { encodeFileName } from '../storage/filename.js';
+import {
+  errnoOf,
+  type FileFacts,
+  type FileLayer,
+  type FolderEntry,
+  type OpenFile,
+} from '../storage/file-layer.js';
+import { decodeFileName, encodeFileName } from '../storage/filename.js';
+import { inFolder } from '../storage/in-folder.js';
+import { isFolderInPlace, putAside } from '../storage/put-aside.js';
+import type { Log } from '../telemetry/log.js';
+import { systemClock } from '../time/clock.js';
 import type { LogEntry } from './run-machine.js';
 import { TaskError } from './task.js';
 
@@ -19,6 +29,20 @@ interface End {
   torn: boolean;
 }
 
+/** Of one session, with what was put aside of it. */
+export interface SessionLogFile {
+  /** Undefined where the name of its file is a hash of an id that nobody here knows. */
+  readonly id: string | undefined;
+  /** In the folder. */
+  readonly file: string;
+  readonly bytes: number;
+  /** When it was last written, milliseconds. */
+  readonly writtenAt: number;
+}
+
+const idOfFile = (file: string): string | undefined => decodeFileName(file.slice(0, -'.log'.length));
+const NAME = /^(.+\.log)(?:\.\d+)?$/;
+
 /**
  * Session logs of this replica: `sessions/<encoded id>.log`, JSON lines, mode 0600, appended and synced; put aside as
  * `.log.1`, `.log.2`, … when they grow. Of two replicas each has what it saved itself.
@@ -30,13 +54,19 @@ export class SessionLogs {
   private constructor(
     private readonly folder: string,
     private readonly files: FileLayer,
+    private readonly log: Log,
     private readonly mostBytes: number,
   ) {}
 
-  static async open(dir: string, files: FileLayer, mostBytes = MOST_BYTES): Promise<SessionLogs> {
+  static async open(
+    dir: string,
+    files: FileLayer,
+    log: Log,
+    mostBytes: number | undefined,
+  ): Promise<SessionLogs> {
     const folder = join(dir, 'sessions');
     await makeFolderDurably(files, folder);
-    return new SessionLogs(folder, files, mostBytes);
+    return new SessionLogs(folder, files, log, mostBytes ?? MOST_BYTES);
   }
 
   /**
@@ -61,6 +91,34 @@ export class SessionLogs {
     }
   }
 
+  /**
+   * Every session that has a log here, by the names of the files.
+   *
+   * @param known ids that may have one: a long id cannot be read back from its file's name.
+   */
+  async list(known: Iterable<string>): Promise<SessionLogFile[]> {
+    const found = new Map<string, { bytes: number; writtenAt: number }>();
+    for (const { name, folder } of await this.#entries()) {
+      const file = NAME.exec(name)?.[1];
+      if (folder || file === undefined) continue;
+      const facts = await this.#factsOf(name);
+      const { bytes = 0, writtenAt = 0 } = found.get(file) ?? {};
+      if (facts === undefined) continue;
+      found.set(file, {
+        bytes: bytes + facts.bytes,
+        writtenAt: Math.max(writtenAt, facts.writtenAt),
+      });
+    }
+    const hashed = new Set([...found.keys()].filter((file) => idOfFile(file) === undefined));
+    const named = new Map<string, string>();
+    // Mostly there are none, and thousands of ids.
+    for (const id of hashed.size > 0 ? known : []) {
+      const file = `${encodeFileName(id)}.log`;
+      if (hashed.has(file)) named.set(file, id);
+    }
+    return [...found].map(([file, facts]) => ({ id: named.get(file) ?? idOfFile(file), file, ...facts }));
+  }
+
   pathOf(session: string): string {
     return join(this.folder, `${encodeFileName(session)}.log`);
   }
@@ -76,27 +134,72 @@ export class SessionLogs {
         end = undefined;
       }
       const bytes = Buffer.from(end?.torn === true ? `\n${text}` : text);
-      await this.#write(path, bytes, end === undefined);
-      this.#remember(path, { bytes: (end?.bytes ?? 0) + bytes.length, torn: false });
+      const isThere = end !== undefined;
+      const { folder, files, log } = this;
+      const isNew = await inFolder(folder, { files, log }, () => this.#write(path, bytes, isThere));
+      this.#remember(path, { bytes: (isNew ? 0 : (end?.bytes ?? 0)) + bytes.length, torn: false });
     } catch (error) {
       throw new TaskError('session-log', `${path} could not be written: ${String(error)}`, { cause: error });
     }
   }
 
-  async #write(path: string, bytes: Uint8Array, isNew: boolean): Promise<void> {
-    const file = isNew ? await this.files.create(path) : await this.files.append(path);
+  /** True when the file was made. */
+  async #write(path: string, bytes: Uint8Array, isThere: boolean): Promise<boolean> {
+    const old = isThere ? await this.#openOld(path) : undefined;
+    const file = old ?? (await this.files.create(path));
     try {
       await file.write(bytes);
       await file.sync();
     } finally {
       await file.close();
     }
-    if (isNew) await this.files.syncFolder(this.folder);
+    if (old === undefined) await this.files.syncFolder(this.folder);
+    return old === undefined;
+  }
+
+  /** Undefined when somebody has taken it away. */
+  async #openOld(path: string): Promise<OpenFile | undefined> {
+    try {
+      return await this.files.append(path);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return undefined;
+    }
+  }
+
+  async #entries(): Promise<FolderEntry[]> {
+    try {
+      return await this.files.list(this.folder);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return [];
+    }
+  }
+
+  /** Undefined for a file that went while the folder was listed. */
+  async #factsOf(name: string): Promise<FileFacts | undefined> {
+    try {
+      return await this.files.facts(join(this.folder, name));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return undefined;
+    }
   }
 
   async #endOf(path: string): Promise<End | undefined> {
-    const bytes = await readIfThere(this.files, path);
+    const bytes = await this.#bytesOf(path);
     return bytes && { bytes: bytes.length, torn: bytes.length > 0 && bytes.at(-1) !== NEWLINE };
+  }
+
+  async #bytesOf(path: string): Promise<Uint8Array | undefined> {
+    try {
+      return await readIfThere(this.files, path);
+    } catch (error) {
+      if (!isFolderInPlace(error)) throw error;
+      const aside = await putAside(this.files, path, systemClock);
+      this.log.error({ file: path, aside }, 'a folder stood in the place of a session log');
+      return undefined;
+    }
   }
 
   async #putAside(path: string): Promise<void> {

@@ -81,6 +81,7 @@ const PREFIX = 'run/';
 
 /** A task is its run's actor (PROTOCOL A1). */
 export const actorOf = (id: string): string => PREFIX + id;
+export const idOf = (actor: string): string => actor.slice(PREFIX.length);
 
 /** What an actor says of its task; undefined where it has none: deleted, quarantined, of a later version. */
 export function taskOf(snapshot: ActorSnapshot): Task | undefined {
@@ -89,7 +90,7 @@ export function taskOf(snapshot: ActorSnapshot): Task | undefined {
   const { context } = snapshot as unknown as { context: RunContext };
   const created_at = context.created_at ?? context.updated_at ?? 0;
   return {
-    id: snapshot.key.slice(PREFIX.length),
+    id: idOf(snapshot.key),
     description: context.description ?? '',
     status,
     agent: context.agent === NO_AGENT ? null : context.agent,
@@ -113,5 +114,5 @@ export interface UnreadableTask {
 export function unreadableOf({ key, status, version, reason }: ActorSnapshot): UnreadableTask | undefined {
   if (status !== 'quarantined' && status !== 'newer') return undefined;
   const why = reason === undefined ? `version ${version} of its machine is not known here` : reason.message;
-  return { id: key.slice(PREFIX.length), status, reason: why };
+  return { id: idOf(key), status, reason: why };
 }

@@ -3,9 +3,11 @@ import type { StateNode } from '../node/state-node.js';
 import { type FileLayer, nodeFiles } from '../storage/file-layer.js';
 import { planTask } from './plan-task.js';
 import { ARCHIVE_AFTER_MS, type LogEntry, runMachine, runOptions } from './run-machine.js';
-import { SessionLogs } from './session-log.js';
+import { silentLog, type Log } from '../telemetry/log.js';
+import { type SessionLogFile, SessionLogs } from './session-log.js';
 import {
   actorOf,
+  idOf,
   parseTask,
   type Task,
   TaskError,
@@ -40,6 +42,8 @@ export interface Tasks {
    * @throws {TaskError} `session-log`.
    */
   saveSessionLog(session: string, lines: readonly LogEntry[]): Promise<void>;
+  /** The session logs of this replica, as they lie in `sessions/`. */
+  sessionLogs(): Promise<SessionLogFile[]>;
 }
 
 export interface TasksOptions {
@@ -53,14 +57,15 @@ export interface TasksOptions {
    */
   archiveAfterMs?: number;
   files?: FileLayer;
+  log?: Log;
 }
 
 /** Registers the `run` machine on the node and opens the session logs. */
 export async function openTasks(
   { actors }: Pick<StateNode, 'actors'>,
-  { dir, mostLogBytes, archiveAfterMs = ARCHIVE_AFTER_MS, files = nodeFiles }: TasksOptions,
+  { dir, mostLogBytes, archiveAfterMs = ARCHIVE_AFTER_MS, files = nodeFiles, log = silentLog }: TasksOptions,
 ): Promise<Tasks> {
-  const logs = await SessionLogs.open(dir, files, mostLogBytes);
+  const logs = await SessionLogs.open(dir, files, log, mostLogBytes);
   actors.register(runMachine, runOptions(archiveAfterMs));
   const working = new Map<string, Promise<unknown>>();
 
@@ -118,5 +123,6 @@ export async function openTasks(
     unreadableTasks: () => [...actors.keys('run')].flatMap((key) => unreadableOf(actors.snapshot(key)) ?? []),
     deleteTask: (id) => inTurn(id, () => remove(id)),
     saveSessionLog: (session, lines) => logs.append(session, lines),
+    sessionLogs: () => logs.list(Array.from(actors.keys('run'), idOf)),
   };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join, resolve as absolute } from 'node:path';
@@ -64,7 +64,7 @@ export async function startControl(options: {
   const { path, handlers, log } = options;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await ownFolder(dirname(path));
-  await rm(path, { force: true });
+  await clear(path, log);
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
@@ -101,6 +101,18 @@ export async function startControl(options: {
         for (const socket of open) socket.destroy();
       }),
   };
+}
+
+/** Takes away what a process that is gone left there. A folder is nothing of ours, and is kept beside it. */
+async function clear(path: string, log: Log): Promise<void> {
+  const stat = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return undefined;
+  });
+  if (stat?.isDirectory() !== true) return rm(path, { force: true });
+  const aside = `${path}.quarantine-${systemClock.now()}`;
+  await rename(path, aside);
+  log.error({ path, aside }, 'a folder stood in the place of the control socket');
 }
 
 /** The socket is safe from the moment it exists because nobody else may enter its folder. */

@@ -12,6 +12,12 @@ export interface Check {
   ask(): string | undefined | Promise<string | undefined>;
 }
 
+/** Of the pages' JSON; raised when something in it changes its meaning or goes. */
+const HEALTH_VERSION = 1;
+
+/** What the pages tell beside yes or no, by name: plain JSON. Docs: docs/health.md. */
+export type Facts = Record<string, unknown>;
+
 export interface HealthOptions {
   host?: string;
   /** 0 takes a free one. */
@@ -20,6 +26,8 @@ export interface HealthOptions {
   checks: Check[];
   /** What whoever looks should know though all is well. */
   notes?: string[] | (() => string[]);
+  /** How things stand, for whoever looks and for `understudy doctor`. */
+  facts?: () => Facts;
   metrics: Metrics;
   log: Log;
   clock?: Clock;
@@ -35,7 +43,7 @@ export interface Health {
 
 /**
  * Serves `/healthz` (live checks), `/readyz` (all checks) and `/metrics`. The first two answer 200, or 503
- * with `{status, role, reasons: [{check, reason}]}` and `notes`, where there are any. Rejects with the error of `listen` (`EADDRINUSE`, …).
+ * with `{version, status, role, reasons: [{check, reason}]}`, and `notes` and `facts` where there are any. Rejects with the error of `listen` (`EADDRINUSE`, …).
  */
 export async function startHealth(options: HealthOptions): Promise<Health> {
   const host = options.host ?? '127.0.0.1';
@@ -65,14 +73,20 @@ async function answer(
   path: string,
   response: ServerResponse,
 ): Promise<void> {
-  if (method !== 'GET' && method !== 'HEAD') return send(response, 405, { status: 'method not allowed' });
+  if (method !== 'GET' && method !== 'HEAD') {
+    return send(response, 405, { version: HEALTH_VERSION, status: 'method not allowed' });
+  }
   if (path === '/metrics') {
     const { type, text } = await options.metrics.page();
     response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
     return;
   }
   if (path !== '/healthz' && path !== '/readyz') {
-    return send(response, 404, { status: 'not found', paths: ['/healthz', '/readyz', '/metrics'] });
+    return send(response, 404, {
+      version: HEALTH_VERSION,
+      status: 'not found',
+      paths: ['/healthz', '/readyz', '/metrics'],
+    });
   }
   const asked = options.checks.filter((check) => path === '/readyz' || check.kind === 'live');
   const answers = await Promise.all(
@@ -82,11 +96,14 @@ async function answer(
   const ok = reasons.length === 0;
   const said = typeof options.notes === 'function' ? options.notes() : (options.notes ?? []);
   const notes = said.length > 0 ? { notes: said } : {};
+  const facts = options.facts ? { facts: options.facts() } : {};
   send(response, ok ? 200 : 503, {
+    version: HEALTH_VERSION,
     status: ok ? 'ok' : 'unavailable',
     role: options.role,
     reasons,
     ...notes,
+    ...facts,
   });
 }
 

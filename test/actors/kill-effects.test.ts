@@ -7,7 +7,7 @@ import { nodeFiles } from '../../src/storage/file-layer.js';
 import { eventually, folder, node, relay } from '../node/world.js';
 import { compiledChildren, startChild, type Child } from '../storage/children/build.js';
 import type { Plan } from './children/actor-child.js';
-import { forEachUpTo } from './children/each.js';
+import { aThird, changing, forEachOf, takesAll } from './children/each.js';
 import { Ledger } from './children/ledger.js';
 import { onDisk } from './children/on-disk.js';
 import { KEY, ORDER, order } from './children/order.js';
@@ -116,10 +116,10 @@ describe('killed around an effect, and started again', () => {
     // The event, the result with its done mark, and the mark of its effect.
     expect(calls.filter((call) => call === 'rename').length).toBeGreaterThanOrEqual(3);
     let unplaced = 0;
-    await forEachUpTo(calls.length, async (call) => {
+    await forEachOf(aThird(changing(calls)), async (call) => {
       if (!(await again(from, { at: 'sent', call })).placed) unplaced += 1;
     });
-    expect(unplaced).toBeGreaterThan(3);
+    expect(unplaced).toBeGreaterThan(takesAll ? 3 : 0);
     expect(unplaced).toBeLessThan(calls.length / 2);
   }, 120_000);
 });
@@ -153,7 +153,7 @@ describe('killed around an effect, and taken over', () => {
       const back = run({ ...shared, dir: dirs[0], replica: first, send: PLACE });
       await settled(back);
       const actor = watch.actors.get(KEY);
-      await eventually(() => actor.snapshot().value === 'paid', 20_000);
+      await eventually(() => actor.snapshot().value === 'paid');
       await eventually(() => watch.actors.pending() === 0);
       await eventually(() => ledger.entries().length === 2);
       expectPaid(actor.snapshot(), ledger);

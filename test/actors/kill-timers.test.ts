@@ -5,7 +5,7 @@ import { rendezvousOrder } from '../../src/routing/rendezvous.js';
 import { eventually, folder, node, relay } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import type { Plan } from './children/actor-child.js';
-import { forEachUpTo } from './children/each.js';
+import { changing, forEachOf } from './children/each.js';
 import { onDisk } from './children/on-disk.js';
 import { KEY, ORDER, order } from './children/order.js';
 
@@ -77,7 +77,7 @@ it('killed at every file call of its firing, it fires once', async () => {
   const calls = JSON.parse(said.slice('calls '.length)) as string[];
   expect(calls).toContain('rename');
   const fired = { before: 0, after: 0 };
-  await forEachUpTo(calls.length, async (call) => {
+  await forEachOf(changing(calls), async (call) => {
     const { dir } = await parked(from, { at: 'acknowledged', call });
     fired[(await firings(dir)).length === 0 ? 'after' : 'before'] += 1;
     expect(await restarted(dir)).toBe(1);
@@ -100,7 +100,7 @@ it('a timer of a replica that was killed is fired by another, once, and not agai
   const watch = await node([{ url }], { shards: 1 });
   watch.actors.register(order, ORDER);
   const actor = watch.actors.get(KEY);
-  await eventually(() => actor.snapshot().value === 'cart' && actor.exists, 15_000);
+  await eventually(() => actor.snapshot().value === 'cart' && actor.exists);
   const back = run({ dir: dirs[0], replica: first, relays, stay: true });
   await back.line((line) => line.startsWith('settled '));
   await watch.replicated(10_000);

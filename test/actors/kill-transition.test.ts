@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { folder, node } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import type { Plan } from './children/actor-child.js';
-import { forEachUpTo } from './children/each.js';
+import { changing, forEachOf } from './children/each.js';
 import { onDisk } from './children/on-disk.js';
 import { KEY, ORDER, order } from './children/order.js';
 
@@ -54,7 +54,7 @@ describe('killed at every file call of a transition', () => {
       const { from, ids, calls } = await begin(before);
       expect(calls).toEqual(expect.arrayContaining(['file.write', 'file.sync', 'rename', 'syncFolder']));
       const counted = { survived: 0, lost: 0 };
-      await forEachUpTo(calls.length, async (call) => {
+      await forEachOf(changing(calls), async (call) => {
         const { dir, acknowledged } = await transition(from, { at: 'sent', call });
         const disk = await onDisk(dir);
         const own = disk.events.map(({ id }) => id).filter((id) => id !== 'upgrade/2');

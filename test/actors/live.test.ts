@@ -35,7 +35,7 @@ it('a transition on one node moves the actor on the other, and tells it once, in
   expect(sent).toMatchObject({ value: 'green', context: { turns: 2 }, status: 'active' });
   await eventually(() => seen.length > 0);
   await a.actors.get('light/1').send({ type: 'GO', by: 2 }, { cause: cause('$1') });
-  await eventually(() => b.actors.get('light/1').snapshot().value === 'red', 5000);
+  await eventually(() => b.actors.get('light/1').snapshot().value === 'red');
   expect(seen.map(({ event, to }) => [event?.type, to.value])).toEqual([
     ['GO', 'green'],
     ['understudy.timer', 'red'],
@@ -55,8 +55,8 @@ it('effects are carried out by one of two, marked done, and their result comes b
     });
   }
   await nodes[0]?.actors.get('light/2').send({ type: 'GO' }, { cause: cause('$1') });
-  for (const one of nodes) await eventually(() => one.actors.get('light/2').snapshot().value === 'red', 5000);
-  for (const one of nodes) await eventually(() => one.actors.pending() === 0, 5000);
+  for (const one of nodes) await eventually(() => one.actors.get('light/2').snapshot().value === 'red');
+  for (const one of nodes) await eventually(() => one.actors.pending() === 0);
   expect(new Set(carried).size).toBe(1);
 });
 

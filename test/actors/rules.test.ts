@@ -325,6 +325,37 @@ test('A4-upgrade: an upgrade is an event of the log, before the first event of t
   expect(shown(world.a)).toMatchObject({ version: 2, value: 'armed', context: { entries: 1 } });
 });
 
+test('A4-both: an actor that XState left in two children of one state is upgraded where it stands', async () => {
+  const forked = (version: 1 | 2) =>
+    setup({}).createMachine({
+      id: 'm',
+      type: 'parallel',
+      ...(version === 2 && { meta: { version } }),
+      states: {
+        one: {
+          initial: 'near',
+          states: {
+            past: { type: 'history' },
+            far: { id: 'far', initial: 'in', states: { in: {} } },
+            near: { on: { GO: 'past' } },
+          },
+        },
+        other: { on: { GO: '#far' } },
+      },
+    }) as unknown as AnyStateMachine;
+  pair = new Pair((machines, version) => {
+    machines.register(forked(1), { version: 1 });
+    if (version > 1) machines.register(forked(2), { version: 2 });
+  });
+  const world = await pair.start();
+  await send(world.a, 'GO', '$1');
+  const both = { one: { near: {}, far: 'in' }, other: {} };
+  expect(shown(world.a).value).toEqual(both);
+  world.a.version = 2;
+  await world.restart(world.a);
+  expect(shown(world.a)).toMatchObject({ status: 'active', version: 2, value: both });
+});
+
 test('A4-behind: a replica without the version writes no event and makes no cut past it', async () => {
   const world = await two();
   world.a.version = 2;

@@ -137,10 +137,19 @@ describe('backups by themselves', () => {
     expect(heads).toEqual(Object.fromEntries(one.heads().map((each) => [each.id, each.heads])));
     await file.close();
   });
+
+  it('B-queue: asked for in the moment between one and the next, there are never two at once', async () => {
+    const one = await node([], { found: true });
+    const first = one.backups.create('asked');
+    const second = one.backups.create('asked');
+    const third = first.then(() => one.backups.create('asked'));
+    expect((await third).path).toBe((await second).path);
+    expect(one.backups.status().made).toBe(2);
+  });
 });
 
 describe('keeping the newest', () => {
-  it('removes no good one for a damaged one, nothing foreign, and never the one that was just made', async () => {
+  it('B-prune: removes no good one for a damaged one, nothing foreign, and never the one that was just made', async () => {
     const dataDir = await folder();
     const one = await node([], { dataDir, found: true, backups: { everyMs: 0, keep: 2 } });
     const dir = join(dataDir, 'backups');

@@ -148,7 +148,7 @@ describe('without a peer, a folder is healed from its backup', () => {
 });
 
 describe('with relays', () => {
-  it('the backup is merged in before they are asked, and what it lacks comes from them', async () => {
+  it('B-peers: the backup is merged in before they are asked, and what it lacks comes from them', async () => {
     const hub = await relay();
     const { dataDir, filesOf } = await world([hub]);
     const other = await node([hub]);

@@ -8,7 +8,7 @@ import { folder, node } from '../node/world.js';
 import { fill, restore } from './world.js';
 
 describe('a backup that is made while the node writes', () => {
-  it('is of one instant: a write over two documents is in both or in none', async () => {
+  it('B-instant: is of one instant: a write over two documents is in both or in none', async () => {
     const one = await node([], { found: true });
     await fill(one, 0, 100);
     let made = false;
@@ -30,7 +30,7 @@ describe('a backup that is made while the node writes', () => {
     expect(rooms.length).toBeLessThan(written);
   });
 
-  it('begins anew when a document was closed before it was read', async () => {
+  it('B-moved: begins anew when a document was closed before it was read', async () => {
     const document = A.load<Record<string, unknown>>(
       genesisBytes({ kind: 'actors', index: 0, generation: 0 }),
     );

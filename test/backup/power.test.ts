@@ -8,7 +8,7 @@ import { writeBackup } from '../../src/backup/write-backup.js';
 import { genesisBytes } from '../../src/documents/genesis.js';
 import { documentId, type DocumentName } from '../../src/documents/ids.js';
 import { losePowerAtEveryCall } from '../storage/every-call.js';
-import type { LosingDisk } from '../storage/losing-disk.js';
+import { LosingDisk } from '../storage/losing-disk.js';
 
 /** The data folder is there since long; `backups/` is not. */
 const DIR = '/data';
@@ -34,17 +34,17 @@ async function* documents() {
   }
 }
 
-const write = (disk: LosingDisk, name: string) =>
+const write = (disk: LosingDisk, name: string, open = readFrom(disk)) =>
   writeBackup({
     files: disk.files,
-    open: readFrom(disk),
+    open,
     path: join(DIR, 'backups', name),
     head: { cluster: '0'.repeat(64), replica: 'one', created_at: new Date(0).toISOString(), reason: 'asked' },
     documents: documents(),
     count: 2,
   });
 
-it('power lost at every call: a file that has the name of a backup is whole, and one that was reported is there', async () => {
+it('B-sync: B-folder: B-name: power lost at every call: a file that has the name of a backup is whole, and one that was reported is there', async () => {
   const losses = await losePowerAtEveryCall<string>({
     prepare: async (disk) => {
       await disk.files.makeFolder(DIR);
@@ -69,3 +69,25 @@ it('power lost at every call: a file that has the name of a backup is whole, and
   });
   expect(losses).toBeGreaterThan(50);
 }, 120_000);
+
+it('B-read-back: a disk that keeps other bytes than it was given has no backup, and the one before stays', async () => {
+  const disk = new LosingDisk();
+  await disk.files.makeFolder(DIR);
+  await write(disk, 'first.tar');
+  const rotten: OpenReadable = async (path) => {
+    const file = await readFrom(disk)(path);
+    return {
+      ...file,
+      read: async (position, length) => {
+        const bytes = Buffer.from(await file.read(position, length));
+        const inFirstDocument = 512 + 40;
+        if (position <= inFirstDocument && inFirstDocument < position + length)
+          bytes[inFirstDocument - position]! ^= 1;
+        return bytes;
+      },
+    };
+  };
+  await expect(write(disk, 'second.tar', rotten)).rejects.toMatchObject({ code: 'damaged' });
+  const entries = await disk.files.list(join(DIR, 'backups'));
+  expect(entries.map(({ name }) => name)).toEqual(['first.tar']);
+});

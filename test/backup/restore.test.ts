@@ -25,7 +25,7 @@ const rename = (one: Awaited<ReturnType<typeof node>>, name: string, id: string,
   one.change([{ kind: 'room', key: 'matrix_room:!r0:x', fields: { display_name: name } }], { id, ts });
 
 describe('a restore', () => {
-  it('beside newer state undoes nothing, brings what is lacking, and the same again changes nothing', async () => {
+  it('B-beside: beside newer state undoes nothing, brings what is lacking, and the same again changes nothing', async () => {
     const dataDir = await folder();
     const one = await node([], { dataDir, found: true });
     await fill(one, 0, 5);
@@ -125,7 +125,7 @@ describe('a restore', () => {
     expect(generationOf(moved)).toMatch(/^actors\/0\.1\./);
   });
 
-  it('A6: leaves out a generation that was in the making, for everything in it stands in the one before', async () => {
+  it('B-recorded: leaves out a generation that was in the making, for everything in it stands in the one before', async () => {
     const one = await cutting([], { found: true });
     await send(one, '$1', 1000);
     const earlier = await one.backups.create('asked');

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SettingsReader, type Environment } from '../../src/cli/config/reader.js';
 import { replicaSettings, isLoopback } from '../../src/cli/config/roles.js';
 import * as setting from '../../src/cli/config/settings.js';
-import { duration } from '../../src/cli/config/values.js';
+import { duration, size } from '../../src/cli/config/values.js';
 
 let dir: string;
 let file: string;
@@ -70,6 +70,17 @@ describe('settings', () => {
 
   it.each(['3', '0s', '-1s', 's', '1 week', '1e3s', '99999999d', ''])('%j is no length of time', (text) => {
     expect(duration.safeParse(text).success).toBe(false);
+  });
+
+  it.each([
+    ['0', 0],
+    ['512MB', 512e6],
+    ['1.5 GiB', 1.5 * 2 ** 30],
+    ['20kB', 20_000],
+  ])('%s is %i bytes', (text, bytes) => expect(size.parse(text)).toBe(bytes));
+
+  it.each(['512', '512mb', '-1MB', 'MB', '1e3MB', '99999999999TB', ''])('%j is no size', (text) => {
+    expect(size.safeParse(text).success).toBe(false);
   });
 
   it('every setting has a fallback that its own schema takes', () => {

@@ -16,6 +16,9 @@ describe('the command line', () => {
     'relay token create',
     'platform',
     'cluster new',
+    'cluster authority show',
+    'cluster authority set',
+    'claims',
     'chat',
     'inspect',
     'history',
@@ -26,10 +29,15 @@ describe('the command line', () => {
     'machines check',
     'storage new-key',
     'storage rotate-key',
+    'doctor',
+    'forget',
     'backup create',
     'backup list',
     'backup verify',
     'backup restore',
+    'migrate status',
+    'migrate run',
+    'migrate rollback',
   ];
 
   it('are all the commands there are', () => {

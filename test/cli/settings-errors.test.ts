@@ -13,7 +13,7 @@ import { testPort } from '../world/port.js';
 const secret = 'syt_this_is_a_secret_0123456789';
 const clusterId = randomBytes(32).toString('base64url');
 
-describe('a wrong or missing setting', () => {
+describe('a wrong or missing setting', { timeout: 60_000 }, () => {
   let dir: string;
   const servers: Server[] = [];
   const processes: Process[] = [];
@@ -242,6 +242,9 @@ describe('a wrong or missing setting', () => {
     );
     expect(await refusal(['replica'], await replica({ UNDERSTUDY_BACKUP_EVERY: '24' }))).toMatch(
       /UNDERSTUDY_BACKUP_EVERY must be a length of time such as 24h or 30m, or 0 for never.*is "24"/,
+    );
+    expect(await refusal(['replica'], await replica({ UNDERSTUDY_AUTOSAVE: '30' }))).toMatch(
+      /UNDERSTUDY_AUTOSAVE must be a length of time.*or 0 for never.*is "30"/,
     );
     const seed = await refusal(['replica'], await replica({ UNDERSTUDY_SEED: 'genesis' }));
     expect(seed).toContain('UNDERSTUDY_SEED must be genesis: and a token of your own');

@@ -90,7 +90,7 @@ describe('the processes that `up` starts', () => {
     const first = child.pid as number;
     process.kill(first, 'SIGKILL');
     await vi.waitFor(() => expect(said.join('\n')).toContain('runs again'), {
-      timeout: 15_000,
+      timeout: 30_000,
       interval: 50,
     });
     expect(child.pid).not.toBe(first);
@@ -139,7 +139,7 @@ describe('the processes that `up` starts', () => {
     const pid = Number(await readFile(pidFile, 'utf8'));
     expect(isAlive(pid)).toBe(true);
     parent.kill('SIGKILL');
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 15_000, interval: 50 });
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 30_000, interval: 50 });
   });
 });
 

@@ -38,7 +38,7 @@ describe('STATE.md', () => {
   });
 
   it('names everything that a replica keeps in its data folder', () => {
-    const names = ['bot', 'node', 'tasks'].flatMap((folder) => {
+    const names = ['bot', 'node', 'tasks', 'state'].flatMap((folder) => {
       const root = new URL(`../../src/${folder}/`, import.meta.url);
       const files = readdirSync(fileURLToPath(root), { recursive: true, encoding: 'utf8' });
       return files
@@ -50,8 +50,14 @@ describe('STATE.md', () => {
         ])
         .map(([, name]) => name);
     });
-    expect(names).toEqual(expect.arrayContaining(['delivery.journal', 'generations.json', 'sessions']));
+    expect(names).toEqual(
+      expect.arrayContaining(['delivery.journal', 'generations.json', 'sessions', 'state.json']),
+    );
     for (const name of names) expect(text).toMatch(new RegExp(`\`${name}[/\`]`));
+    const lock = readFileSync(new URL('../../src/storage/lock.ts', import.meta.url), 'utf8');
+    const ofLock = [...lock.matchAll(/^const \w+ = '([^']+)';$/gm)].map(([, name]) => name);
+    expect(ofLock).toEqual(['lock', 'lock.copy']);
+    for (const name of [...ofLock, '<name>.quarantine-<ms>']) expect(text).toContain(`\`${name}\``);
   });
 
   it('has the field names of the data format', () => {

@@ -36,7 +36,7 @@ async function sides(count: number) {
 }
 
 async function together(nodes: StateNode[]): Promise<void> {
-  await eventually(() => sameHeads(...nodes), 15_000);
+  await eventually(() => sameHeads(...nodes));
 }
 
 const numbered = (count: number, from = 1) =>
@@ -131,7 +131,7 @@ describe('any schedule', () => {
       }
       if (apart) await join();
       await together(nodes);
-      await eventually(() => nodes.every((side) => counted(side).length >= event), 15_000);
+      await eventually(() => nodes.every((side) => counted(side).length >= event));
       await together(nodes);
       for (const side of nodes) expect(counted(side), log.join(' ')).toEqual(numbered(event));
       expect(new Set(nodes.map(generationOf)).size).toBe(1);

@@ -2,6 +2,7 @@ import * as A from '@automerge/automerge';
 import type { PeerId, StorageKey } from '@automerge/automerge-repo';
 import { expect, it } from 'vitest';
 import { putRecord, type Document } from '../../src/documents/document.js';
+import { productSchemas } from '../../src/documents/migrations/schemas.js';
 import { silentLog, systemClock } from '../../src/index.js';
 import { NodeCounters } from '../../src/node/counters.js';
 import { cutId, documentOf, type Cut } from '../../src/node/generations/cut.js';
@@ -55,8 +56,9 @@ it('A6-hold: what is taken over is not on disk before what it waited for where i
   });
   const disk = { documents: () => Promise.resolve([]), removeRange: () => Promise.resolve() };
   const shard = new ShardGenerations(0, {
+    schemas: productSchemas,
     documents,
-    stored: await StoredDocuments.open(await folder(), disk),
+    stored: await StoredDocuments.open(await folder(), disk, { log: silentLog, clock: systemClock }),
     bases: listingBases,
     counters: new NodeCounters(),
     log: silentLog,

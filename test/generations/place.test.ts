@@ -91,7 +91,7 @@ describe('two sides apart', () => {
       },
       join: async () => {
         common = await relay({ storage, port: common.port });
-        await eventually(() => sameHeads(...nodes), 15_000);
+        await eventually(() => sameHeads(...nodes));
       },
     };
   }
@@ -146,13 +146,13 @@ it('A6-mixed: after two foundings with different numbers of shards nothing is cu
   const ids = (of: StateNode, key: string): string[] =>
     [...(of.actors.snapshot(key).context as { ids: string[] }).ids].sort();
   const whole = (of: StateNode): boolean => keys.every((key) => ids(of, key).length >= 2);
-  await eventually(() => nodes.every(whole) && sameHeads(...nodes), 15_000);
+  await eventually(() => nodes.every(whole) && sameHeads(...nodes));
   for (const each of nodes) {
     expect(await cut(each, 0, 1, 2, 3, 4, 5, 6, 7)).toBe(0);
     expect(each.counters().generations.cutsNotMade).toBeGreaterThan(0);
   }
   await put(nodes[0]!, 'list/1', '$c', 300);
-  await eventually(() => ids(nodes[1]!, 'list/1').length === 3 && sameHeads(...nodes), 15_000);
+  await eventually(() => ids(nodes[1]!, 'list/1').length === 3 && sameHeads(...nodes));
   for (const each of nodes) {
     expect(ids(each, 'list/1')).toEqual(['$a0', '$b0', '$c']);
     for (const at of [1, 2, 3]) expect(ids(each, keys[at]!)).toEqual([`$a${at}`, `$b${at}`]);
@@ -173,7 +173,7 @@ it('A6-mixed: what both had cut before they met stands as one of them left it, a
     await listing(hubs, { dataDir: dirs[0]!, shards: 8 }),
     await listing(hubs, { dataDir: dirs[1]!, shards: 8 }),
   ];
-  await eventually(() => sameHeads(...nodes) && nodes.every((each) => each.shards === 2), 15_000);
+  await eventually(() => sameHeads(...nodes) && nodes.every((each) => each.shards === 2));
   const states = nodes.map((each) => (each.actors.snapshot('list/1').context as { ids: string[] }).ids);
   expect(states[0]).toHaveLength(1);
   expect(states[1]).toEqual(states[0]);

@@ -199,8 +199,8 @@ describe.each(cases)('namespace %s', (_, { options, value, other, keys }) => {
   it('goes on in memory while its documents cannot be kept, and writes them when they can', async () => {
     const dataDir = await folder();
     const clock = new MovedClock(100);
-    // A folder where the file should stand: nothing can be noted down, so no document is opened.
-    const obstacle = join(dataDir, 'keyed.json');
+    // A folder in the way of the file: nothing can be noted down, so no document is opened.
+    const obstacle = join(dataDir, 'keyed.json.tmp');
     await mkdir(obstacle, { recursive: true });
     const before = await node([], { found: true, dataDir, clock });
     const store = await open(before);

@@ -33,6 +33,7 @@ export function startStores(options: ProcessOptions): { documents: Documents; st
     documents: documents.surface,
     storage: { removeRange: (prefix) => adapter.removeRange(prefix) },
     known,
+    schema: 1,
     replica: name,
     epoch: () => 0,
     sent: ({ id }) => options.made?.(id),

@@ -63,6 +63,23 @@ describe('a keyed store', () => {
     }
   });
 
+  it('shows by lookup what it lists, also when an entry that takes the place of one that is over pushes another out', async () => {
+    const one = new One();
+    const store = await one.open({ shape, ttl: HOUR, maxEntries: 2 });
+    const now = one.clock.now();
+    store.register('1st', 1);
+    store.register('again', 2);
+    one.clock.suspend(1);
+    store.register('third', 3);
+    // Of the key that it is said of again, the earlier time counts now, so that the first is in view once more.
+    store.register('again', 4, { at: now - 0.9 * HOUR });
+    expect(store.lookup('1st')).toBe(1);
+    one.clock.suspend(0.2 * HOUR);
+    expect(store.entries().map(({ key }) => key)).toEqual(['again', 'third']);
+    expect(store.lookup('1st')).toBeUndefined();
+    expect(store.lookup('again')).toBe(2);
+  });
+
   it('in memory alone keeps nothing, writes nothing, and evicts the oldest', async () => {
     const one = new One();
     const store = await one.open({ shape, persistent: false, maxEntries: 2, ttl: HOUR });

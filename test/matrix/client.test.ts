@@ -171,7 +171,7 @@ describe('failures', () => {
     const server = await serve(arrived);
     const controller = new AbortController();
     const pending = failure(open(server.url).whoami(controller.signal));
-    await vi.waitFor(() => expect(arrived).toHaveBeenCalled());
+    await vi.waitFor(() => expect(arrived).toHaveBeenCalled(), 30_000);
     controller.abort();
     expect((await pending).code).toBe('aborted');
     expect((await failure(open(server.url).whoami(controller.signal))).code).toBe('aborted');

@@ -321,6 +321,18 @@ describe('outages', () => {
     expect(inbox.lastSuccess()).toBe(last);
   });
 
+  test('O1: a /sync that failed once in a quiet account leaves the replica unheard for its back-off, not for a long poll', async () => {
+    const { clock, inbox, bot } = await world({ probeEveryMs: 200 });
+    inbox.start();
+    await clock.advance(1000);
+    bot.cutOff();
+    await clock.advance(500);
+    bot.restore();
+    await clock.advance(5000);
+    expect(inbox.status().failures).toBe(0);
+    expect(clock.monotonic() - inbox.lastSuccess()).toBeLessThanOrEqual(200);
+  });
+
   test('a poll whose connection died without a word is given up once the homeserver answers probes again', async () => {
     const { clock, server, inbox, say, heard, asked } = await world({ probeEveryMs: 200 });
     const dead = server.hold(call('sync'), 'before');

@@ -54,9 +54,27 @@ function placeOf(name) {
   if (name.startsWith('P2')) return 'test/platform/service.test.ts';
   if (name.startsWith('S-')) return 'test/storage';
   if (name.startsWith('A6')) return 'test/generations';
+  if (name.startsWith('V-')) return placeOfVersion(name);
   if (name.startsWith('R-')) return 'test/sync';
+  if (name.startsWith('K1')) return 'test/claims';
+  if (name.startsWith('B-')) return 'test/backup';
+  if (name.startsWith('E-')) return 'test/erasure';
+  if (name.startsWith('T-')) return 'test/state';
+  if (name.startsWith('X-')) return 'test/doctor';
   const isOfBot = name.endsWith('-bot') || name.endsWith('-newer');
   return /^A[1-5]-/.test(name) && !isOfBot ? 'test/actors/rules.test.ts' : 'test/rules';
+}
+
+/** Of the data format's versions: the steps themselves, what goes along unknown, and nodes. */
+function placeOfVersion(name) {
+  const files = {
+    passing: ['V-foreign', 'V-late', 'V-base', 'V-audit'],
+    run: ['V-members', 'V-backup', 'V-ahead'],
+    reader: ['V-reader'],
+    folder: ['V-held'],
+  };
+  const [file] = Object.entries(files).find(([, names]) => names.includes(name)) ?? ['steps'];
+  return `test/migrations/${file}.test.ts`;
 }
 
 /** What became of one mutant: `red` is what is wanted. */

@@ -106,8 +106,16 @@ export function opening(
   return { statuses, abort, promise, settled };
 }
 
-export async function eventually(what: () => unknown, deadlineMs = 10_000): Promise<void> {
-  await expect.poll(what, { timeout: deadlineMs, interval: 20 }).toBe(true);
+/** What the last look at heads found to differ, for the message of a wait that ends without it. */
+let difference = '';
+
+export async function eventually(what: () => unknown, deadlineMs = 30_000): Promise<void> {
+  difference = '';
+  try {
+    await expect.poll(what, { timeout: deadlineMs, interval: 20 }).toBe(true);
+  } catch (cause) {
+    throw new Error(`not within ${deadlineMs} ms: ${what.toString()} ${difference}`, { cause });
+  }
 }
 
 /** Both hold the same changes in every document. */
@@ -115,7 +123,17 @@ export function sameHeads(...nodes: StateNode[]): boolean {
   const texts = nodes.map((one) =>
     JSON.stringify(Object.fromEntries(one.heads().map(({ id, heads }) => [id, heads])), idsInOrder(one)),
   );
-  return new Set(texts).size === 1;
+  const same = new Set(texts).size === 1;
+  difference = same ? '' : nodes.map((one, at) => standingOf(one, nodes[at === 0 ? 1 : 0])).join(' | ');
+  return same;
+}
+
+/** The documents of a node that another has not, or not like this, and how its relays stand. */
+function standingOf(one: StateNode, other: StateNode | undefined): string {
+  const there = new Map(other?.heads().map(({ id, heads }) => [id, `${heads.join()}`]));
+  const unlike = one.heads().filter(({ id, heads }) => there.get(id) !== `${heads.join()}`);
+  const names = unlike.map(({ name, heads }) => `${name}@${heads.map((head) => head.slice(0, 6)).join()}`);
+  return `${names.join(' ')} ${JSON.stringify(one.status())}`;
 }
 
 function idsInOrder(one: StateNode): string[] {

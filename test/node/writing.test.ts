@@ -6,6 +6,7 @@ import { decodeChangeMessage } from '../../src/documents/change-message.js';
 import { putRecord } from '../../src/documents/document.js';
 import { genesisBytes } from '../../src/documents/genesis.js';
 import { kinds } from '../../src/documents/schemas/kinds.js';
+import { productSchemas } from '../../src/documents/migrations/schemas.js';
 import type { Write } from '../../src/documents/write.js';
 import { OpenDocuments } from '../../src/node/open-documents.js';
 import { recordView } from '../../src/node/record-view.js';
@@ -62,6 +63,7 @@ async function open(storage = new HoldingStorage()) {
   await openShards(documents, all);
   const sent: string[] = [];
   const writer = new Writer({
+    schemas: productSchemas,
     documents,
     records: all,
     clock: systemClock,

@@ -28,6 +28,10 @@ export function findServer(): { bin: string } | { missing: string } {
 export interface PostgresServer {
   /** URL of an empty database of its own. */
   createDatabase(): Promise<string>;
+  /** Ends the server as a crash would; what it held stays on disk. */
+  halt(): Promise<void>;
+  /** Starts it again after {@link halt}. */
+  resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -51,16 +55,18 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr?.toString()}`);
   const port = await freePort();
   const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${dir}`];
-  const server = spawn(
-    ...command('postgres', [
-      '-D',
-      data,
-      '-p',
-      String(port),
-      ...settings.flatMap((setting) => ['-c', setting]),
-    ]),
-    { cwd: dir, stdio: 'ignore' },
-  );
+  const launch = () =>
+    spawn(
+      ...command('postgres', [
+        '-D',
+        data,
+        '-p',
+        String(port),
+        ...settings.flatMap((setting) => ['-c', setting]),
+      ]),
+      { cwd: dir, stdio: 'ignore' },
+    );
+  let server = launch();
   const url = (database: string) => `postgresql://postgres@127.0.0.1:${port}/${database}`;
   const query = async (sql: string) => {
     const client = new pg.Client({ connectionString: url('postgres') });
@@ -71,17 +77,20 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
       await client.end();
     }
   };
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const failure = await query('select 1').then(
-      () => undefined,
-      (error: Error) => error,
-    );
-    if (!failure) break;
-    if (server.exitCode !== null || Date.now() > deadline)
-      throw new Error('postgres did not start', { cause: failure });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const answers = async (): Promise<void> => {
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      const failure = await query('select 1').then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (!failure) break;
+      if (server.exitCode !== null || Date.now() > deadline)
+        throw new Error('postgres did not start', { cause: failure });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  await answers();
   let databases = 0;
   return {
     async createDatabase() {
@@ -89,7 +98,17 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
       await query(`create database ${name}`);
       return url(name);
     },
+    async halt() {
+      const ended = once(server, 'exit');
+      server.kill('SIGQUIT');
+      await ended;
+    },
+    async resume() {
+      server = launch();
+      await answers();
+    },
     async stop() {
+      if (server.exitCode !== null) server = launch();
       const ended = once(server, 'exit');
       server.kill('SIGINT');
       await ended;

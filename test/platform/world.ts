@@ -87,7 +87,7 @@ export async function invocations({ url }: { url: string }, key: string): Promis
 /** Waits until `look` gives something; fails after `ms`. */
 export async function eventually<T>(
   look: () => Promise<T | undefined> | T | undefined,
-  ms = 10_000,
+  ms = 30_000,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {

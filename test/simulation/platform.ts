@@ -40,6 +40,9 @@ export class SimulatedPlatform {
   readonly invocations: Invocation[] = [];
   /** Contexts made. */
   readonly chats: { id: string; agent: string; key: string }[] = [];
+  /** Contexts deleted, in order. */
+  readonly deleted: string[] = [];
+  readonly #deletions = new Set<string>();
   readonly #runs = new Map<string, Run>();
   /** Of chats that were lost, by key. */
   readonly #ids = new Map<string, string>();
@@ -95,7 +98,17 @@ export class SimulatedPlatform {
       saveContext: unused,
       loadContext: unused,
       listContexts: unused,
+      deleteChat: (key, chatId, signal) => call(signal, () => this.#delete(key, chatId)),
+      deleteContext: unused,
     };
+  }
+
+  #delete(key: string, chat: string): void {
+    if (this.#deletions.has(key)) return;
+    this.#deletions.add(key);
+    const at = this.chats.findIndex(({ id }) => id === chat);
+    for (const { key: made, id } of at < 0 ? [] : this.chats.splice(at, 1)) this.#ids.set(made, id);
+    this.deleted.push(chat);
   }
 
   #reach(signal: AbortSignal | undefined): void {

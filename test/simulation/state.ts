@@ -5,14 +5,17 @@ import { canonicalJson } from '../../src/documents/json.js';
 import { joinRecords } from '../../src/documents/merge/join.js';
 import { shardIndex } from '../../src/documents/placement.js';
 import { toPlain } from '../../src/documents/plain.js';
-import { encodeRecord, type FieldMap } from '../../src/documents/record.js';
+import { encodeRecord, highestStamp, type FieldMap } from '../../src/documents/record.js';
 import { ruleOf, type Kind } from '../../src/documents/schemas/kinds.js';
 import { applyWrite, type Cause, type Write } from '../../src/documents/write.js';
+import { ErasedPlaces } from '../../src/node/erasure/erased-places.js';
+import { forgottenContexts, type OwedContext } from '../../src/node/erasure/owed.js';
+import { remains } from '../../src/node/erasure/remains.js';
+import { erasureOfRoom } from '../../src/node/erasure/routing-sweep.js';
 import { silentLog, type Log } from '../../src/telemetry/log.js';
 import type { Disk, StoredRecord } from './disk.js';
 import type { SimulatedProcess } from './process.js';
 
-type ReadKind = Parameters<State['read']>[0];
 const SHARDS = 16;
 
 const uncounted = () => {};
@@ -21,6 +24,7 @@ const at = (kind: string, key: string) => canonicalJson([kind, key]);
 /** One process's copy of the records, over its disk; joins, writes and placement are the product's own. */
 export class SimulatedState implements State {
   readonly #records: Map<string, StoredRecord>;
+  readonly #places = new ErasedPlaces('simulated');
   readonly #watchers = new Set<(changed: { kind: Kind; key: string }) => void>();
   /** Changes made here that changed something, in order. */
   readonly changes: { cause: string; kinds: Kind[] }[] = [];
@@ -48,32 +52,64 @@ export class SimulatedState implements State {
       onChange: (handle) => this.onChange(handle),
       turn: (actor, since) => this.actorTurn(actor, since),
     });
+    for (const record of this.#records.values()) this.#learn(record);
   }
 
   *keys(kind: Kind): Iterable<string> {
-    for (const record of [...this.#records.values()]) if (record.kind === kind) yield record.key;
+    for (const record of [...this.#records.values()])
+      if (record.kind === kind && this.#fieldsOf(kind, record.key) !== undefined) yield record.key;
   }
 
   provenance(kind: Kind, key: string) {
-    const record = this.#records.get(at(kind, key));
-    return record && Object.fromEntries(record.fields);
+    const fields = this.#fieldsOf(kind, key);
+    return fields && Object.fromEntries(fields);
   }
 
-  read(kind: ReadKind, key: string): Plain | undefined {
-    const record = this.#records.get(at(kind, key));
-    return record && (toPlain(record.kind, record.fields, uncounted) as Plain);
+  read(kind: Kind, key: string): Plain | undefined {
+    const fields = this.#fieldsOf(kind, key);
+    return fields && (toPlain(kind, fields, uncounted) as Plain);
   }
 
-  *entries(kind: ReadKind): Iterable<[string, Plain]> {
-    for (const record of [...this.#records.values()]) {
-      if (record.kind === kind) yield [record.key, toPlain(record.kind, record.fields, uncounted) as Plain];
-    }
+  *entries(kind: Kind): Iterable<[string, Plain]> {
+    for (const key of this.keys(kind)) yield [key, this.read(kind, key) ?? {}];
+  }
+
+  /** Without what was forgotten, as a node shows it. */
+  #fieldsOf(kind: Kind, key: string): FieldMap | undefined {
+    return remains(kind, key, this.#records.get(at(kind, key))?.fields, this.#places);
+  }
+
+  readonly erasure = {
+    forgottenAt: (person: string) => this.#places.of(person)?.at,
+    owedContexts: () =>
+      [...forgottenContexts(this.entries('erasure'), 'simulated')].filter(({ isOwed }) => isOwed),
+    contextGone: ({ place, chat, to }: OwedContext) =>
+      this.change([{ kind: 'erasure', key: `erasure:${place}`, fields: { [`gone:${chat}`]: to } }], {
+        id: 'gone',
+      }),
+  };
+
+  /** Forgets a person, as a node that is told to. */
+  forget(person: string): Promise<void> {
+    const now = Math.floor(this.process.clock.now());
+    const stamps = [...this.#records.values()].flatMap(({ fields }) => highestStamp(fields) ?? 0);
+    const forgotten = { to: Math.max(now, ...stamps), at: now };
+    const rooms = [...this.entries('room')].filter(([, room]) => room['matrix_user_id'] === person);
+    const hash = this.#places.hashOf(person);
+    const writes = rooms.map(([key, room]) =>
+      erasureOfRoom(this.#places, key.slice('matrix_room:'.length), person, forgotten, [
+        String(room['platform_chat_id']),
+      ]),
+    );
+    return this.change([{ kind: 'erasure', key: `erasure:${hash}`, fields: forgotten }, ...writes], {
+      id: 'forget',
+    });
   }
 
   async change(writes: readonly Write[], cause: Cause): Promise<void> {
     if (!this.process.alive) return new Promise(() => {});
     const written = writes.flatMap((write) => {
-      const current = this.#records.get(at(write.kind, write.key))?.fields;
+      const current = this.#fieldsOf(write.kind, write.key);
       const fields = applyWrite(write, current, cause, this.process.clock.now());
       return fields ? [this.#put({ kind: write.kind, key: write.key, fields })] : [];
     });
@@ -122,12 +158,21 @@ export class SimulatedState implements State {
     return () => void this.#watchers.delete(handle);
   }
 
+  #learn({ kind, key }: StoredRecord): void {
+    if (kind !== 'erasure') return;
+    const { to, at: when } = this.read(kind, key) ?? {};
+    if (typeof to !== 'number' || typeof when !== 'number') return;
+    if (this.#places.learn(key.slice('erasure:'.length), { to, at: when })) this.actors.reload();
+  }
+
   #put(record: StoredRecord): StoredRecord {
     this.#records.set(at(record.kind, record.key), record);
     return record;
   }
 
-  #tell({ kind, key }: StoredRecord): void {
+  #tell(record: StoredRecord): void {
+    this.#learn(record);
+    const { kind, key } = record;
     for (const watcher of [...this.#watchers]) watcher({ kind, key });
   }
 

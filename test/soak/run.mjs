@@ -1,59 +1,156 @@
 // Runs the long variants of tests, hours of them where that is what it takes, and prints their figures as a report.
-//   npm run soak               all parts
-//   npm run soak -- relay      one of them
-// A test takes its long way under UNDERSTUDY_SOAK=1, and says each figure on a line of its own that begins `soak: `.
+// A test takes its long way under UNDERSTUDY_SOAK=1, for UNDERSTUDY_SOAK_MINUTES where it can, and says each figure
+// on a line of its own that begins `soak: `; of a line that is said again (`soak: what: …`) the last counts.
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const tree = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-/** Which files hold the tests of a part. */
+/** Which tests a part is, how many minutes it takes unless it is told, and what it is about. */
 const parts = {
-  relay: ['test/sync/attacked.test.ts'],
+  relay: {
+    files: ['test/sync/attacked.test.ts', 'test/sync/bombed.test.ts', 'test/sync/subsets.test.ts'],
+    about:
+      'a relay under attack: 1,000,000 frames through the parser, 20,000 over sockets, 5,000 connections',
+  },
+  frames: {
+    files: ['test/sync/attacked.test.ts'],
+    only: 'fuzzed frames over sockets',
+    env: { UNDERSTUDY_SOAK_FRAMES: '1000000' },
+    minutes: 60,
+    about: '1,000,000 fuzzed frames over sockets at a relay with which two replicas work',
+  },
+  kills: {
+    files: [
+      'test/actors/kill-effects.test.ts',
+      'test/backup/kill.test.ts',
+      'test/claims/kill.test.ts',
+      'test/erasure/kill.test.ts',
+      'test/generations/growth.test.ts',
+      'test/keyed/kill.test.ts',
+      'test/migrations/kill.test.ts',
+      'test/seed/kill.test.ts',
+    ],
+    about:
+      'killed at each call to the disk, where `npm test` takes a third of them; 100,000 events of one actor',
+  },
+  starts: {
+    files: ['test/damage/starts.test.ts'],
+    about: 'a real start for every kind of file and every kind of damage',
+  },
+  corruption: {
+    files: ['test/soak/corruption.test.ts'],
+    minutes: 30,
+    about: 'every bit of a big folder flipped, in an order that covers it evenly, with real starts between',
+  },
+  saves: {
+    files: ['test/soak/saves.test.ts'],
+    minutes: 60,
+    about:
+      'a replica under save load, killed again and again, its disk failing now and then: nothing acknowledged lost',
+  },
 };
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn(parts, name));
-if (unknown.length > 0) {
-  process.stderr.write(
-    `there is no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}\n`,
-  );
+const names = Object.keys(parts);
+const usage = `Usage: npm run soak -- [part …] [--minutes N]
+
+Runs the long variants of tests and prints a report; Ctrl-C ends them and prints the report so far.
+
+${names.map((name) => `  ${name.padEnd(11)} ${parts[name].about}`).join('\n')}
+
+  --minutes N  how long each part with a time of its own may take (${names
+    .filter((name) => parts[name].minutes)
+    .map((name) => `${name} ${parts[name].minutes}`)
+    .join(', ')})
+  --help       this text
+
+Examples:
+  npm run soak                              all parts
+  npm run soak -- corruption --minutes 3    a short look
+  npm run soak -- saves --minutes 480       over night
+  FUZZ_SEED=7 npm run soak -- frames        a run that failed, again
+`;
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
   process.exit(2);
 }
 
-/** Runs one part to its end; resolves to its exit code and the figures that it said. */
-function run(files) {
-  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--testTimeout=3600000'];
-  const child = spawn(process.execPath, [...args, ...files], {
+let asked;
+try {
+  asked = parseArgs({
+    allowPositionals: true,
+    options: { minutes: { type: 'string' }, help: { type: 'boolean' } },
+  });
+} catch (error) {
+  fail(`${error.message}\n\n${usage}`);
+}
+const { positionals: wanted, values } = asked;
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
+const unknown = wanted.filter((name) => !Object.hasOwn(parts, name));
+if (unknown.length > 0) fail(`there is no part ${unknown.join(', ')}; there are ${names.join(', ')}`);
+const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
+if (minutes !== undefined && !(minutes > 0)) fail(`--minutes ${values.minutes}: say a number above 0`);
+
+let isStopped = false;
+let running;
+process.on('SIGINT', () => {
+  // A terminal has told the child too; where only this process was told, it is told here.
+  isStopped = true;
+  running?.kill('SIGINT');
+});
+
+/** Runs one part to its end; resolves to its exit code. Its figures go into `figures` as it says them. */
+function run({ files, only, env, minutes: usual }, figures) {
+  const args = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    'unit',
+    '--testTimeout=86400000',
+    '--hookTimeout=600000',
+  ];
+  running = spawn(process.execPath, [...args, ...(only ? ['-t', only] : []), ...files], {
     cwd: tree,
-    env: { ...process.env, UNDERSTUDY_SOAK: '1', NO_COLOR: '1' },
+    env: {
+      ...process.env,
+      UNDERSTUDY_SOAK: '1',
+      ...(usual && { UNDERSTUDY_SOAK_MINUTES: String(minutes ?? usual) }),
+      NO_COLOR: '1',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const figures = [];
   let rest = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+  running.stdout.setEncoding('utf8').on('data', (chunk) => {
     process.stdout.write(chunk);
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    figures.push(...lines.filter((line) => /^(soak: |FUZZ_SEED=)/.test(line)));
+    for (const line of lines) {
+      const what = /^(soak: [^:]+|FUZZ_SEED|SEED)/.exec(line)?.[1];
+      if (what !== undefined) figures.set(what, line);
+    }
   });
   return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, figures }));
+    running.on('error', reject);
+    running.on('close', (code) => resolve(code));
   });
 }
 
 const report = [];
-for (const [name, files] of Object.entries(parts)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
+for (const [name, part] of Object.entries(parts)) {
+  if (isStopped || (wanted.length > 0 && !wanted.includes(name))) continue;
   const begin = performance.now();
-  const { code, figures } = await run(files);
-  const minutes = ((performance.now() - begin) / 60_000).toFixed(1);
-  report.push(
-    `${name}: ${code === 0 ? 'passed' : 'FAILED'} in ${minutes} min`,
-    ...figures.map((line) => `  ${line}`),
-  );
-  if (code !== 0) process.exitCode = 1;
+  const figures = new Map();
+  const code = await run(part, figures);
+  const took = ((performance.now() - begin) / 60_000).toFixed(1);
+  const verdict = isStopped ? 'stopped' : code === 0 ? 'passed' : 'FAILED';
+  report.push(`${name}: ${verdict} after ${took} min`, ...[...figures.values()].map((line) => `  ${line}`));
+  if (code !== 0) process.exitCode = isStopped ? 130 : 1;
 }
 process.stdout.write(`\n${report.join('\n')}\n`);

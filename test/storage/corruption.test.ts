@@ -161,7 +161,7 @@ const isChunkOf = (truth: Truth, path: string, id: string): boolean => {
 const key = sealingKey(newSealingKey());
 const kinds: [string, Keyring, places: number, flips: number][] = [
   ['a plain folder', {}, 10, 200],
-  ['an encrypted folder', key ? { current: key } : {}, 4, 60],
+  ['an encrypted folder', key ? { current: key } : {}, 2, 20],
 ];
 
 for (const [kind, keys, places, flips] of kinds) {

@@ -243,7 +243,7 @@ describe('a corrupt file', () => {
       });
       const killed = openStorage(dir, { files });
       void killed.save(key, Buffer.from('new'));
-      await vi.waitFor(() => expect(killed.status().state).toBe('failing'), 10_000);
+      await vi.waitFor(() => expect(killed.status().state).toBe('failing'), 30_000);
       await killed.close(AbortSignal.abort());
       const events: StorageEvent[] = [];
       const storage = openStorage(dir, { onEvent: (event) => events.push(event) });
@@ -294,7 +294,7 @@ describe('a disk that refuses', () => {
       const flushed = repo.flush([handle.documentId]).then(() => {
         acknowledged = true;
       });
-      await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(2), 10_000);
+      await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(2), 30_000);
       expect(events[0]).toMatchObject({ type: 'state:save-error', code, attempt: 1 });
       expect(acknowledged).toBe(false);
       expect(storage.status().state).toBe('failing');
@@ -315,7 +315,7 @@ describe('a disk that refuses', () => {
         await storage.settled();
         const kinds = (await openStorage(dir).loadRange([handle.documentId])).map(({ key }) => key[1]);
         expect(kinds).toEqual(['snapshot']);
-      }, 10_000);
+      }, 30_000);
       expect(await readdir(join(dir, 'tmp'))).toEqual([]);
     });
   }

@@ -56,7 +56,7 @@ async function outlives(
     write('small', storage.save(key('new'), Buffer.from('new'))),
     write('small', storage.remove(key('gone'))),
   ];
-  await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(2), 10_000);
+  await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(2), 30_000);
   expect(events[0]).toMatchObject({ type: 'state:save-error', code: fault.code });
   if (fault.small === 'taken') expect(acknowledged).not.toContain('large');
   else expect(acknowledged).toEqual([]);
@@ -145,7 +145,7 @@ describe('every write refused, injected at the file layer', () => {
     [isSlow, flushes] = [true, 0];
     let acknowledged = 0;
     const first = storage.save(key('first'), Buffer.from('first')).then(() => (acknowledged += 1));
-    await vi.waitFor(() => expect(flushes).toBe(1), 5_000);
+    await vi.waitFor(() => expect(flushes).toBe(1), 30_000);
     const rest = Array.from({ length: 200 }, async (_, n) => {
       await storage.save(key(`n${n}`), Buffer.from(`${n}`));
       acknowledged += 1;
@@ -245,7 +245,7 @@ describe.skipIf(why !== undefined)(
       const storage = storageIn(join(dir, 'data'));
       await expect(storage.open()).rejects.toMatchObject({ code: 'EROFS' });
       const saved = storage.save(key('a'), Buffer.from('a'));
-      await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 5_000);
+      await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 30_000);
       remount('rw');
       await saved;
       expect(textOf(await storage.load(key('a')))).toBe('a');

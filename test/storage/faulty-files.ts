@@ -41,6 +41,7 @@ export function faultyFiles(fault: Fault, seen: (call: Call, path: string) => vo
     read: guarded('read', nodeFiles.read),
     exists: guarded('exists', nodeFiles.exists),
     list: guarded('list', nodeFiles.list),
+    facts: guarded('facts', nodeFiles.facts),
     create: guarded('create', async (path: string) => wrap(path, await nodeFiles.create(path))),
     append: guarded('append', async (path: string) => wrap(path, await nodeFiles.append(path))),
     rename: guarded('rename', nodeFiles.rename),

@@ -1,5 +1,8 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { scratchFolder } from './scratch.js';
 import { decodeFileName, encodeFileName } from '../../src/storage/filename.js';
 
 /** Strings that people, peers and attackers choose: also broken Unicode, paths, and names that look encoded. */
@@ -52,6 +55,57 @@ describe('a file name for any id', () => {
     );
     expect(encodeFileName('@Alice:x')).not.toBe(encodeFileName('@alice:x'));
     expect(encodeFileName('\ud800')).not.toBe(encodeFileName('\ufffd'));
+  });
+
+  it('is of ASCII in lower case, so that no file system folds it: neither case nor Unicode forms', () => {
+    fc.assert(
+      fc.property(anyId, (id) => {
+        const name = encodeFileName(id);
+        for (const form of ['NFC', 'NFD', 'NFKC', 'NFKD'] as const) expect(name.normalize(form)).toBe(name);
+        expect(name.toLowerCase()).toBe(name);
+        // With every ending that we add; most file systems allow 255 bytes.
+        const longest = `${name}.log.quarantine-${Date.now()}-2`;
+        expect(Buffer.byteLength(longest)).toBeLessThan(255);
+        expect(longest).not.toMatch(/[<>:"/\\|?*\p{Cc} ]/u);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(encodeFileName('\u00e9')).not.toBe(encodeFileName('e\u0301'));
+  });
+
+  it('is made by a real disk as it is: ids that people choose, side by side in one folder', async () => {
+    const dir = await scratchFolder();
+    const ids = [
+      ...[
+        '',
+        '.',
+        '..',
+        '../x',
+        '/',
+        '\\',
+        '\0',
+        '%',
+        '%41',
+        'A',
+        'a',
+        'a.',
+        'a ',
+        ' a',
+        '.a',
+        'a/b',
+        'a\\b',
+      ],
+      ...['CON', 'con', 'NUL', 'nul.log', 'COM1', 'com1.txt', 'LPT9', 'aux', 'prn', 'CONIN$', 'COM¹'],
+      ...['é', 'e\u0301', 'ß', 'SS', 'İ', 'i', 'ı', '\ud800', '\udc00', '\ufffd', '💥', '\u202e'],
+      ...['x'.repeat(300), `${'x'.repeat(299)}y`, 'X'.repeat(300), '💥'.repeat(300), '/'.repeat(300)],
+    ];
+    for (const id of ids) await writeFile(join(dir, `${encodeFileName(id)}.log`), id);
+    const made = await readdir(dir);
+    expect(made).toHaveLength(ids.length);
+    expect(new Set(made.map((name) => name.toLowerCase())).size).toBe(ids.length);
+    for (const id of ids) {
+      expect(await readFile(join(dir, `${encodeFileName(id)}.log`))).toEqual(Buffer.from(id));
+    }
   });
 
   it('leads back to its id, unless it is a hash', () => {

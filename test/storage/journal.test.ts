@@ -1,4 +1,4 @@
-import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -205,6 +205,59 @@ describe('a journal', () => {
     expect(await readFile(file, 'utf8')).toContain('what only it knows');
   });
 
+  it('S-format: whose format number alone is damaged counts, and the number is mended', async () => {
+    for (const lines of [[], [1, 2]]) {
+      const file = await scratchFile();
+      const journal = await openCounts(file, { log });
+      for (const n of lines) await journal.append([{ name: 'a', n }]);
+      await journal.close();
+      const whole = await readFile(file);
+      const flipped = Buffer.from(whole);
+      flipped.writeUInt8(flipped.readUInt8(19) ^ 2, 19);
+      expect(flipped.toString()).toContain('understudy-journal 3\n');
+      await writeFile(file, flipped);
+      const told = recordingLog();
+      const again = await openCounts(file, { log: told, clock: countingClock(23) });
+      expect(again.state.get('a')).toBe(lines.at(-1));
+      expect(told.lines).toMatchObject([{ level: 'error', lines: 1 }]);
+      await again.close();
+      expect(await readFile(`${file}.quarantine-23`, 'utf8')).toBe('understudy-journal 3\n');
+      expect((await readFile(file, 'utf8')).startsWith('understudy-journal 1\n')).toBe(true);
+    }
+  });
+
+  it('S-behind: what stands behind lost lines is taken back, and stays so', async () => {
+    const file = await scratchFile();
+    const journal = await openCounts(file, { log });
+    for (const name of ['position', 'source', 'position']) {
+      await journal.append([{ name, n: (journal.state.get(name) ?? 0) + 1 }]);
+    }
+    await journal.close();
+    const bytes = await readFile(file);
+    const at = bytes.indexOf('source');
+    await writeFile(file, Buffer.concat([bytes.subarray(0, at), Buffer.from('S'), bytes.subarray(at + 1)]));
+    const afterDamage = (state: Counts) => void state.delete('position');
+    const again = await openCounts(file, { log, afterDamage });
+    expect([...again.state]).toEqual([]);
+    await again.close();
+    expect([...(await openedAndClosed(file))]).toEqual([]);
+  });
+
+  it('that is a folder is put aside and begun anew', async () => {
+    const file = await scratchFile();
+    await mkdir(file);
+    await writeFile(join(file, 'inside'), 'x');
+    const told = recordingLog();
+    const journal = await openCounts(file, { log: told, clock: countingClock(29) });
+    await journal.append([{ name: 'a', n: 1 }]);
+    await journal.close();
+    expect(told.lines).toMatchObject([{ level: 'error', aside: `${file}.quarantine-29` }]);
+    expect(await readdir(`${file}.quarantine-29`)).toEqual(['inside']);
+    const again = await openCounts(file, { log });
+    expect(again.state.get('a')).toBe(1);
+    await again.close();
+  });
+
   it('refuses what it could not read back, and applies nothing of it', async () => {
     const journal = await openCounts(await scratchFile(), { log });
     const bad = [
@@ -336,6 +389,12 @@ async function copyOf(file: string): Promise<string> {
   const copy = join(await scratchFolder(), 'copy');
   await appendFile(copy, await readFile(file));
   return copy;
+}
+
+async function openedAndClosed(file: string): Promise<Counts> {
+  const journal = await openCounts(file, { log });
+  await journal.close();
+  return journal.state;
 }
 
 function countingClock(now: number) {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FolderError } from '../../src/storage/folder.js';
@@ -13,12 +13,26 @@ const children = compiledChildren();
 const lockChild = (dir: string, what = 'stay') => startChild(children.path('lock-child'), [dir, what]);
 const spoken = (line: string) => /^(locked|refused)/.test(line);
 
-/** The claim in the lock file, with some of it changed. */
+/** The claim in the lock file and its copy, with some of it changed. */
 async function changeClaim(dir: string, change: Record<string, unknown>): Promise<void> {
-  const path = join(dir, 'lock');
-  const claim = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-  await writeFile(path, JSON.stringify({ ...claim, ...change }));
+  const claim = JSON.parse(await readFile(join(dir, 'lock'), 'utf8')) as Record<string, unknown>;
+  for (const name of ['lock', 'lock.copy']) {
+    await writeFile(join(dir, name), JSON.stringify({ ...claim, ...change }));
+  }
 }
+
+const damages: [string, (lock: string) => Promise<unknown>][] = [
+  ['an empty lock', (lock) => writeFile(lock, '')],
+  ['a lock cut in the middle', async (lock) => truncate(lock, Math.floor((await stat(lock)).size / 2))],
+  ['a lock that is a folder', (lock) => rm(lock).then(() => mkdir(lock))],
+  [
+    'a lock that names another pid',
+    async (lock) => {
+      const claim = JSON.parse(await readFile(lock, 'utf8')) as object;
+      await writeFile(lock, JSON.stringify({ ...claim, pid: 2 ** 22 + 1 }));
+    },
+  ],
+];
 
 describe('the lock of a data folder', () => {
   it('is refused to a second process, naming the holder and the folder, and free after release', async () => {
@@ -43,7 +57,7 @@ describe('the lock of a data folder', () => {
     const dir = await scratchFolder();
     const child = lockChild(dir, 'leave');
     expect(await child.ended).toBe(0);
-    expect(await readdir(dir)).toEqual(['lock']);
+    expect(await readdir(dir)).toEqual(['lock', 'lock.copy']);
     await (await lockFolder(dir)).release();
     expect(await readdir(dir)).toEqual([]);
   });
@@ -90,7 +104,7 @@ describe('the lock of a data folder', () => {
       const winner = winners[0]?.split(' ')[1];
       expect(said.filter((line) => line === `refused ${winner}`)).toHaveLength(5);
       await Promise.all(starters.map((starter) => starter.kill()));
-      expect(await readdir(dir)).toEqual(['lock']);
+      expect(await readdir(dir)).toEqual(['lock', 'lock.copy']);
     }
   }, 60_000);
 
@@ -145,7 +159,48 @@ describe('the lock of a data folder', () => {
     const lock = await lockFolder(dir);
     await changeClaim(dir, { nonce: 'someone-else' });
     await lock.release();
-    expect(await readdir(dir)).toEqual(['lock']);
+    expect(await readdir(dir)).toEqual(['lock', 'lock.copy']);
+  });
+
+  for (const [how, damage] of damages) {
+    it(`S-claim: ${how} is taken over by its copy when the holder is gone, and refused while it lives`, async () => {
+      const dir = await scratchFolder();
+      const child = lockChild(dir);
+      await child.line(spoken);
+      const lock = join(dir, 'lock');
+      await damage(lock);
+      await expect(lockFolder(dir)).rejects.toMatchObject({ code: 'locked', pid: child.process.pid });
+      await child.kill();
+      const ours = await lockFolder(dir);
+      await expect(lockFolder(dir)).rejects.toMatchObject({ code: 'locked', pid: process.pid });
+      const aside = (await readdir(dir)).filter((name) => name.startsWith('lock.quarantine-'));
+      expect(aside).toHaveLength(how.includes('another pid') ? 0 : 1);
+      // Damaged under its holder, it is free all the same when that lets go.
+      await damage(lock);
+      await ours.release();
+      await (await lockFolder(dir)).release();
+    });
+  }
+
+  it('damaged with its copy, it stops the start and says so', async () => {
+    const dir = await scratchFolder();
+    await lockFolder(dir);
+    for (const name of ['lock', 'lock.copy']) await writeFile(join(dir, name), '');
+    await expect(lockFolder(dir)).rejects.toMatchObject({ code: 'bad-lock' });
+  });
+
+  it('goes to one of many starters that all find a damaged lock of a dead holder', async () => {
+    const dir = await scratchFolder();
+    const dead = { pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), nonce: 'dead' };
+    for (let round = 0; round < 10; round += 1) {
+      await writeFile(join(dir, 'lock'), '');
+      await writeFile(join(dir, 'lock.copy'), JSON.stringify(dead));
+      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(dir)));
+      const held = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+      expect(held).toHaveLength(1);
+      await held[0]?.value.release();
+      expect((await readdir(dir)).filter((name) => !name.includes('quarantine'))).toEqual([]);
+    }
   });
 
   it('that cannot be read stops the start and says so', async () => {

@@ -93,6 +93,7 @@ export class LosingDisk {
       this.#call('list', path, () =>
         [...this.#folder(path).entries].map(([name, node]) => ({ name, folder: isFolder(node) })),
       ),
+    facts: (path) => this.#call('facts', path, () => ({ bytes: this.#file(path).data.length, writtenAt: 0 })),
     create: (path) =>
       this.#call('create', path, () => {
         if (this.#at(path)) throw errno('EEXIST', path);

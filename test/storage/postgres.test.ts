@@ -71,7 +71,7 @@ onServer((freshUrl) => {
       if (n % 40 === 20) line.abandon();
       if (n === 200) {
         line.cut();
-        await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 10_000);
+        await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 30_000);
         expect(await storage.load(key('200'))).toEqual(value);
         line.mend();
       }
@@ -89,7 +89,7 @@ onServer((freshUrl) => {
     await storage.save(key('before'), Uint8Array.of(1));
     line.freeze();
     const saved = storage.save(key('during'), Uint8Array.of(2));
-    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 10_000);
+    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 30_000);
     await saved;
     expect(await storage.loadRange(['doc'])).toHaveLength(2);
   });
@@ -117,9 +117,9 @@ onServer((freshUrl) => {
     await storage.save(key('x'), Uint8Array.of(1));
     expect(storage.status().state).toBe('idle');
     line.cut();
-    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 10_000);
+    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 30_000);
     line.mend();
-    await vi.waitFor(() => expect(storage.status().state).toBe('idle'), 10_000);
+    await vi.waitFor(() => expect(storage.status().state).toBe('idle'), 30_000);
   });
 
   it('S-close: is closed at the deadline, whatever the server does', async () => {
@@ -155,13 +155,13 @@ onServer((freshUrl) => {
     await vi.waitFor(async () => {
       const { rows } = await direct.query(`select 1 from pg_locks where locktype = 'advisory'`);
       expect(rows).toEqual([]);
-    }, 10_000);
+    }, 30_000);
     const next = storageAt(url);
     await next.save(key('x'), Uint8Array.of(2));
     line.mend();
     let acknowledged = false;
     void lost.save(key('x'), Uint8Array.of(3)).then(() => (acknowledged = true));
-    await vi.waitFor(() => expect(lost.status().saveErrors).toBeGreaterThan(1), 10_000);
+    await vi.waitFor(() => expect(lost.status().saveErrors).toBeGreaterThan(1), 30_000);
     expect(acknowledged).toBe(false);
     expect(await next.load(key('x'))).toEqual(Uint8Array.of(2));
   });
@@ -263,7 +263,7 @@ onServer((freshUrl) => {
       code: 'storage-unreachable',
       message: expect.stringContaining(`127.0.0.1:${line.port}`) as string,
     });
-    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 10_000);
+    await vi.waitFor(() => expect(storage.status().state).toBe('failing'), 30_000);
     expect(JSON.stringify([log.lines, String(error), (error as Error).stack])).not.toContain(
       'not-to-be-seen',
     );

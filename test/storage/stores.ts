@@ -1,11 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
+import pg from 'pg';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { ChunkStore } from '../../src/storage/chunk-store.js';
 import { nodeFiles } from '../../src/storage/file-layer.js';
 import { FsChunks } from '../../src/storage/fs-chunks.js';
 import { MemoryChunks } from '../../src/storage/memory-chunks.js';
+import { startPglite, type PgliteServer } from '../../src/storage/pglite.js';
 import { PostgresChunks } from '../../src/storage/postgres-chunks.js';
 import { newSealingKey, sealingKey } from '../../src/storage/seal.js';
 import { SealedChunks } from '../../src/storage/sealed-chunks.js';
@@ -41,23 +43,25 @@ const inDatabase = (url: string): Place => ({
   keeps: true,
 });
 
-/** PostgreSQL inside this process. It has one session for all its connections, and so no locks between them. */
+/** PGlite as a relay runs it. It has one session for all its connections, and so no locks between them. */
 function onPGlite(suite: (fresh: FreshPlace) => void): void {
-  describe('PGlite', () => {
-    let engine: PGlite;
-    let server: PGLiteSocketServer;
+  describe('PGlite in a folder', () => {
+    let dir: string;
+    let server: PgliteServer;
     beforeAll(async () => {
-      engine = await PGlite.create();
-      server = new PGLiteSocketServer({ db: engine, port: 0, maxConnections: 20 });
-      await server.start();
-    });
+      dir = await mkdtemp(join(tmpdir(), 'understudy-pglite-'));
+      server = await startPglite(dir);
+    }, 60_000);
     afterAll(async () => {
-      await server.stop();
-      await engine.close();
+      await server.close();
+      await rm(dir, { recursive: true, force: true });
     });
     suite(async () => {
-      await engine.exec('drop schema public cascade; create schema public');
-      return inDatabase(`postgresql://postgres@${server.getServerConn()}/postgres?sslmode=disable`);
+      const client = new pg.Client({ connectionString: server.url });
+      await client.connect();
+      await client.query('drop schema public cascade; create schema public');
+      await client.end();
+      return inDatabase(server.url);
     });
   });
 }

@@ -24,6 +24,33 @@ const malformed: [string, (id: string) => Uint8Array | string][] = [
   ['two values', () => Buffer.concat([encodeCbor(['attach']), encodeCbor(['attach'])])],
   ['an array said to be huge', () => new Uint8Array([0x9a, 0x06, 0xb9, 0x5e, 0x00])],
   ['deep nesting', () => new Uint8Array(200_000).fill(0x81)],
+  [
+    'R-cbor: a big number',
+    () => Buffer.from([0x81, 0xc2, 0x5a, 0, 0x40, 0, 0, ...Buffer.alloc(2 ** 22, 255)]),
+  ],
+  [
+    'R-cbor: a definition of records',
+    () => Buffer.from([0xd9, 0xdf, 0xff, 0x83, 0x19, 0x40, 0, 0x81, 0x61, 0x61, 1]),
+  ],
+  ['R-cbor: a value inside itself', () => Buffer.from([0x81, 0xd8, 28, 0x81, 0xd8, 29, 0])],
+  [
+    'R-cbor: a regular expression',
+    () => Buffer.from([0x81, 0xd8, 27, 0x82, 0x66, ...Buffer.from('RegExp'), 0x61, 0x61]),
+  ],
+  ['R-cbor: a map of more than there is', () => Buffer.from([0x81, 0xba, 0, 0xff, 0, 0, 1, 1])],
+  ['R-cbor: an array without end', () => Buffer.from([0x9f, 0x66, ...Buffer.from('attach'), 0xff])],
+  [
+    'R-cbor: a big number in an ephemeral message',
+    (id) =>
+      encodeCbor([
+        'ephemeral',
+        id,
+        'm/raw',
+        's',
+        1,
+        Buffer.from([0xc2, 0x5a, 0, 0x20, 0, 0, ...Buffer.alloc(2 ** 21, 255)]),
+      ]),
+  ],
   ['an invalid document id', () => encodeCbor(['request', '1'.repeat(27), syncMessage(0)])],
   ['a sync message of garbage', (id) => encodeCbor(['sync', id, new Uint8Array([1, 2, 3])])],
   ['an empty sync message', (id) => encodeCbor(['sync', id, new Uint8Array()])],

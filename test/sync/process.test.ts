@@ -21,8 +21,8 @@ const secrets = {
   single: 'single-secret-4242aa',
 };
 const list = [token(secrets.rw), token(secrets.ro, 'viewer'), token(secrets.old, 'replica', Date.now() - 1)];
-const withTokens = () =>
-  relayProcess({ UNDERSTUDY_RELAY_TOKEN: secrets.single, DEBUG: 'understudy:*' }, (dir) => ({
+const withTokens = (settings: Record<string, string> = {}) =>
+  relayProcess({ UNDERSTUDY_RELAY_TOKEN: secrets.single, DEBUG: 'understudy:*', ...settings }, (dir) => ({
     UNDERSTUDY_RELAY_TOKENS_FILE: writeTokens(join(dir, 'tokens.json'), list),
   }));
 const replica = (relay: RelayProcess, name: string, secret: string) =>
@@ -98,15 +98,15 @@ test('the metrics page tells connections by role, documents, bytes, lag, and ref
   const page = (await relay.process.page('/metrics'))!.text;
   const value = (metric: string, label: string) =>
     Number(new RegExp(`^understudy_${metric}\\{${label}[,}].*? (\\S+)$`, 'm').exec(page)?.[1]);
-  expect(value('relay_connections', 'role="replica"')).toBe(1);
-  expect(value('relay_connections', 'role="viewer"')).toBe(1);
-  expect(value('relay_connections', 'role="admin"')).toBe(0);
+  expect(value('relay_connections', 'peer="replica"')).toBe(1);
+  expect(value('relay_connections', 'peer="viewer"')).toBe(1);
+  expect(value('relay_connections', 'peer="admin"')).toBe(0);
   expect(value('relay_documents', 'state="memory"')).toBe(1);
-  expect(value('relay_bytes', 'direction="in"')).toBeGreaterThan(100);
-  expect(value('relay_bytes', 'direction="out"')).toBeGreaterThan(10);
+  expect(value('relay_bytes_total', 'direction="in"')).toBeGreaterThan(100);
+  expect(value('relay_bytes_total', 'direction="out"')).toBeGreaterThan(10);
   expect(value('relay_backlog_bytes', 'of="slowest"')).toBe(0);
-  expect(value('relay_refusals', 'reason="refusedToken"')).toBeGreaterThan(0);
-  expect(value('relay_refusals', 'reason="closedMalformed"')).toBe(0);
+  expect(value('relay_refusals_total', 'reason="refusedToken"')).toBeGreaterThan(0);
+  expect(value('relay_refusals_total', 'reason="closedMalformed"')).toBe(0);
 }, 60_000);
 
 test('asked to end it says that it is draining, is not ready, and all that it said was stored is', async () => {
@@ -145,22 +145,26 @@ test('asked to end it says that it is draining, is not ready, and all that it sa
   expect(relay.process.crashes).toEqual([]);
 }, 60_000);
 
-test('what a killed relay said was stored is there when it starts again', async () => {
-  const relay = await withTokens();
-  const alpha = replica(relay, 'alpha', secrets.rw);
-  const handle = found(repo(alpha), newId());
-  const id = handle.documentId;
-  const stored = async () => (await alpha.relayHeads([id], 2_000)).get(relay.url)?.get(id)?.join();
-  handle.change((doc) => void (doc['kept'] = true));
-  const heads = headsOf(handle);
-  await until('stored', async () => (await stored()) === heads.join());
-  alpha.close();
-  await relay.process.kill();
-  await relay.process.start();
-  const late = replica(relay, 'late', secrets.rw);
-  await allOpen(late);
-  expect((await late.relayHeads([id], 15_000)).get(relay.url)?.get(id)).toEqual(heads);
-}, 60_000);
+test.each(['fs', 'pglite'])(
+  'what a killed relay said was stored in %s is there when it starts again',
+  async (storage) => {
+    const relay = await withTokens({ UNDERSTUDY_RELAY_STORAGE: storage });
+    const alpha = replica(relay, 'alpha', secrets.rw);
+    const handle = found(repo(alpha), newId());
+    const id = handle.documentId;
+    const stored = async () => (await alpha.relayHeads([id], 2_000)).get(relay.url)?.get(id)?.join();
+    handle.change((doc) => void (doc['kept'] = true));
+    const heads = headsOf(handle);
+    await until('stored', async () => (await stored()) === heads.join());
+    alpha.close();
+    await relay.process.kill();
+    await relay.process.start();
+    const late = replica(relay, 'late', secrets.rw);
+    await allOpen(late);
+    expect((await late.relayHeads([id], 15_000)).get(relay.url)?.get(id)).toEqual(heads);
+  },
+  60_000,
+);
 
 const openssl = 'openssl';
 
@@ -265,7 +269,7 @@ test('`relay token create` makes a token that the relay takes by the line that i
     const refused = await understudy(['relay', 'token', 'create', ...wrong]);
     expect([refused.code, refused.stdout]).toEqual([2, '']);
   }
-}, 60_000);
+}, 120_000);
 
 test('a list of tokens that cannot be used keeps a relay from starting, and says what to do', async () => {
   const start = (text: string) =>

@@ -7,6 +7,7 @@ import { clusterCheck } from '../../src/sync/credentials.js';
 import { testPort } from '../world/port.js';
 import { Process, type Environment } from '../world/process.js';
 import type { RelayToken } from '../../src/sync/relay-tokens.js';
+import { parseExposition } from '../telemetry/exposition.js';
 
 /** A real `understudy relay` in a folder of its own, and what its pages say of it. */
 export interface RelayProcess {
@@ -24,10 +25,11 @@ export interface RelayProcess {
   log(): string;
 }
 
-/** A relay on a free port; it is gone, and its folder too, when the test is over. */
+/** A relay on a free port, started unless the test does that; it is gone, and its folder too, when the test is over. */
 export async function relayProcess(
   settings: Environment = {},
   prepare: (dir: string) => Environment = () => ({}),
+  isStarted = true,
 ): Promise<RelayProcess> {
   const dir = mkdtempSync(join(tmpdir(), 'understudy-relay-'));
   const clusterId = randomBytes(24).toString('base64url');
@@ -44,14 +46,9 @@ export async function relayProcess(
     await process.kill();
     rmSync(dir, { recursive: true, force: true });
   });
-  await process.start();
-  const counts = async (): Promise<Record<string, number>> => {
-    const page = (await process.page('/metrics'))?.text ?? '';
-    const lines = page.matchAll(/^understudy_relay\{count="(\w+)"[^}]*\} (\d+)/gm);
-    return Object.fromEntries(
-      [...lines].map(([, name, value]) => [name, Number(value)]).filter(([, n]) => n),
-    );
-  };
+  if (isStarted) await process.start();
+  const counts = async (): Promise<Record<string, number>> =>
+    countsOf((await process.page('/metrics'))?.text);
   return {
     process,
     url: `ws://127.0.0.1:${port}`,
@@ -65,6 +62,27 @@ export async function relayProcess(
     },
     log: () => process.lines.map(({ text }) => text).join('\n'),
   };
+}
+
+/** What its page says, under the names of `relay.stats()`; without what is 0. */
+function countsOf(page: string | undefined): Record<string, number> {
+  const families = parseExposition(page ?? '\n');
+  const all = (metric: string) => families.get(`understudy_${metric}`)?.samples ?? [];
+  const one = (metric: string, label: string, value: string) =>
+    all(metric).find(({ labels }) => labels[label] === value)?.value ?? 0;
+  const by = (metric: string, label: string): Record<string, number> =>
+    Object.fromEntries(all(metric).map(({ labels, value }) => [labels[label] ?? '', value]));
+  const counts: Record<string, number> = {
+    ...by('relay_events_total', 'event'),
+    ...by('relay_refusals_total', 'reason'),
+    connections: all('relay_connections').reduce((sum, { value }) => sum + value, 0),
+    replicas: one('relay_connections', 'peer', 'replica'),
+    viewers: one('relay_connections', 'peer', 'viewer'),
+    documents: one('relay_documents', 'state', 'memory'),
+    backlogBytes: one('relay_backlog_bytes', 'of', 'all'),
+    greatestBacklogBytes: one('relay_backlog_bytes', 'of', 'slowest'),
+  };
+  return Object.fromEntries(Object.entries(counts).filter(([, value]) => value !== 0));
 }
 
 /** Writes a list of tokens as its owner should, mode 600. */

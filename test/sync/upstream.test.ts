@@ -10,7 +10,7 @@ import { defaultKeepalive } from '../../src/sync/keepalive.js';
 import { defaultOutgoing } from '../../src/sync/outgoing.js';
 import { RelayAdapter } from '../../src/sync/relay-adapter.js';
 import { RelayConnection, type RelayContext } from '../../src/sync/relay-connection.js';
-import type { DocumentPeer } from '../../src/sync/relay-documents.js';
+import type { DocumentPeer } from '../../src/sync/document-peer.js';
 import { RelayMembers } from '../../src/sync/relay-members.js';
 import { relayCounts, type RelayCount } from '../../src/sync/relay-stats.js';
 import { silentLog } from '../../src/telemetry/log.js';
@@ -52,6 +52,7 @@ async function hub(): Promise<{ url: string; adapter: RelayAdapter; close: () =>
       },
       heads: () => Promise.resolve([]),
     },
+    claims: { answer: () => Promise.resolve(undefined) },
     clusterCheck: undefined,
     maxFrameBytes: defaultMaxFrameBytes,
     helloMs: 5_000,

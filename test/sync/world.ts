@@ -134,7 +134,7 @@ export function headsOf(handle: DocHandle<Note>): string[] {
 }
 
 /** Waits for a condition; fails with its name. */
-export async function until(what: string, holds: () => unknown, ms = 15_000): Promise<void> {
+export async function until(what: string, holds: () => unknown, ms = 30_000): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);

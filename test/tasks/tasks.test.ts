@@ -1,9 +1,10 @@
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openTasks, type LogEntry, type Task } from '../../src/index.js';
 import { TaskBoard } from '../../src/tasks/board.js';
 import { eventually, folder, node, relay } from '../node/world.js';
+import { recordingLog } from '../storage/recording-log.js';
 
 const task = (fields: Partial<Task> = {}): Task => ({
   id: 'job/1',
@@ -248,4 +249,39 @@ it('a task deleted while it is being saved stays deleted', async () => {
   expect(await tasks.deleteTask('job/1')).toBe(true);
   await saving;
   expect(tasks.loadTasks()).toEqual([]);
+});
+
+it('a session log, or the whole folder, that somebody takes away is made again, with a warning for the folder', async () => {
+  const dir = await folder();
+  const log = recordingLog();
+  const tasks = await openTasks(await node([], { found: true }), { dir, log });
+  await tasks.saveSessionLog('s', [entry(1)]);
+  await rm(join(dir, 'sessions', 's.log'));
+  await tasks.saveSessionLog('s', [entry(2)]);
+  expect(await linesOf(dir, 's')).toEqual([entry(2)]);
+  expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  await rm(join(dir, 'sessions'), { recursive: true });
+  await tasks.saveSessionLog('s', [entry(3)]);
+  expect(await linesOf(dir, 's')).toEqual([entry(3)]);
+  expect(log.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+    { folder: join(dir, 'sessions') },
+  ]);
+});
+
+it('session logs are listed by session, what was put aside with them, and by the ids of tasks where names are hashes', async () => {
+  const dir = await folder();
+  const tasks = await openTasks(await node([], { found: true }), { dir, mostLogBytes: 300 });
+  const long = 'j'.repeat(300);
+  await tasks.saveTask(task({ id: long, logs: [entry(1)] }));
+  for (let n = 0; n < 4; n += 1) await tasks.saveSessionLog('A b', [entry(n, 'y'.repeat(100))]);
+  await tasks.saveSessionLog('k'.repeat(300), [entry(1)]);
+  await writeFile(join(dir, 'sessions', 'notes.txt'), 'of somebody else');
+  const found = await tasks.sessionLogs();
+  expect(new Set(found.map(({ id }) => id))).toEqual(new Set([long, 'A b', undefined]));
+  const put = found.find(({ id }) => id === 'A b');
+  expect(put?.file).toBe('%41%20b.log');
+  expect(put?.bytes).toBeGreaterThan(4 * 100);
+  expect(put?.writtenAt).toBeGreaterThan(Date.now() - 60_000);
+  await rm(join(dir, 'sessions'), { recursive: true });
+  expect(await tasks.sessionLogs()).toEqual([]);
 });

@@ -23,6 +23,7 @@ it('is healthy and ready while no check gives a reason', async () => {
   const get = await serve([{ name: 'documents', kind: 'ready', ask: () => undefined }]);
   expect(await get('/healthz')).toMatchObject({ status: 200 });
   expect(JSON.parse((await get('/readyz?verbose')).text)).toEqual({
+    version: 1,
     status: 'ok',
     role: 'test',
     reasons: [],
@@ -103,7 +104,18 @@ it('notes say what an operator should know, as it stands now, and fail nothing',
   const options = { port: 0, role: 'test', checks: [], metrics, log: silentLog, notes: () => said };
   health = await startHealth(options);
   const look = async () => (await fetch(`${health?.url}/healthz`)).json();
-  expect(await look()).toEqual({ status: 'ok', role: 'test', reasons: [] });
+  expect(await look()).toEqual({ version: 1, status: 'ok', role: 'test', reasons: [] });
   said.push('the last backup failed: the disk is full');
-  expect(await look()).toEqual({ status: 'ok', role: 'test', reasons: [], notes: said });
+  expect(await look()).toEqual({ version: 1, status: 'ok', role: 'test', reasons: [], notes: said });
+});
+
+it('facts stand in both pages, and are asked for each time', async () => {
+  let files = 1;
+  const metrics = new Metrics({ role: 'test' });
+  const facts = () => ({ data: { files } });
+  health = await startHealth({ port: 0, role: 'test', checks: [], metrics, log: silentLog, facts });
+  const look = async (path: string) => (await fetch(`${health?.url}${path}`)).json();
+  expect(await look('/healthz')).toMatchObject({ version: 1, facts: { data: { files: 1 } } });
+  files = 2;
+  expect(await look('/readyz')).toMatchObject({ version: 1, facts: { data: { files: 2 } } });
 });

@@ -212,9 +212,9 @@ export class Person {
    */
   async until<Found>(
     room: string,
-    what: string,
+    what: string | (() => string),
     look: (history: TimelineEvent[]) => Found | undefined | false,
-    deadlineMs = 30_000,
+    deadlineMs = 60_000,
   ): Promise<Found> {
     const until = performance.now() + deadlineMs;
     let since: string = (await this.sync({ rooms: [room] })).next_batch;
@@ -224,7 +224,9 @@ export class Person {
       if (found !== undefined && found !== false) return found;
       const left = until - performance.now();
       if (left <= 0)
-        throw new Error(`Not seen within ${deadlineMs} ms in ${room}: ${what}\n${lastOf(history)}`);
+        throw new Error(
+          `Not seen within ${deadlineMs} ms in ${room}: ${typeof what === 'string' ? what : what()}\n${lastOf(history)}`,
+        );
       since = (await this.sync({ since, rooms: [room], timeoutMs: Math.ceil(Math.min(left, 5000)) }))
         .next_batch;
     }
@@ -234,7 +236,7 @@ export class Person {
   async eventually<Found>(
     what: string,
     look: () => Promise<Found | undefined | false>,
-    deadlineMs = 30_000,
+    deadlineMs = 60_000,
   ): Promise<Found> {
     const until = performance.now() + deadlineMs;
     let since: string = (await this.sync()).next_batch;

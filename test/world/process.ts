@@ -156,7 +156,7 @@ export class Process {
   /** The first line from now on, or from `from`, that `look` accepts. */
   async line(
     look: (line: LogLine) => boolean,
-    { from = this.lines.length, deadlineMs = 30_000 } = {},
+    { from = this.lines.length, deadlineMs = 60_000 } = {},
   ): Promise<LogLine> {
     const until = performance.now() + deadlineMs;
     for (let next = from; ;) {

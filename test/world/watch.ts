@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { isAnswered, isSaid, judge, tell, type Case } from './judge.js';
+import type { TimelineEvent } from './matrix-http.js';
 import type { Person } from './person.js';
 
 interface Watch {
@@ -20,21 +21,21 @@ const WATCH_MS = 10_000;
 export async function untilAnswered(
   reader: Person,
   { bot, answers, messages = [] }: Case,
-  deadlineMs = 30_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   const until = performance.now() + deadlineMs;
   const left = () => Math.max(until - performance.now(), 1);
-  for (const expected of messages) {
-    await reader.until(
-      expected.room,
-      String(expected.text),
-      (history) => isSaid(history, bot, expected),
-      left(),
-    );
-  }
-  for (const expected of answers) {
-    const what = `the answer to ${expected.token}`;
-    await reader.until(expected.room, what, (history) => isAnswered(history, bot, expected), left());
+  const rooms = new Set([...messages, ...answers].map(({ room }) => room));
+  for (const room of rooms) {
+    // What is still missing, as of the last look at the room.
+    let missing = '';
+    const isWhole = (history: TimelineEvent[]): boolean => {
+      const unsaid = messages.find((one) => one.room === room && !isSaid(history, bot, one));
+      const open = answers.find((one) => one.room === room && !isAnswered(history, bot, one));
+      missing = unsaid !== undefined ? String(unsaid.text) : `the answer to ${open?.token}`;
+      return unsaid === undefined && open === undefined;
+    };
+    await reader.until(room, () => missing, isWhole, left());
   }
 }
 

@@ -6,6 +6,7 @@ import { systemClock } from '../../time/clock.js';
 import { platformConfig, type PlatformConfig } from '../config/roles.js';
 import { codeOf, listening } from '../explain.js';
 import { Lifetime } from '../lifetime.js';
+import { showPlatform } from '../platform-metrics.js';
 import { openPages, prepare, type Invocation, type Prepared } from '../process.js';
 
 /** `understudy platform`: runs until it is asked to end. */
@@ -18,6 +19,7 @@ async function start({ config, log }: Prepared<PlatformConfig>): Promise<{ close
   if (config.databaseUrl === undefined) await ensureFolder(config.dataDir);
   const metrics = new Metrics({ role: 'platform' });
   let platform: Platform | undefined;
+  const counts = showPlatform(metrics, () => platform);
   const checks = [
     {
       name: 'platform',
@@ -25,7 +27,14 @@ async function start({ config, log }: Prepared<PlatformConfig>): Promise<{ close
       ask: () => (platform ? databaseTrouble(platform) : 'starting'),
     },
   ];
-  const pages = await openPages({ http: config.http, role: 'platform', checks, metrics, log });
+  const pages = await openPages({
+    http: config.http,
+    role: 'platform',
+    checks,
+    folder: config.databaseUrl === undefined ? config : undefined,
+    metrics,
+    log,
+  });
   try {
     const { host, port } = config;
     platform = await listening({ host, port, setting: 'UNDERSTUDY_PLATFORM_PORT' }, () =>
@@ -45,6 +54,7 @@ async function start({ config, log }: Prepared<PlatformConfig>): Promise<{ close
         },
         log,
         clock: systemClock,
+        ...counts,
       }),
     );
   } catch (error) {

@@ -41,12 +41,13 @@ async function start(
     ...(config.replicaId !== undefined && { replica: config.replicaId }),
   });
   let replica: Replica | undefined;
+  let starting = 'starting';
   const checks = [
     {
       name: 'replica',
       kind: 'ready' as const,
       ask: () => {
-        const state = replica?.ready() ?? { ok: false, reasons: ['starting'] };
+        const state = replica?.ready() ?? { ok: false, reasons: [starting] };
         return state.ok ? undefined : state.reasons.join('; ');
       },
     },
@@ -57,13 +58,16 @@ async function start(
     checks,
     // It goes on serving without them, so that no check fails of it.
     notes: () => replica?.notes() ?? [],
+    facts: () => replica?.facts() ?? {},
+    folder: config,
     metrics,
     log,
   });
   try {
     // Loaded here, so that a wrong setting is told at once and not after all of the bot has been read.
     const { startReplica } = await import('../../bot/replica.js');
-    const deps = { log, clock: systemClock, metrics, signal };
+    const onWaiting = (what: string): void => void (starting = `starting: ${what}`);
+    const deps = { log, clock: systemClock, metrics, signal, onWaiting };
     replica = await startReplica(replicaConfig(config, machines, found), deps);
   } catch (error) {
     await pages.close();
@@ -158,6 +162,7 @@ function replicaConfig(
     generationEvents: config.generationEvents,
     generationEveryMs: config.generationEveryMs,
     backups: { everyMs: config.backupEveryMs, keep: config.backupKeep },
+    autosaveMs: config.autosaveMs,
     machines,
     found,
     prefix: config.prefix,

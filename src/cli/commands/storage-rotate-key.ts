@@ -4,6 +4,7 @@ import { FsChunks } from '../../storage/fs-chunks.js';
 import { nodeFiles } from '../../storage/file-layer.js';
 import { lockFolder } from '../../storage/lock.js';
 import type { ChunkStore } from '../../storage/chunk-store.js';
+import { startPglite } from '../../storage/pglite.js';
 import { PostgresChunks } from '../../storage/postgres-chunks.js';
 import { rotateKey, type RotateOptions, type Rotated } from '../../storage/rotate-key.js';
 import { silentLog } from '../../telemetry/log.js';
@@ -48,6 +49,7 @@ export async function run(invocation: Invocation, options: Record<string, unknow
     );
   }
   const dir = resolve(given);
+  if (existsSync(join(dir, 'pglite'))) return inPglite(dir, keys, json);
   assertDocumentsIn(dir);
   const documents = documentsFolder(dir);
   const lock = await lockFolder(dir);
@@ -55,6 +57,24 @@ export async function run(invocation: Invocation, options: Record<string, unknow
     const common = { files: nodeFiles, durability: 'fsync' as const, log: silentLog, clock: systemClock };
     const rotated = await change(new FsChunks({ dir: documents, ...common }), keys);
     say(dir, join(documents, 'quarantine'), rotated, json);
+  } finally {
+    await lock.release();
+  }
+  return 0;
+}
+
+/** The folder of a relay with the storage pglite. */
+async function inPglite(dir: string, keys: RotateOptions['keys'], json: boolean): Promise<number> {
+  const lock = await lockFolder(dir);
+  try {
+    const engine = await startPglite(dir);
+    const store = new PostgresChunks({ url: engine.url, place: engine.place, log: silentLog });
+    try {
+      say(store.place, undefined, await change(store, keys), json);
+    } finally {
+      await store.close();
+      await engine.close();
+    }
   } finally {
     await lock.release();
   }

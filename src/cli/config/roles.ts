@@ -16,6 +16,12 @@ const pages = (read: SettingsReader): Pages => ({
   port: read.required(setting.httpPort),
 });
 
+/** Below what the disk of a data folder is called low. */
+const lowDisk = (read: SettingsReader): { bytes: number; inodes: number } => ({
+  bytes: read.required(setting.diskLow),
+  inodes: read.required(setting.diskLowFiles),
+});
+
 const folder = (read: SettingsReader, fallback: string): string =>
   resolve(read.optional(setting.dataDir) ?? fallback);
 
@@ -29,11 +35,12 @@ export interface RelayConfig {
   tls: { cert: string; key: string } | undefined;
   connections: number;
   documentIdleMs: number;
-  storage: 'memory' | 'fs' | 'postgres';
+  storage: 'memory' | 'fs' | 'postgres' | 'pglite';
   storageKeys: Keyring;
   /** There with `postgres`. */
   databaseUrl: string | undefined;
   dataDir: string;
+  lowDisk: { bytes: number; inodes: number };
   http: Pages;
 }
 
@@ -54,6 +61,7 @@ export function relayConfig(read: SettingsReader): RelayConfig {
     storageKeys: storageKeys(read),
     databaseUrl: storage === 'postgres' ? read.required(setting.relayDatabaseUrl) : undefined,
     dataDir: folder(read, 'data/relay'),
+    lowDisk: lowDisk(read),
     http: pages(read),
   };
   if (config.token === undefined && config.tokensFile === undefined && !isLoopback(host)) {
@@ -77,6 +85,7 @@ export interface PlatformConfig {
   databaseUrl: string | undefined;
   openai: { apiKey: string | undefined; baseUrl: string | undefined };
   dataDir: string;
+  lowDisk: { bytes: number; inodes: number };
   http: Pages;
 }
 
@@ -89,6 +98,7 @@ export function platformConfig(read: SettingsReader): PlatformConfig {
     databaseUrl: read.optional(setting.databaseUrl),
     openai: { apiKey: read.optional(setting.openaiKey), baseUrl: read.optional(setting.openaiUrl) },
     dataDir: folder(read, 'data/platform'),
+    lowDisk: lowDisk(read),
     http: pages(read),
   };
   if (config.token === undefined && !isLoopback(config.host)) {
@@ -109,6 +119,7 @@ export interface ReplicaSettings {
   clusterId: string;
   replicaId: string | undefined;
   dataDir: string;
+  lowDisk: { bytes: number; inodes: number };
   storageKeys: Keyring;
   relays: { url: string; token?: string }[];
   platformUrl: string;
@@ -121,6 +132,7 @@ export interface ReplicaSettings {
   generationEveryMs: number;
   backupEveryMs: number;
   backupKeep: number;
+  autosaveMs: number;
   /** Of machine files; one that was named must be there. */
   machinesDir: { path: string; isNamed: boolean };
   /** The token of the scaffold to be made here, once. */
@@ -143,6 +155,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     clusterId,
     replicaId: read.optional(setting.replicaId),
     dataDir: folder(read, 'data/replica'),
+    lowDisk: lowDisk(read),
     storageKeys: storageKeys(read),
     relays: read.required(setting.relayUrls).map((url) => (token === undefined ? { url } : { url, token })),
     platformUrl: read.required(setting.platformUrl),
@@ -155,6 +168,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     generationEveryMs: read.required(setting.generationEvery),
     backupEveryMs: read.required(setting.backupEvery),
     backupKeep: read.required(setting.backupKeep),
+    autosaveMs: read.required(setting.autosave),
     machinesDir: {
       path: resolve(read.required(setting.machinesDir)),
       isNamed: read.isGiven(setting.machinesDir),

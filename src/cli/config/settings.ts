@@ -45,9 +45,13 @@ export const relayUrls = define('UNDERSTUDY_RELAY_URLS', value.relayUrls, {
   fallback: 'ws://127.0.0.1:3030',
 });
 export const relayToken = define('UNDERSTUDY_RELAY_TOKEN', value.text, { secret: true });
-export const relayStorage = define('UNDERSTUDY_RELAY_STORAGE', value.oneOf('fs', 'memory', 'postgres'), {
-  fallback: 'fs',
-});
+export const relayStorage = define(
+  'UNDERSTUDY_RELAY_STORAGE',
+  value.oneOf('fs', 'memory', 'postgres', 'pglite'),
+  {
+    fallback: 'fs',
+  },
+);
 export const relayDatabaseUrl = define('UNDERSTUDY_RELAY_DATABASE_URL', value.postgresUrl, {
   secret: true,
   missing: 'the storage postgres needs the URL of a database, such as postgres://user:password@host/relay',
@@ -103,6 +107,13 @@ export const generationEvery = define('UNDERSTUDY_GENERATION_EVERY', value.durat
 export const backupEvery = define('UNDERSTUDY_BACKUP_EVERY', value.durationOrNever, { fallback: '24h' });
 /** So many good backups are kept. */
 export const backupKeep = define('UNDERSTUDY_BACKUP_KEEP', value.wholeNumber(1, 10_000), { fallback: '10' });
+/** With less free on the disk of the data folder, or fewer files left to make, metrics and health pages call it low. */
+export const diskLow = define('UNDERSTUDY_DISK_LOW', value.size, { fallback: '512MB' });
+export const diskLowFiles = define('UNDERSTUDY_DISK_LOW_FILES', value.wholeNumber(0, 1_000_000_000), {
+  fallback: '1000',
+});
+/** How often a replica saves its state by itself; 0: at the end only. */
+export const autosave = define('UNDERSTUDY_AUTOSAVE', value.durationOrNever, { fallback: '30s' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
@@ -157,6 +168,9 @@ export const everySetting: readonly Setting<unknown>[] = [
   generationEvery,
   backupEvery,
   backupKeep,
+  autosave,
+  diskLow,
+  diskLowFiles,
   machinesDir,
   seed,
   prefix,

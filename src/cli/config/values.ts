@@ -27,6 +27,26 @@ export const durationOrNever = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const sizes: Record<string, number> = {
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** `512MB`, `1.5GiB`: bytes. A bare number is refused but for 0, as with lengths of time. */
+export const size = z.string().transform((text, context) => {
+  if (text === '0') return 0;
+  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*([kKMGT]i?B)$/.exec(text) ?? [];
+  const bytes = Number(count) * (sizes[unit ?? ''] ?? Number.NaN);
+  if (Number.isSafeInteger(Math.round(bytes))) return Math.round(bytes);
+  context.addIssue(`must be a size such as 512MB, 2GB or 1GiB, and is ${JSON.stringify(text)}`);
+  return z.NEVER;
+});
+
 export const wholeNumber = (least: number, most: number) =>
   z.string().transform((text, context) => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

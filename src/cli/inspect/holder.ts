@@ -14,8 +14,10 @@ const ANSWER_MS = 30_000;
 const exitCodes: Record<string, ExitCode> = {
   'bad-key': 2,
   'bad-token': 2,
+  'bad-user': 2,
   'missing-history': 3,
   unreachable: 3,
+  'unknown-relay': 2,
 };
 
 /** The data folder that is meant: as set; else the first replica that `up` keeps here, or the usual folder of one. */

@@ -103,6 +103,14 @@ export const member = {
       why: 'a replica away for 7 days stops being a member',
       kind: 'fact',
     },
+    schema: {
+      schema: z.int().min(1),
+      what: 'the highest version of the data format that its software knows; 1 where it does not say',
+      writer: 'that replica, at its start',
+      merge: 'higherStampWins',
+      why: 'one writer; the last start counts, also of older software',
+      kind: 'fact',
+    },
     retired: {
       schema: z.boolean(),
       what: 'retired by the operator',
@@ -192,6 +200,25 @@ export const cut = {
   },
 } as const satisfies KindTable;
 
+/** A version of the data format (docs/decisions/0015), by what the operator said of it. */
+export const migration = {
+  document: 'cluster',
+  map: 'meta',
+  prefix: 'migration:',
+  key: '<schema>',
+  placement: 'cluster',
+  fields: {
+    held: {
+      schema: z.boolean(),
+      what: 'documents are not migrated to it by themselves',
+      writer: 'the operator: true by `migrate rollback`, false by `migrate run`',
+      merge: 'higherStampWins',
+      why: 'the last decision counts',
+      kind: 'choice',
+    },
+  },
+} as const satisfies KindTable;
+
 /** A scaffold that was asked for once (REQUIREMENTS R5), by the hash of its token: the same token never runs twice. */
 export const seed = {
   document: 'cluster',
@@ -232,5 +259,81 @@ export const seed = {
       why: 'done is for ever',
       kind: 'fact',
     },
+  },
+} as const satisfies KindTable;
+
+/**
+ * The relay that decides on claims from a term on (PROTOCOL K1). One record a change; of all of them the highest term
+ * counts, and of two changes made apart under one term the higher relay id: whoever merges reads the same.
+ */
+export const authority = {
+  document: 'cluster',
+  map: 'meta',
+  prefix: 'authority:',
+  key: '<term>/<relay id>',
+  placement: 'cluster',
+  fields: {
+    named_at: {
+      schema: time,
+      what: 'when it was named, milliseconds',
+      writer: 'the replica through which the operator named it',
+      merge: 'lowestStampWins',
+      why: 'a fact of the one change that the key names',
+      kind: 'fact',
+    },
+    replica: {
+      schema: z.string().min(1),
+      what: 'the replica through which it was named',
+      writer: 'that replica',
+      merge: 'lowestStampWins',
+      why: 'set together with the time',
+      kind: 'fact',
+    },
+  },
+} as const satisfies KindTable;
+
+/**
+ * A place that was forgotten: a person, or a room that was theirs. Everything of it up to a stamp is gone, on every
+ * replica (docs/decisions/0017). Its key is a hash that nobody can make who does not know the cluster's id.
+ */
+export const erasure = {
+  document: 'cluster',
+  map: 'meta',
+  prefix: 'erasure:',
+  key: '<hash of the place>',
+  placement: 'cluster',
+  fields: {
+    to: {
+      schema: time,
+      what: 'stamp up to which everything of the place is forgotten',
+      writer: 'the replica that is told to forget',
+      merge: 'highestNumberWins',
+      why: 'forgotten is for ever; what was forgotten later reaches further',
+      kind: 'fact',
+    },
+    at: {
+      schema: time,
+      what: 'what the person said before this time is not answered any more, milliseconds',
+      writer: 'the replica that is told to forget',
+      merge: 'highestNumberWins',
+      why: 'as with `to`',
+      kind: 'fact',
+    },
+    of: {
+      schema: z.string().min(1),
+      what: 'of a room: hash of the person whose it was',
+      writer: 'the replica that is told to forget, or one that finds another room of the person',
+      merge: 'higherStampWins',
+      why: 'says which rooms went with the person',
+      kind: 'fact',
+    },
+  },
+  open: {
+    schema: time,
+    what: '`chat:<platform chat>`: stamp up to which that context is to be deleted at the platform; `gone:<platform chat>`: up to which it was',
+    writer: 'whoever finds the context; whoever had it deleted',
+    merge: 'highestNumberWins',
+    why: 'owed until deleted, and owed again when the person is forgotten again',
+    kind: 'fact',
   },
 } as const satisfies KindTable;

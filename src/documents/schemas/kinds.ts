@@ -1,5 +1,5 @@
 import { DocumentError } from '../errors.js';
-import { cluster, cut, member, seed } from './cluster.js';
+import { authority, cluster, cut, erasure, member, migration, seed } from './cluster.js';
 import { actor, attempt, base, done, event, floor, mark } from './actors.js';
 import { keyed } from './keyed.js';
 import { chat, room, user } from './routing.js';
@@ -11,7 +11,10 @@ export const kinds = {
   cluster,
   member,
   cut,
+  authority,
+  migration,
   seed,
+  erasure,
   user,
   room,
   chat,

@@ -44,6 +44,8 @@ export interface NodeHistoryContext {
   cutsOf(shard: number): readonly CutOff[];
   /** The current generation of a shard; undefined while this replica has none. */
   current(shard: number): { generation: number; document: Document } | undefined;
+  /** Stamp up to which an actor's place was forgotten: audit documents of before may still tell of it. */
+  forgottenTo?(actor: string): number | undefined;
   count: CountMalformed;
   clock: Clock;
 }
@@ -85,7 +87,9 @@ export class NodeHistory {
     // What was written now when the stretches were named may have been cut off meanwhile.
     if (!segment.archived && cut === undefined) return this.#live(key);
     const lines = cut && (await this.context.store.read({ index, generation, heads: cut.heads }));
-    return lines && (readAuditLines(lines, generation, this.context.count, key).get(key) ?? []);
+    const to = this.context.forgottenTo?.(key) ?? -1;
+    const entries = lines && (readAuditLines(lines, generation, this.context.count, key).get(key) ?? []);
+    return entries?.filter(({ event }) => event.stamp > to);
   }
 
   /**

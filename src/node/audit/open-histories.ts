@@ -1,10 +1,12 @@
+import { kinds } from '../../documents/schemas/kinds.js';
+import { forgottenTo } from '../erasure/remains.js';
 import { NodeError } from '../errors.js';
 import type { NodeInside } from '../inside.js';
 import { NodeHistory } from './node-history.js';
 
 /** The history of a node's actors: what was cut off stands in the audit documents, the rest in what is open. */
 export function openHistories(inside: NodeInside): NodeHistory {
-  const { parts, audit, view, records, counters } = inside;
+  const { parts, audit, view, records, counters, forgotten } = inside;
   return new NodeHistory({
     store: audit,
     machines: () => {
@@ -22,6 +24,7 @@ export function openHistories(inside: NodeInside): NodeHistory {
       const current = inside.generations?.current(shard);
       return current && { generation: current.name.generation, document: current.handle.doc() };
     },
+    forgottenTo: (actor) => forgottenTo('actor', kinds.actor.prefix + actor, undefined, forgotten),
     count: counters.countMalformed,
     clock: parts.clock,
   });

@@ -4,12 +4,14 @@ import type { Document } from '../../documents/document.js';
 import { describeDocument, type DocumentName } from '../../documents/ids.js';
 import type { Log } from '../../telemetry/log.js';
 import type { NodeCounters } from '../counters.js';
+import type { DocumentRecovered, NodeEvents } from '../node-events.js';
 
 export interface HealingContext {
   folder: BackupFolder;
   /** Documents that have lost chunks on this disk. */
   incomplete: Set<string>;
   counters: NodeCounters;
+  events: Pick<NodeEvents, 'emit'>;
   log: Log;
 }
 
@@ -44,10 +46,12 @@ export class Healing {
       const found = await this.#bytesOf(id, document, lacking);
       if (found.length > 0) {
         counters.recovery.fromBackup += 1;
+        this.#tell('from-backup', document, 'merged with what backups have of it');
         // Newer changes than the backup's may be lost: it counts as whole when a relay has shown what it has.
         incomplete.add(id);
       } else if (isDamaged) {
         counters.recovery.notInBackup += 1;
+        this.#tell('not-in-backup', document, 'it lost changes, and no good backup holds it');
         log.warn({ document }, 'a document lost changes on disk, and no good backup holds it');
       }
       return found;
@@ -56,6 +60,10 @@ export class Healing {
       log.error({ err: error, document }, 'the backups cannot be read: going on without them');
       return [];
     }
+  }
+
+  #tell(step: DocumentRecovered['step'], document: string, reason: string): void {
+    this.context.events.emit({ type: 'state:recovered', step, document, reason, quarantined: undefined });
   }
 
   async #bytesOf(id: string, document: string, lacking: Set<string>): Promise<Uint8Array[]> {

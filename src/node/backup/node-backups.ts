@@ -10,6 +10,7 @@ import { errnoOf, nodeFiles, type FileLayer } from '../../storage/file-layer.js'
 import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
+import { SharedNext } from '../../time/shared-next.js';
 import type { OpenDocuments } from '../open-documents.js';
 import { Instant } from './instant.js';
 
@@ -67,10 +68,11 @@ export interface BackupStatus {
 /** Makes, keeps and counts the backups of a running node; see `backup/` for what one is. */
 export class NodeBackups {
   readonly folder: BackupFolder;
+  /** Age of the newest at which the next is made, milliseconds; 0: never by itself. */
+  readonly everyMs: number;
   readonly #ended = new AbortController();
   readonly #files: FileLayer;
-  #making: Promise<GoodBackup> | undefined;
-  #next: Promise<GoodBackup> | undefined;
+  readonly #makings: SharedNext<BackupReason, GoodBackup>;
   #schedule: BackupSchedule | undefined;
   #status: BackupStatus = {
     state: 'idle',
@@ -86,13 +88,18 @@ export class NodeBackups {
 
   constructor(private readonly context: NodeBackupsContext) {
     this.#files = context.files ?? nodeFiles;
+    this.#makings = new SharedNext(
+      (reason) => this.#make(reason),
+      (error) => context.log.debug({ err: error }, 'an earlier backup failed'),
+    );
+    this.everyMs = context.options.everyMs ?? DEFAULT_BACKUP_EVERY_MS;
     this.folder = new BackupFolder(join(context.dataDir, 'backups'), this.#files, context.keys);
   }
 
   /** From now on backups are made by themselves. */
   start(): void {
-    const { options, clock, log } = this.context;
-    const everyMs = options.everyMs ?? DEFAULT_BACKUP_EVERY_MS;
+    const { clock, log } = this.context;
+    const { everyMs } = this;
     this.#look().catch((error: unknown) => log.error({ err: error }, 'the backups could not be looked at'));
     if (everyMs === 0) return;
     this.#schedule = new BackupSchedule({
@@ -122,29 +129,14 @@ export class NodeBackups {
    * @throws {BackupError} and file system errors as they are.
    */
   create(reason: BackupReason): Promise<GoodBackup> {
-    if (this.#making === undefined) return this.#begin(reason);
-    this.#next ??= this.#making
-      // Whoever asked for the earlier one hears of its failure; here it only stands in the way.
-      .catch((error: unknown) => this.context.log.debug({ err: error }, 'an earlier backup failed'))
-      .then(() => {
-        this.#next = undefined;
-        return this.#begin(reason);
-      });
-    return this.#next;
-  }
-
-  #begin(reason: BackupReason): Promise<GoodBackup> {
-    this.#making = this.#make(reason).finally(() => {
-      this.#making = undefined;
-    });
-    return this.#making;
+    return this.#makings.run(reason);
   }
 
   /** Breaks off what is under way; nothing half made stays. */
   async close(): Promise<void> {
     this.#ended.abort(new Error('the node is closing'));
     await this.#schedule?.stop();
-    await (this.#next ?? this.#making)?.catch((error: unknown) =>
+    await this.#makings.last?.catch((error: unknown) =>
       this.context.log.info({ err: error }, 'a backup was broken off by closing'),
     );
   }

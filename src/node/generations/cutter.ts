@@ -2,11 +2,15 @@ import * as A from '@automerge/automerge';
 import { ActorError } from '../../actors/errors.js';
 import { keysOf, type Document } from '../../documents/document.js';
 import { describeDocument } from '../../documents/ids.js';
+import type { Schemas } from '../../documents/migrations/schemas.js';
+import { schemaOf } from '../../documents/schema.js';
 import type { Cause, Write } from '../../documents/write.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import { inSlices } from '../../time/slices.js';
 import type { NodeCounters } from '../counters.js';
+import { cleanCopy, holdsForgotten } from '../erasure/clean-copy.js';
+import type { ErasedPlaces } from '../erasure/erased-places.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { RelayWord } from '../relay-word.js';
 import { cutId, cutKey, documentOf, type Cut, type CutContent } from './cut.js';
@@ -38,6 +42,9 @@ export interface CutterContext {
   clock: Clock;
   log: Log;
   replica: string;
+  schemas: Schemas;
+  /** What was forgotten is in no generation that begins now (docs/decisions/0017). */
+  forgotten?: ErasedPlaces | undefined;
   /** Two foundings apart had different numbers of shards (docs/decisions/0009), as far as this document shows. */
   isMixed: (document: OpenDocument) => boolean;
   /** The cut that this document's name says is known by its record. */
@@ -55,10 +62,13 @@ export class Cutter {
   constructor(private readonly context: CutterContext) {}
 
   isDue(current: OpenDocument, cut: Cut | undefined): boolean {
-    const { options, counters, documents } = this.context;
+    const { options, counters, documents, schemas, forgotten } = this.context;
     const document = current.handle.doc();
+    // Who does not know what stands there cannot say what of it is to be kept.
+    if ((schemaOf(document) ?? Infinity) > schemas.known) return false;
     if (keysOf(document, 'event', counters.countMalformed).length >= (options.events ?? DEFAULT_EVENTS))
       return true;
+    if (forgotten !== undefined && holdsForgotten(document, forgotten, counters.countMalformed)) return true;
     const size = documents.saver.size(current.id);
     // What the next generation begins with stands in this one's first bytes already: to cut would free nothing.
     return size >= (options.bytes ?? DEFAULT_BYTES) && size >= 2 * firstSize(document, cut);
@@ -99,14 +109,15 @@ export class Cutter {
     ports: CutPorts,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { documents, stored, clock, log, isMixed } = this.context;
+    const { documents, stored, clock, log, isMixed, forgotten, counters } = this.context;
     if (isMixed(current)) return 'numbers of shards differ';
     const heads = A.getHeads(current.handle.doc()).sort();
     // Of these heads: what comes while the disk is waited for is not in the base.
     const settled = shard.settledTo;
     log.debug({ document: describeDocument(current.name) }, 'cut: flush');
     await documents.saver.flush(current.id);
-    const past = documentAt(current.handle.doc(), heads);
+    const whole = documentAt(current.handle.doc(), heads);
+    const past = cleanCopy(whole, forgotten, counters.countMalformed);
     let next: OpenDocument | undefined;
     let id = '';
     try {

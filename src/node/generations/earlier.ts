@@ -1,10 +1,20 @@
 import * as A from '@automerge/automerge';
 import { encodeChangeMessage } from '../../documents/change-message.js';
-import { assertWritable, putRecord, writtenRecords, type WrittenRecord } from '../../documents/document.js';
+import {
+  assertWritable,
+  putAt,
+  putRecord,
+  writtenRecords,
+  type WrittenRecord,
+} from '../../documents/document.js';
+import { foreignLate, type ForeignRecord } from '../../documents/foreign.js';
 import { describeDocument } from '../../documents/ids.js';
+import type { Schemas } from '../../documents/migrations/schemas.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { NodeCounters } from '../counters.js';
+import type { ErasedPlaces } from '../erasure/erased-places.js';
+import { remaining } from '../erasure/remains.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import { sameHeads } from '../saver.js';
 import { lateRecords, type LateRecord } from './late.js';
@@ -20,6 +30,8 @@ export interface EarlierContext {
   counters: NodeCounters;
   log: Log;
   replica: string;
+  schemas: Schemas;
+  forgotten?: ErasedPlaces | undefined;
   epoch: () => number;
   clock: Clock;
   /** Resolves when the cut records that are known here are on disk. */
@@ -83,8 +95,9 @@ export class EarlierGenerations {
   drain(): void {
     const current = this.standing.current()?.document;
     if (current === undefined) return;
-    const { bases, counters } = this.context;
+    const { bases, counters, forgotten } = this.context;
     const written: WrittenRecord[] = [];
+    const all: Uint8Array[] = [];
     const drained = new Map<Source, A.Heads>();
     for (const source of this.#sources.values()) {
       const document = source.document.handle.doc();
@@ -92,11 +105,13 @@ export class EarlierGenerations {
       if (source.drained !== undefined && sameHeads(source.drained, heads)) continue;
       const since = source.drained ?? this.#countedHeads(source);
       const changes = since.length === 0 ? A.getAllChanges(document) : A.getChangesSince(document, since);
-      written.push(...writtenRecords('actors', changes, counters.countMalformed));
+      written.push(...remaining(writtenRecords('actors', changes, counters.countMalformed), forgotten));
+      all.push(...changes);
       drained.set(source, heads);
     }
     const late = lateRecords(written, current.handle.doc(), bases, counters.countMalformed);
-    if (late.length > 0) this.#write(current, late, [...drained.keys()]);
+    const foreign = foreignLate('actors', all, current.handle.doc(), counters.countMalformed);
+    if (late.length + foreign.length > 0) this.#write(current, late, foreign, [...drained.keys()]);
     for (const [source, heads] of drained) source.drained = heads;
   }
 
@@ -132,16 +147,24 @@ export class EarlierGenerations {
     return A.hasHeads(document.handle.doc(), heads) ? heads : [];
   }
 
-  #write(current: OpenDocument, late: readonly LateRecord[], sources: readonly Source[]): void {
-    const { documents, counters, replica, sent, epoch } = this.context;
-    for (const { kind } of late) assertWritable(current.handle.doc(), kind, describeDocument(current.name));
+  #write(
+    current: OpenDocument,
+    late: readonly LateRecord[],
+    foreign: readonly ForeignRecord[],
+    sources: readonly Source[],
+  ): void {
+    const { documents, counters, replica, schemas, sent, epoch } = this.context;
+    for (const { kind } of late) {
+      assertWritable(current.handle.doc(), kind, describeDocument(current.name), schemas.known);
+    }
     // What waits for a routing record to be on disk must not come there by this way before it (DESIGN §3).
     for (const { document } of sources) documents.saver.holdAs(current.id, document.id);
     const message = encodeChangeMessage({ cause: 'late', replica, epoch: epoch() });
     const bytes = documents.change(current, message, [...late], (draft) => {
       for (const { kind, key, record } of late) putRecord(draft, kind, key, record);
+      for (const { map, key, record } of foreign) putAt(draft, { map, key }, record);
     });
     sent(current, bytes);
-    counters.generations.late += late.length;
+    counters.generations.late += late.length + foreign.length;
   }
 }

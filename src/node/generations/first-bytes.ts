@@ -1,9 +1,13 @@
 import * as A from '@automerge/automerge';
 import { ActorError } from '../../actors/errors.js';
+import type { Schemas } from '../../documents/migrations/schemas.js';
+import { schemaOf } from '../../documents/schema.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import { inSlices } from '../../time/slices.js';
 import type { NodeCounters } from '../counters.js';
+import { cleanCopy } from '../erasure/clean-copy.js';
+import type { ErasedPlaces } from '../erasure/erased-places.js';
 import type { Cut } from './cut.js';
 import { nextGeneration } from './next-generation.js';
 import { documentAt } from './past.js';
@@ -17,7 +21,14 @@ export class FirstBytes {
 
   constructor(
     private readonly documents: ShardDocuments,
-    private readonly context: { bases: ActorBases; counters: NodeCounters; log: Log; clock: Clock },
+    private readonly context: {
+      bases: ActorBases;
+      schemas: Schemas;
+      forgotten?: ErasedPlaces | undefined;
+      counters: NodeCounters;
+      log: Log;
+      clock: Clock;
+    },
   ) {}
 
   /** What could not be made is tried anew: a machine may be known by now. */
@@ -28,11 +39,14 @@ export class FirstBytes {
   /** The bytes of a cut, from the generation before it; undefined when they must come from others. */
   async make(cut: Cut, before: Cut | undefined): Promise<Uint8Array | undefined> {
     if (this.#failed.has(cut.id)) return undefined;
-    const { bases, counters, log, clock } = this.context;
+    const { bases, schemas, counters, log, clock, forgotten } = this.context;
     const { index } = this.documents;
     const parent = await this.documents.held(before);
     if (parent === undefined || !A.hasHeads(parent.handle.doc(), [...cut.heads])) return undefined;
-    const past = documentAt(parent.handle.doc(), cut.heads);
+    // The bytes of a newer release come from those who know it.
+    if ((schemaOf(parent.handle.doc()) ?? Infinity) > schemas.known) return undefined;
+    const whole = documentAt(parent.handle.doc(), cut.heads);
+    const past = cleanCopy(whole, forgotten, counters.countMalformed);
     try {
       const { generation, at, settledTo: settled } = cut;
       const inputs = { index, generation, at, settled };

@@ -2,11 +2,13 @@ import { splitActorKey } from '../../documents/actor-key.js';
 import { keysOf, type Document, type Touched } from '../../documents/document.js';
 import type { Json } from '../../documents/json.js';
 import { kinds, type Kind } from '../../documents/schemas/kinds.js';
+import type { Schemas } from '../../documents/migrations/schemas.js';
 import type { Cause, Write } from '../../documents/write.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Cancel, Clock } from '../../time/clock.js';
 import type { Attendance } from '../attendance.js';
 import type { NodeCounters } from '../counters.js';
+import type { ErasedPlaces } from '../erasure/erased-places.js';
 import type { OpenDocument, OpenDocuments } from '../open-documents.js';
 import type { Records } from '../records.js';
 import type { RelayWord } from '../relay-word.js';
@@ -33,6 +35,8 @@ export interface GenerationsContext {
   clock: Clock;
   log: Log;
   replica: string;
+  schemas: Schemas;
+  forgotten?: ErasedPlaces | undefined;
   /** How long members have been away. */
   attendance: Pick<Attendance, 'awayMs'>;
   epoch: () => number;
@@ -55,7 +59,7 @@ export class Generations {
   #cutting: Promise<number> | undefined;
   #stop: Cancel = () => {};
 
-  private constructor(
+  constructor(
     private readonly context: GenerationsContext,
     private readonly stored: StoredDocuments,
   ) {
@@ -68,13 +72,14 @@ export class Generations {
     });
   }
 
-  /** Reads the cut records, and removes what cuts left behind that never got one. */
-  static async start(context: GenerationsContext, stored: StoredDocuments): Promise<Generations> {
-    const generations = new Generations(context, stored);
-    for (const key of context.records.keys('cut')) generations.#read(key);
-    await generations.#removeUnused();
-    generations.#stop = context.clock.every(LOOK_MS, () => generations.#look());
-    return generations;
+  /**
+   * Reads the cut records, and removes what cuts left behind that never got one. Records may come meanwhile: whoever
+   * is told of them must know this object before it starts.
+   */
+  async start(): Promise<void> {
+    for (const key of this.context.records.keys('cut')) this.#read(key);
+    await this.#removeUnused();
+    this.#stop = this.context.clock.every(LOOK_MS, () => this.#look());
   }
 
   /** The document that a shard is read from; undefined while this replica has none. */
@@ -186,19 +191,21 @@ export class Generations {
   }
 
   async #removeUnused(): Promise<void> {
-    const { documents, log } = this.context;
-    const known = new Set(
-      [...this.#cuts].flatMap(([index, cuts]) =>
-        [...cuts.values()].map((cut) => String(documents.idOf(documentOf(index, cut)))),
-      ),
-    );
     for (const id of this.stored.begun) {
-      if (known.has(id)) await this.stored.end(id);
+      if (this.#isKnown(id)) await this.stored.end(id);
       else {
         await this.stored.remove(id);
-        log.info({ document: id }, 'a cut that was never recorded was removed');
+        this.context.log.info({ document: id }, 'a cut that was never recorded was removed');
       }
     }
+  }
+
+  /** Some cut's record names the document, as far as this replica has heard. */
+  #isKnown(id: string): boolean {
+    const { documents } = this.context;
+    return [...this.#cuts].some(([index, cuts]) =>
+      [...cuts.values()].some((cut) => String(documents.idOf(documentOf(index, cut))) === id),
+    );
   }
 
   #look(): void {

@@ -2,11 +2,13 @@ import { readArchiveMark } from '../../actors/archive.js';
 import { isWhole } from '../../actors/cut.js';
 import { keysOf, readRecord, type Document } from '../../documents/document.js';
 import type { CountMalformed } from '../../documents/errors.js';
+import { foreignMembers, foreignRecords } from '../../documents/foreign.js';
 import { genesisBytes, type CarriedRecord } from '../../documents/genesis.js';
 import type { Json } from '../../documents/json.js';
 import { splitActorKey } from '../../documents/actor-key.js';
 import type { FieldMap } from '../../documents/record.js';
 import { kindNames, kinds, tableOf, type Kind } from '../../documents/schemas/kinds.js';
+import { schemaOf } from '../../documents/schema.js';
 import { isStamp } from '../../documents/stamp.js';
 import type { ActorBases } from './ports.js';
 
@@ -25,7 +27,7 @@ export interface NextGeneration {
 
 /**
  * The first bytes of the next generation (PROTOCOL A6): per actor its base and its latest state for readers, and all
- * else that still matters. Events are not carried: the bases count them. Pure: the same document, inputs and machines
+ * else that still matters, all that this release does not know among it. Events are not carried: the bases count them. Pure: the same document, inputs and machines
  * give the same bytes on every replica. Pauses at each `yield`.
  *
  * @param document the generation before, exactly as it was at the heads of the cut.
@@ -45,7 +47,8 @@ export function* nextGeneration(
     if (base === null) continue;
     const key = kinds.base.prefix + actor;
     const entry = { value: base, stamp: stampOf(base), cause: 'cut' };
-    carried.push({ map: kinds.base.map, key, record: new Map([['base', entry]]) });
+    const before = readRecord(document, 'base', key, count) ?? [];
+    carried.push({ map: kinds.base.map, key, record: new Map([...before, ['base', entry]]) });
   }
   const kept = new Keeping(document, at, folded, count, isWhole({ generation, settled }));
   for (const kind of kindNames) {
@@ -57,7 +60,16 @@ export function* nextGeneration(
         carried.push({ map: tableOf(kind).map, key, record });
     }
   }
-  return genesisBytes({ kind: 'actors', index, generation }, carried);
+  for (const record of foreignRecords(document, 'actors', count)) {
+    yield;
+    carried.push(record);
+  }
+  const schema = schemaOf(document);
+  const members = foreignMembers(document, 'actors');
+  return genesisBytes({ kind: 'actors', index, generation }, carried, {
+    members,
+    ...(schema !== undefined && { schema }),
+  });
 }
 
 type Folding = ReturnType<ActorBases['foldBases']>;

@@ -1,5 +1,6 @@
 import * as A from '@automerge/automerge';
 import type { Touched } from '../../documents/document.js';
+import { isNewerSchema } from '../../documents/errors.js';
 import { describeDocument } from '../../documents/ids.js';
 import { NodeError } from '../errors.js';
 import type { OpenDocument } from '../open-documents.js';
@@ -120,6 +121,8 @@ export class ShardGenerations {
       try {
         await this.#evaluate();
       } catch (error) {
+        // Nothing of it can be said or taken over here while the documents are of a newer release.
+        if (isNewerSchema(error)) continue;
         this.context.counters.generations.failures += 1;
         this.context.log.error(
           { err: error, shard: this.index },

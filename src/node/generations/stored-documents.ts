@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from '../../storage/json-file.js';
+import { readJsonOrAside, writeJson } from '../../storage/json-file.js';
 import type { DurableStorage } from '../../storage/durable.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
 
 const schema = z.object({
   /** Documents of generations whose cut record was not on disk yet. */
@@ -29,9 +31,11 @@ export class StoredDocuments {
   static async open(
     dataDir: string,
     storage: Pick<DurableStorage, 'documents' | 'removeRange'>,
+    { log, clock }: { log: Log; clock: Clock },
   ): Promise<StoredDocuments> {
     const path = join(dataDir, 'generations.json');
-    const value = (await readJson(path, schema)) ?? { begun: [], removing: [] };
+    const lost = 'which documents were being made or removed: what a kill left of them stays on the disk';
+    const value = (await readJsonOrAside(path, schema, { lost, log, clock })) ?? { begun: [], removing: [] };
     const stored = new StoredDocuments(path, storage, new Set(await storage.documents()), value);
     for (const id of value.removing) await stored.remove(id);
     return stored;

@@ -24,6 +24,8 @@ export interface KeyedStoresContext {
   storage: Pick<DurableStorage, 'removeRange'>;
   known: KnownWindows;
   replica: string;
+  /** The highest schema that this software knows. */
+  schema: number;
   epoch(): number;
   sent(document: OpenDocument, bytes: Uint8Array): void;
   counters: KeyedCounters;

@@ -15,6 +15,8 @@ export interface NamespaceDocumentsContext {
   documents: OpenDocuments;
   known: KnownWindows;
   replica: string;
+  /** The highest that this software knows. */
+  schema: number;
   epoch(): number;
   /** Sends a change of ours to the other replicas. */
   sent(document: OpenDocument, bytes: Uint8Array): void;
@@ -58,7 +60,7 @@ export class NamespaceDocuments implements WindowRows {
     const { documents, windows, replica } = this.context;
     const document = this.#open.get(window);
     if (document === undefined) throw new Error(`window ${window} of ${windows.namespace} is not open`);
-    assertWritable(document.handle.doc(), 'keyed', describeDocument(document.name));
+    assertWritable(document.handle.doc(), 'keyed', describeDocument(document.name), this.context.schema);
     const message = encodeChangeMessage({
       cause: `keyed:${windows.namespace}`,
       replica,

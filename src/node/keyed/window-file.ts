@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from '../../storage/json-file.js';
+import { readJsonOrAside, writeJson } from '../../storage/json-file.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
 
 const schema = z.object({
   windows: z
@@ -45,13 +47,18 @@ export class WindowFile implements KnownWindows {
    * What cannot be read is begun anew, and `failed` is told: no cache keeps a node from starting. Windows that are open
    * are noted down again; a document of one that is over stays on the disk then.
    */
-  static async open(dataDir: string, failed: (error: unknown) => void): Promise<WindowFile> {
+  static async open(
+    dataDir: string,
+    { log, clock, failed }: { log: Log; clock: Clock; failed: () => void },
+  ): Promise<WindowFile> {
     const path = join(dataDir, 'keyed.json');
+    const lost = 'which documents of keyed stores this folder holds: one that is over stays on the disk';
     try {
-      const { windows } = (await readJson(path, schema)) ?? { windows: [] };
-      return new WindowFile(path, new Map(windows.map(({ id, over_at }) => [id, over_at])));
+      const value = await readJsonOrAside(path, schema, { lost, log, clock, onDamage: failed });
+      return new WindowFile(path, new Map(value?.windows.map(({ id, over_at }) => [id, over_at])));
     } catch (error) {
-      failed(error);
+      failed();
+      log.error({ err: error, lost }, 'keyed.json cannot be read and is begun anew');
       return new WindowFile(path, new Map());
     }
   }

@@ -44,6 +44,18 @@ export async function openDatabase(
   throw new PlatformStartError('database-unusable', `${where} cannot be used: ${reason}`, { cause: error });
 }
 
+const DAMAGED = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB']);
+const REMEDY =
+  'put a copy of the file there from before, or move it and its -wal away to begin with an empty one (rooms go on, in fresh contexts)';
+
+/** SQLite finds damage where it reads, which may be in the middle of an answer: so all of it is read before the first. */
+function intact(database: InstanceType<typeof Sqlite>): void {
+  const found = database.prepare('pragma quick_check(1)').all([]) as { quick_check: string }[];
+  const fault = found[0]?.quick_check;
+  if (fault === undefined || fault === 'ok') return;
+  throw Object.assign(new Error(fault.replaceAll(/\s+/g, ' ')), { code: 'SQLITE_CORRUPT' });
+}
+
 /** Exclusive locking: the lock lives and dies with the process, so a second one on the file cannot start. */
 function sqlite(path: string): Dialect {
   let database: InstanceType<typeof Sqlite> | undefined;
@@ -52,6 +64,8 @@ function sqlite(path: string): Dialect {
     closeSync(openSync(path, 'a', 0o600));
     database = new Sqlite(path);
     database.exec('pragma locking_mode = exclusive');
+    // Before anything is written there.
+    intact(database);
     database.exec('pragma journal_mode = wal');
     database.exec('pragma synchronous = full');
     database.exec('begin immediate; commit');
@@ -61,7 +75,9 @@ function sqlite(path: string): Dialect {
     if (code === 'SQLITE_BUSY') {
       throw new PlatformStartError('database-in-use', `${path} is in use by another platform process`);
     }
-    throw new PlatformStartError('database-unusable', `${path} cannot be used: ${message}`, { cause: error });
+    const isDamaged = code !== undefined && DAMAGED.has(code);
+    const words = `${path} ${isDamaged ? `is damaged: ${message}; ${REMEDY}` : `cannot be used: ${message}`}`;
+    throw new PlatformStartError('database-unusable', words, { cause: error });
   }
   return new SqliteDialect({ database: releasing(database) });
 }

@@ -13,6 +13,11 @@ interface LiveRun {
   done: Promise<void>;
 }
 
+/** For metrics: how runs end here. Words of ours, never foreign text. */
+export type OnRun = (end: { outcome: RunOutcome; ms: number }) => void;
+/** `taken-away`: by another process, a cancel, or our own end. */
+export type RunOutcome = 'final' | 'failed' | 'taken-away';
+
 export type Backends = Record<AgentDefinition['backend'], Backend>;
 
 /**
@@ -28,6 +33,7 @@ export class Executor {
     private readonly agents: AgentRegistry,
     private readonly backends: Backends,
     private readonly log: Log,
+    private readonly onRun: OnRun = () => {},
   ) {}
 
   liveKeys(): string[] {
@@ -76,6 +82,9 @@ export class Executor {
   private async carryOut(run: BegunRun, executor: string, feed: RunFeed, signal: AbortSignal): Promise<void> {
     const { runs, signals } = this.services;
     const log = this.log.child({ run: run.key, chat: run.chat, agent: run.agent });
+    const { clock } = this.services;
+    const from = clock.monotonic();
+    const ended = (outcome: RunOutcome): void => this.onRun({ outcome, ms: clock.monotonic() - from });
     const persist: Persist = (access) => this.persistently(access, signal, log);
     try {
       const free = async () => ((await persist(() => runs.mustWait(run))) ? undefined : true);
@@ -86,7 +95,9 @@ export class Executor {
       if (!(await persist(() => runs.finish(run, executor, end)))) throw new RunLost();
       log.info({ outcome: end.type === 'final' ? 'final' : end.code }, 'run finished');
       feed.end(end);
+      ended(end.type === 'final' ? 'final' : 'failed');
     } catch (error) {
+      ended('taken-away');
       if (!(error instanceof RunLost)) log.error({ error: (error as Error).message }, 'run dropped');
       await this.settleElsewhere(run, feed, log);
     }

@@ -4,6 +4,7 @@ import type { AgentRegistry } from '../agents.js';
 import type { Approvals } from './approvals.js';
 import type { Chats } from './chats.js';
 import { chatTopic, type Executor } from './executor.js';
+import type { Erasure } from './erasure.js';
 import { Refusal } from './errors.js';
 import { RunFeed } from './feed.js';
 import type { Followers } from './follower.js';
@@ -17,6 +18,7 @@ import type { Signals } from './signals.js';
 export interface Api {
   agents: AgentRegistry;
   chats: Chats;
+  erasure: Erasure;
   runs: Runs;
   approvals: Approvals;
   executor: Executor;
@@ -117,6 +119,19 @@ export function routes(api: Api): Routes {
 
     'POST chats/*/contexts/*/load': async (call) => {
       await chats.load(readKey(call.request), chatOf(call), nameOf(call));
+      return {};
+    },
+
+    'DELETE chats/*': async (call) => {
+      const chat = chatOf(call);
+      // Whose work ends here, whatever wrote the record: other processes see it at their next beat.
+      for (const key of await api.erasure.deleteChat(readKey(call.request), chat)) api.executor.abort(key);
+      api.signals.notify(chatTopic(chat));
+      return {};
+    },
+
+    'DELETE chats/*/contexts/*': async (call) => {
+      await api.erasure.deleteContext(readKey(call.request), chatOf(call), nameOf(call));
       return {};
     },
 

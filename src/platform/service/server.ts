@@ -18,7 +18,11 @@ export interface ServerOptions {
   routes: Routes;
   /** Rejects when the service cannot work now. */
   check: () => Promise<void>;
+  onCall?: OnCall | undefined;
 }
+
+/** For metrics: a call was answered with that HTTP status, or `broken` off. */
+export type OnCall = (code: string) => void;
 
 export interface RunningServer {
   port: number;
@@ -35,7 +39,10 @@ export async function listen(options: ServerOptions): Promise<RunningServer> {
   const server = createServer((request, response) => {
     const handled = answer(options, request, response, stopping)
       .catch((error: unknown) => sendError(response, error, log))
-      .finally(() => open.delete(handled));
+      .finally(() => {
+        open.delete(handled);
+        options.onCall?.(response.writableEnded ? String(response.statusCode) : 'broken');
+      });
     open.add(handled);
   });
   server.headersTimeout = 15_000;

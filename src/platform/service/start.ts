@@ -8,14 +8,15 @@ import { openAiBackend, type OpenAiOptions } from '../backends/openai.js';
 import { Approvals } from './approvals.js';
 import { Chats } from './chats.js';
 import { openDatabase, type DatabaseSettings } from './database.js';
+import { Erasure } from './erasure.js';
 import { EventLog } from './event-log.js';
-import { Executor, type Backends } from './executor.js';
+import { Executor, type Backends, type OnRun } from './executor.js';
 import { Followers } from './follower.js';
 import { Membership } from './membership.js';
 import { pruneRegularly } from './prune.js';
 import { routes } from './routes.js';
 import { Runs } from './runs.js';
-import { listen } from './server.js';
+import { listen, type OnCall } from './server.js';
 import { Signals } from './signals.js';
 
 const DAY_MS = 86_400_000;
@@ -40,6 +41,9 @@ export interface PlatformOptions {
   keepAliveMs?: number;
   /** Finished runs are kept for so long, at least 7 days. */
   retentionMs?: number;
+  /** For metrics. */
+  onCall?: OnCall;
+  onRun?: OnRun;
   openai?: Pick<OpenAiOptions, 'attempts' | 'backoffMs' | 'silenceMs'>;
 }
 
@@ -48,6 +52,8 @@ export interface Platform {
   port: number;
   /** Rejects while the database does not answer. */
   check(): Promise<void>;
+  /** Runs that this process carries out now, those included that wait for an earlier one of their chat. */
+  runsNow(): number;
   /** Runs in progress are left for the next process, which takes them up. */
   close(): Promise<void>;
 }
@@ -73,7 +79,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     openai: openAiBackend({ env, clock, log, ...options.openai }),
   };
   const services = { db, runs, approvals, signals, eventLog, clock, approvalMs: DAY_MS };
-  const executor = new Executor(services, agents, backends, log);
+  const executor = new Executor(services, agents, backends, log, options.onRun);
   const followers = eventLog && new Followers(runs, eventLog, clock, 200, log);
   const membership = new Membership({ db, runs, executor, followers, clock, log }, leaseMs, shared);
   const check = async () => {
@@ -82,6 +88,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const api = {
     agents,
     chats: new Chats(db, now),
+    erasure: new Erasure(db, now),
     runs,
     approvals,
     executor,
@@ -106,6 +113,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       keepAliveMs: options.keepAliveMs ?? 10_000,
       routes: routes(api),
       check,
+      onCall: options.onCall,
     });
     const stopPruning = pruneRegularly(db, clock, Math.max(7 * DAY_MS, options.retentionMs ?? 0), log);
     const url = `http://${urlHost(host)}:${server.port}`;
@@ -123,7 +131,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       await db.destroy();
       log.info({}, 'platform stopped');
     };
-    return { url, port: server.port, check, close: () => (closed ??= close()) };
+    const runsNow = () => executor.liveKeys().length;
+    return { url, port: server.port, check, runsNow, close: () => (closed ??= close()) };
   } catch (error) {
     await stopRuns();
     await membership

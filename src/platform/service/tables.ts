@@ -49,7 +49,7 @@ interface SavedContextRow {
 
 /** First calls of every kind but runs, with what they gave. */
 interface KeyRow {
-  operation: 'create' | 'branch' | 'save' | 'load';
+  operation: 'create' | 'branch' | 'save' | 'load' | 'delete';
   key: string;
   /** JSON. */
   result: string;

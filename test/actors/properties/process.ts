@@ -2,6 +2,7 @@ import * as A from '@automerge/automerge';
 import { LiveActors } from '../../../src/actors/live-actors.js';
 import { Machines } from '../../../src/actors/machines.js';
 import type { DocumentKind } from '../../../src/documents/ids.js';
+import { productSchemas } from '../../../src/documents/migrations/schemas.js';
 import type { Cause, Write } from '../../../src/documents/write.js';
 import { ChangeEvents } from '../../../src/node/change-events.js';
 import { NodeCounters } from '../../../src/node/counters.js';
@@ -75,6 +76,7 @@ export class Process {
       log: this.#log,
     });
     this.#writer = new Writer({
+      schemas: productSchemas,
       documents: this.documents.surface,
       records: this.#records,
       clock: this.#clock,
@@ -145,8 +147,9 @@ export class Process {
     this.#records.readShards(surroundings.shards ?? 1);
     const attendance = await Attendance.open(attendanceOn(disk), this.#clock);
     attendance.keep(this.#log);
-    this.#generations = await Generations.start(
+    this.#generations = new Generations(
       {
+        schemas: productSchemas,
         documents: documents.surface,
         records: this.#records,
         options: { events: 1 },
@@ -169,6 +172,7 @@ export class Process {
       },
       storedIn(disk),
     );
+    await this.#generations.start();
     await openShards(documents.surface, this.#records, async (index) => this.#generations?.openShard(index));
     this.#actors = this.#openActors();
   }

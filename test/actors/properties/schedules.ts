@@ -14,16 +14,16 @@ const LIMIT_MS = 1_800_000;
 
 /** Of the schedules of a test run: two files, which run side by side. What they must at least be about. */
 export const HALF = {
-  runs: 1000,
+  runs: 500,
   atLeast: {
-    events: 4000,
-    kills: 600,
-    partitions: 150,
-    cuts: 600,
-    doubleCutsApart: 60,
-    timersFired: 100,
-    lateEvents: 2000,
-    savedFromCuts: 800,
+    events: 1800,
+    kills: 250,
+    partitions: 60,
+    cuts: 250,
+    doubleCutsApart: 20,
+    timersFired: 35,
+    lateEvents: 800,
+    savedFromCuts: 300,
   },
 };
 

@@ -47,7 +47,8 @@ export function compiledChildren(
     };
     await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
     await promisify(execFile)(process.execPath, [compiler, '-p', out]);
-  });
+    // The compiler takes seconds, and minutes where many tests run at once.
+  }, 300_000);
   afterAll(() => rm(out, { recursive: true, force: true }));
   afterEach(async () => {
     // A test that failed or ran out of time leaves none behind.

@@ -1,0 +1,37 @@
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Bot } from './bot.js';
+
+/** What a replica's bot counts, beside its node. */
+export function showBot(metrics: Metrics, bot: Bot): void {
+  metrics.gauge('taking_part', 'Whether this replica takes part: 1 or 0. /readyz says why not.', () =>
+    bot.readiness().length === 0 ? 1 : 0,
+  );
+  metrics.gauge('pending_sources', 'Prompts and commands that are not settled yet.', () =>
+    bot.engine.unsettled(),
+  );
+  metrics.gauge(
+    'oldest_pending_seconds',
+    'For how long this replica has known the oldest prompt or command that is not settled; 0 when all are.',
+    () => bot.engine.oldestUnsettledMs() / 1000,
+  );
+  metrics.gauge(
+    'begun_sources',
+    'Prompts and commands this replica is at work on.',
+    () => bot.engine.begun().length,
+  );
+  metrics.gauge('peers_alive', 'Other replicas that beat within the lease.', () => bot.status().alive.length);
+  metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () =>
+    bot.encryptedRooms(),
+  );
+  metrics.gauge('tasks', 'Agent runs by status.', () => ({ ...bot.tasks.summary().counts }), 'status');
+  metrics.gauge(
+    'homeserver_lag_seconds',
+    'Since the last answer of the homeserver.',
+    () => bot.status().homeserverAgoMs / 1000,
+  );
+  metrics.gauge(
+    'send_held_seconds',
+    'For how long sends are still held back, because the homeserver asked for it.',
+    () => bot.outbox.held() / 1000,
+  );
+}
