@@ -76,5 +76,5 @@ async function writeGenesis({ change, now, shards, log }: FoundingContext): Prom
 async function awaitAcknowledgement(context: FoundingContext): Promise<void> {
   const { cluster, relays, report, now, signal } = context;
   report({ state: 'waiting-for-peers', reason: 'not-acknowledged', since: now() });
-  await relays.acknowledged([cluster], { signal });
+  await relays.acknowledged(() => [cluster], { signal });
 }

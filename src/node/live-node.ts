@@ -146,7 +146,7 @@ export class LiveNode implements StateNode {
       sent: (document, bytes) => this.#fastPath.send(document, bytes),
       replica: this.self.replica,
     });
-    this.#word = new RelayWord(relays, clock);
+    this.#word = new RelayWord(relays, this.#documents, clock);
     this.#audit = new AuditStore({
       documents: this.#documents,
       storage: parts.storage,
@@ -367,7 +367,7 @@ export class LiveNode implements StateNode {
   }
 
   replicated(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    return this.#word.acknowledged(this.#currentDocuments(), { deadlineMs, signal });
+    return this.#word.acknowledged(() => this.#currentDocuments(), { deadlineMs, signal });
   }
 
   status(): NodeStatus {

@@ -36,7 +36,7 @@ export async function fillWhatDiskLost(
   log.warn({ documents: names }, 'documents lost changes on disk: waiting for a relay to fill them');
   await word.caughtUp(lost, { signal });
   const filled = lost
-    .filter(({ opened, handle }) => !sameHeads(opened, A.getHeads(handle.doc())))
+    .filter((one) => documents.get(one.id) === one && !sameHeads(one.opened, A.getHeads(one.handle.doc())))
     .map(({ name }) => describeDocument(name));
   counters.recovery.fromPeers += filled.length;
   for (const document of filled) {

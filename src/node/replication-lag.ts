@@ -67,6 +67,7 @@ export class ReplicationLag {
     if (changed.length === 0) return;
     const asked = new Map(changed.map((document) => [document.id as string, headsOf(document)]));
     for (const id of await word.stored(changed)) {
+      // Of what the relays say to have stored nothing was closed meanwhile.
       const document = changed.find((one) => one.id === id);
       const heads = asked.get(id) ?? '';
       this.#stored.set(id, heads);

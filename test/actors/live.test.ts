@@ -18,7 +18,8 @@ const light = setup({
     green: {
       entry: { type: 'lamp', params: { colour: 'green' } },
       on: { STOP: 'red' },
-      after: { 300: 'red' },
+      // Far longer than a flush takes: what was sent is looked at before.
+      after: { 2000: 'red' },
     },
   },
 });

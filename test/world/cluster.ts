@@ -37,8 +37,6 @@ export interface ClusterOptions {
   homeserver?: HomeserverAccess;
   /** More settings for every replica. */
   settings?: Environment;
-  /** For tests of crashes: a process that ends by itself is then no problem of its own. */
-  mayCrash?: boolean;
 }
 
 const standardAgents = {
@@ -108,7 +106,6 @@ export class Cluster extends Conversation {
   readonly #relayToken = randomBytes(24).toString('base64url');
   readonly #disposals: (() => Promise<void>)[] = [];
   #disposed: Promise<void> | undefined;
-  #mayCrash = false;
 
   private constructor(
     readonly homeserver: HomeserverAccess,
@@ -168,7 +165,7 @@ export class Cluster extends Conversation {
 
   /** Runs of processes that ended by themselves, in words. */
   get crashes(): string[] {
-    return this.#mayCrash ? [] : this.processes.flatMap((process) => process.crashes);
+    return this.processes.flatMap((process) => process.crashes);
   }
 
   /** As any conversation, and rejects as soon as a process ends by itself: what is awaited may never come then. */
@@ -201,7 +198,6 @@ export class Cluster extends Conversation {
   }
 
   async #build(options: ClusterOptions): Promise<void> {
-    this.#mayCrash = options.mayCrash ?? false;
     await this.writeAgents(options.agents ?? standardAgents);
     for (let n = 0; n < (options.relays ?? 1); n += 1) this.relays.push(await this.#relay(n, options));
     for (let n = 0; n < (options.platforms ?? 1); n += 1) this.platforms.push(await this.#platform(n));

@@ -80,7 +80,8 @@ export class Process {
   launch(): void {
     if (this.isRunning) throw new Error(`${this.name} runs already`);
     const child = spawn(process.execPath, [this.script, ...this.args], {
-      env: cleanEnvironment(this.settings),
+      // Should it end by itself, its last words say where.
+      env: { ...cleanEnvironment(this.settings), DEBUG: 'understudy:cli' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;

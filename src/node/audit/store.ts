@@ -59,7 +59,7 @@ export class AuditStore {
         opened.push(document);
         await documents.saver.flush(document.id);
       }
-      if (hasRelays && !(await word.acknowledged(opened, { deadlineMs: STORE_MS, signal }))) {
+      if (hasRelays && !(await word.acknowledged(() => opened, { deadlineMs: STORE_MS, signal }))) {
         throw new NodeError(
           'unarchived',
           `no relay has stored the history of ${nameOf(archived)} within ${STORE_MS / 1000} s`,

@@ -158,7 +158,7 @@ export class Cutter {
   ): Promise<Outcome> {
     const { word, hasRelays, change, replica, log, isMixed } = this.context;
     const { current, next, content, at, settled, signal } = made;
-    if (hasRelays && !(await word.acknowledged([current, next], { deadlineMs: RELAY_MS, signal }))) {
+    if (hasRelays && !(await word.acknowledged(() => [current, next], { deadlineMs: RELAY_MS, signal }))) {
       return 'not stored by a relay';
     }
     log.debug({ document: describeDocument(next.name) }, 'cut: stored by a relay');
