@@ -7,26 +7,49 @@ import { compiledChildren, startChild } from '../storage/children/build.js';
 import type { Plan } from './children/actor-child.js';
 import { changing, forEachOf } from './children/each.js';
 import { onDisk } from './children/on-disk.js';
-import { KEY, ORDER, order } from './children/order.js';
+import { KEY, ORDER, order, orderParkedFor, PARKED_MS } from './children/order.js';
 
 const children = compiledChildren('test/actors/children', ['actor-child']);
 const run = (plan: Plan) => startChild(children.path('actor-child'), [JSON.stringify(plan)]);
 const PARK: NonNullable<Plan['send']> = [{ id: '$park', event: { type: 'PARK' } }];
-const DELAY_MS = 600;
+/**
+ * For how long an order is parked, milliseconds: longer where a machine takes longer than the first to write down that
+ * it was.
+ */
+const DELAYS_MS = [PARKED_MS, 5_000, 20_000];
 
-/** Runs a child that parks an order, in a copy of a folder; what it died at, and where. */
-async function parked(from: string | undefined, die: Plan['die']): Promise<{ dir: string; lines: string[] }> {
-  const dir = join(await folder(), 'data');
-  if (from !== undefined) await cp(from, dir, { recursive: true });
-  const child = run({ dir, send: PARK, ...(die && { die }) });
-  await child.ended;
-  return { dir, lines: child.lines };
+interface Parked {
+  dir: string;
+  lines: string[];
+  delayMs: number;
+  machine: typeof order;
+}
+
+/**
+ * Runs a child that parks an order, in a copy of a folder made for such orders; what it died at, and where. It gets as
+ * far as that the parking is durable and its timer has not fired.
+ */
+async function parked(
+  from: ((machine: typeof order, delayMs: number) => Promise<string>) | undefined,
+  die: Plan['die'],
+): Promise<Parked> {
+  for (const delayMs of DELAYS_MS) {
+    const machine = orderParkedFor(delayMs);
+    const dir = join(await folder(), 'data');
+    if (from !== undefined) await cp(await from(machine, delayMs), dir, { recursive: true });
+    const child = run({ dir, send: PARK, parkedMs: delayMs, ...(die && { die }) });
+    await child.ended;
+    const { lines } = child;
+    // Else the disk was slower than the timer.
+    if (lines.includes('stands "waiting"')) return { dir, lines, delayMs, machine };
+  }
+  throw new Error('parking was never durable before its timer fired');
 }
 
 /** Opens the folder in this process until nothing waits; gives how often the timer has fired. */
-async function restarted(dir: string): Promise<number> {
+async function restarted({ dir, machine }: Parked): Promise<number> {
   const one = await node([], { dataDir: dir, shards: 1 });
-  one.actors.register(order, ORDER);
+  one.actors.register(machine, ORDER);
   await one.actors.ready();
   await eventually(() => one.actors.pending() === 0);
   const { value, context } = one.actors.get(KEY).snapshot();
@@ -35,57 +58,76 @@ async function restarted(dir: string): Promise<number> {
   return (context as { parked: number }).parked;
 }
 
-const firings = async (dir: string) =>
-  (await onDisk(dir)).events.filter(({ type }) => type === 'understudy.timer');
+const eventsOf = async ({ dir, machine }: Parked) => (await onDisk(dir, machine)).events;
+const firings = async (of: Parked) => (await eventsOf(of)).filter(({ type }) => type === 'understudy.timer');
 
 it('a timer that came due while everybody was down fires after the start, once', async () => {
-  const { dir, lines } = await parked(undefined, { at: 'acknowledged' });
-  expect(lines).toContain('sent $park');
-  const [park] = (await onDisk(dir)).events.filter(({ id }) => id === '$park');
-  expect(await firings(dir)).toEqual([]);
-  await eventually(() => Date.now() > (park?.stamp ?? Infinity) + DELAY_MS);
-  const began = Date.now();
-  expect(await restarted(dir)).toBe(1);
-  expect(Date.now() - began).toBeLessThan(5_000);
-  // It stands where it was due, not where it was caught up with.
-  expect(await firings(dir)).toMatchObject([{ ts: (park?.stamp ?? 0) + DELAY_MS }]);
-  expect(await restarted(dir)).toBe(1);
-  expect(await firings(dir)).toHaveLength(1);
-});
+  const tookMs: number[] = [];
+  // That it fires at the start and not at some later look shows on a machine that does not stand still meanwhile.
+  while (tookMs.length < 3 && !tookMs.some((ms) => ms < 5_000)) {
+    const waits = await parked(undefined, { at: 'acknowledged' });
+    expect(waits.lines).toContain('sent $park');
+    const [park] = (await eventsOf(waits)).filter(({ id }) => id === '$park');
+    expect(await firings(waits)).toEqual([]);
+    const due = (park?.stamp ?? Infinity) + waits.delayMs;
+    await eventually(() => Date.now() > due);
+    const began = Date.now();
+    expect(await restarted(waits)).toBe(1);
+    tookMs.push(Date.now() - began);
+    // It stands where it was due, not where it was caught up with.
+    expect(await firings(waits)).toMatchObject([{ ts: due }]);
+    expect(await restarted(waits)).toBe(1);
+    expect(await firings(waits)).toHaveLength(1);
+  }
+  expect(Math.min(...tookMs)).toBeLessThan(5_000);
+}, 180_000);
 
 it('a timer that is killed before it is due waits for the rest of its time', async () => {
-  const { dir } = await parked(undefined, { at: 'acknowledged' });
+  const { dir, delayMs, machine } = await parked(undefined, { at: 'acknowledged' });
   const one = await node([], { dataDir: dir, shards: 1 });
-  one.actors.register(order, ORDER);
+  one.actors.register(machine, ORDER);
   const { value } = one.actors.get(KEY).snapshot();
-  const { ts } = one.actors.get(KEY).history().at(-1)?.event ?? { ts: 0 };
-  if (Date.now() < ts + DELAY_MS) expect(value).toBe('waiting');
+  const park = one.actors
+    .get(KEY)
+    .history()
+    .find(({ event }) => event.id === '$park');
+  const due = (park?.event.ts ?? Infinity) + delayMs;
+  if (Date.now() < due) expect(value).toBe('waiting');
   await eventually(() => one.actors.get(KEY).snapshot().value === 'cart');
-  expect(Date.now()).toBeGreaterThanOrEqual(ts + DELAY_MS);
-});
+  expect(Date.now()).toBeGreaterThanOrEqual(due);
+}, 180_000);
 
 it('killed at every file call of its firing, it fires once', async () => {
-  const from = await folder();
-  const one = await node([], { dataDir: from, found: true, shards: 1, durability: 'fsync' });
-  one.actors.register(order, ORDER);
-  for (let item = 0; item < 16; item += 1) {
-    await one.actors.get(KEY).send({ type: 'ADD' }, { cause: { id: `$${item}`, ts: Date.now() } });
-  }
-  await one.close();
+  const made = new Map<number, Promise<string>>();
+  const make = async (machine: typeof order) => {
+    const from = await folder();
+    const one = await node([], { dataDir: from, found: true, shards: 1, durability: 'fsync' });
+    one.actors.register(machine, ORDER);
+    for (let item = 0; item < 16; item += 1) {
+      await one.actors.get(KEY).send({ type: 'ADD' }, { cause: { id: `$${item}`, ts: Date.now() } });
+    }
+    await one.close();
+    return from;
+  };
+  const from = (machine: typeof order, delayMs: number) => {
+    const known = made.get(delayMs) ?? make(machine);
+    made.set(delayMs, known);
+    return known;
+  };
   const { lines } = await parked(from, { at: 'acknowledged', call: 1000 });
   const said = lines.find((line) => line.startsWith('calls ')) ?? '';
   const calls = JSON.parse(said.slice('calls '.length)) as string[];
   expect(calls).toContain('rename');
   const fired = { before: 0, after: 0 };
   await forEachOf(changing(calls), async (call) => {
-    const { dir } = await parked(from, { at: 'acknowledged', call });
-    fired[(await firings(dir)).length === 0 ? 'after' : 'before'] += 1;
-    expect(await restarted(dir)).toBe(1);
-    expect(await firings(dir)).toHaveLength(1);
+    const killed = await parked(from, { at: 'acknowledged', call });
+    fired[(await firings(killed)).length === 0 ? 'after' : 'before'] += 1;
+    expect(await restarted(killed)).toBe(1);
+    expect(await firings(killed)).toHaveLength(1);
   });
   expect(fired.before).toBeGreaterThan(0);
   expect(fired.after).toBeGreaterThan(3);
-}, 60_000);
+}, 300_000);
 
 it('a timer of a replica that was killed is fired by another, once, and not again when the first comes back', async () => {
   const [first = '', second = ''] = rendezvousOrder(0, ['one', 'two']);
@@ -103,8 +145,8 @@ it('a timer of a replica that was killed is fired by another, once, and not agai
   await eventually(() => actor.snapshot().value === 'cart' && actor.exists);
   const back = run({ dir: dirs[0], replica: first, relays, stay: true });
   await back.line((line) => line.startsWith('settled '));
-  await watch.replicated(10_000);
+  await watch.replicated(60_000);
   for (const child of [back, other]) await child.kill();
   expect(actor.snapshot()).toMatchObject({ value: 'cart', context: { parked: 1 } });
   expect(actor.history().filter(({ event }) => event.type === 'understudy.timer')).toHaveLength(1);
-}, 60_000);
+}, 180_000);

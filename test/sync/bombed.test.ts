@@ -35,13 +35,18 @@ test('frames of a few bytes that unfold, loop, panic or spoil: each ends its con
   const attack = async () => {
     for (let round = 0; round < rounds; round += 1) {
       for (const bomb of bombs) {
-        const client = rawClient(relay.url, { maxPayload: 0 }, protocol);
-        await until('open', () => client.socket.readyState === client.socket.OPEN);
-        client.send(['hello', relay.check, 'm', 'raw']);
-        client.send(['attach']);
-        client.send(['sync', bystanders.id, bomb]);
-        await until('ended', client.closed);
-        expect(client.closed()?.code).toBe(4000);
+        let code: number | undefined;
+        // Again where this process stood still before its hello, for longer than the relay waits for one.
+        do {
+          const client = rawClient(relay.url, { maxPayload: 0 }, protocol);
+          await until('open', () => client.socket.readyState === client.socket.OPEN || client.closed());
+          client.send(['hello', relay.check, 'm', 'raw']);
+          client.send(['attach']);
+          client.send(['sync', bystanders.id, bomb]);
+          await until('ended', client.closed);
+          code = client.closed()?.code;
+        } while (code === 4004);
+        expect(code).toBe(4000);
       }
       // Before it has said who it is.
       const early = rawClient(relay.url, {}, protocol);

@@ -180,7 +180,7 @@ test('5,000 requests for unknown documents leave nothing behind and are each ans
   const empty = syncMessage(0);
   for (let n = 0; n < 5_000; n += 1) client.send([n % 2 ? 'sync' : 'request', newId(), empty]);
   const answers = () => client.frames.filter(([kind]) => kind === 'doc-unavailable').length;
-  await until('answered', () => answers() === 5_000, 15_000);
+  await until('answered', () => answers() === 5_000);
   expect(started.stats()).toMatchObject({ documents: 1, awaitedDocuments: 0, unknownDocuments: 5_000 });
   await stillConverge();
 });
@@ -237,11 +237,12 @@ test('a flood is read at the allowed rate, and the flooder is not cut off', asyn
 });
 
 test('R-pings: pings are read at the rate of frames, for each is answered', async () => {
-  const intake = { framesPerSecond: 200, burst: 20, pendingBytes: 1_000_000 };
+  // So few that also a machine on which a ping takes 20 ms is faster than it may be.
+  const intake = { framesPerSecond: 50, burst: 20, pendingBytes: 1_000_000 };
   const { started, stillConverge } = await bystanders({ limits: { intake } });
   const pinger = await rawMember(started.url, 'm');
   const begin = performance.now();
-  for (let n = 0; n < 220; n += 1) {
+  for (let n = 0; n < 70; n += 1) {
     const answered = new Promise((resolve) => pinger.socket.once('pong', resolve));
     pinger.socket.ping();
     await answered;

@@ -66,18 +66,21 @@ test('a connection says hello first, once, and in time', async () => {
   const silent = rawClient(started.url);
   await until('ended', silent.closed);
   expect(silent.closed()?.code).toBe(4004);
+  expect(started.stats()).toMatchObject({ replicas: 0, connections: 0 });
 
-  const hasty = rawClient(started.url);
+  // Those that do not say nothing have all the time that they need.
+  const patient = await relay();
+  const hasty = rawClient(patient.url);
   await until('open', () => hasty.socket.readyState === hasty.socket.OPEN);
   hasty.send(['attach']);
   await until('ended', hasty.closed);
   expect(hasty.closed()?.code).toBe(4000);
 
-  const twice = await rawMember(started.url, 'alpha');
+  const twice = await rawMember(patient.url, 'alpha');
   twice.send(['hello', cluster, 'beta', 'raw']);
   await until('ended', twice.closed);
   expect(twice.closed()?.code).toBe(4000);
-  expect(started.stats()).toMatchObject({ replicas: 0, connections: 0 });
+  expect(patient.stats()).toMatchObject({ replicas: 0, connections: 0 });
 });
 
 test('a relay that closes says that it is draining', async () => {

@@ -125,7 +125,7 @@ test('one bad relay of two does not disturb the other', async () => {
   await allOpen(beta);
   expect(alpha.channel.connected()).toBe(true);
   expect([...alpha.channel.present().keys()]).toEqual(['beta']);
-  expect((await alpha.relayHeads([newId()], 1_000)).size).toBe(1);
+  expect((await alpha.relayHeads([newId()], 30_000)).size).toBe(1);
 });
 
 test('a relay that comes up later is found at once, and one that comes back too', async () => {
@@ -170,7 +170,8 @@ test('waits grow from 50–100 ms to 2.5–5 s, spread by chance, and begin anew
 });
 
 test('a silent other side is given up on both ends, a blocked one is not', async () => {
-  const keepalive = { intervalMs: 100, misses: 5 };
+  // Ticks count and not time: so many that a busy machine, with a turn for each tick only, does not reach them.
+  const keepalive = { intervalMs: 50, misses: 20 };
   const started = await relay({ limits: { keepalive } });
   const watcher = connect('watcher', [started], { keepalive });
   const blocked = await rawMember(started.url, 'blocked');

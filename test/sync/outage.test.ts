@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findServer, startPostgres, type PostgresServer } from '../platform/postgres.js';
 import { buildOnce } from '../world/build.js';
-import { relayProcess, writeTokens, type RelayProcess } from './relay-process.js';
+import { metricsOf, relayProcess, writeTokens, type RelayProcess } from './relay-process.js';
 import {
   allOpen,
   connect,
@@ -11,6 +11,7 @@ import {
   rawClient,
   relay,
   repo,
+  storedHeads,
   TestStorage,
   token,
   until,
@@ -73,15 +74,13 @@ describe.skipIf('missing' in server && !process.env['CI'])(
       expect((await stored(3_000))?.join()).not.toBe(headsOf(mine).join());
       theirs.change((doc) => void (doc['more'] = 1));
       await until('both ways', () => mine.doc()['more'] === 1);
-      expect((await relay.process.page('/metrics'))?.text).toMatch(
-        /^understudy_\w*(save_errors|pending)\w*\b.* [1-9]/m,
-      );
+      expect(await metricsOf(relay.process)).toMatch(/^understudy_\w*(save_errors|pending)\w*\b.* [1-9]/m);
 
       await postgres.resume();
       await until(
         'all of it is stored',
         async () => (await stored(2_000))?.join() === headsOf(mine).join(),
-        40_000,
+        60_000,
       );
       await until('health says so', async () => (await readiness(relay)).status === 200);
       expect([relay.process.pid, relay.process.crashes]).toEqual([pid, []]);
@@ -94,7 +93,7 @@ describe.skipIf('missing' in server && !process.env['CI'])(
       await relay.process.start();
       const late = replica(relay, 'late');
       await allOpen(late);
-      expect((await late.relayHeads([id], 15_000)).get(relay.url)?.get(id)).toEqual(headsOf(mine));
+      expect((await storedHeads(late, relay, [id])).get(id)).toEqual(headsOf(mine));
     }, 120_000);
 
     test('started while the server is down it waits, says for what, minds no SIGHUP, and serves once it is back', async () => {

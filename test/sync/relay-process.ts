@@ -47,8 +47,7 @@ export async function relayProcess(
     rmSync(dir, { recursive: true, force: true });
   });
   if (isStarted) await process.start();
-  const counts = async (): Promise<Record<string, number>> =>
-    countsOf((await process.page('/metrics'))?.text);
+  const counts = async (): Promise<Record<string, number>> => countsOf(await metricsOf(process));
   return {
     process,
     url: `ws://127.0.0.1:${port}`,
@@ -62,6 +61,15 @@ export async function relayProcess(
     },
     log: () => process.lines.map(({ text }) => text).join('\n'),
   };
+}
+
+/** The metrics page of a process, asked for again while it runs and is too busy to answer; undefined when it does not. */
+export async function metricsOf(process: Process): Promise<string | undefined> {
+  for (let attempt = 0; attempt < 6; attempt += 1) {
+    const page = await process.page('/metrics');
+    if (page !== undefined || !process.isRunning) return page?.text;
+  }
+  return undefined;
 }
 
 /** What its page says, under the names of `relay.stats()`; without what is 0. */

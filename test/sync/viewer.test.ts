@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { encodeCbor } from '../../src/sync/codec.js';
 import { viewerProtocol } from '../../src/sync/frame.js';
 import type { Relay } from '../../src/sync/relay.js';
+import { systemClock } from '../../src/time/clock.js';
 import {
   allOpen,
   cluster,
@@ -14,6 +15,7 @@ import {
   rawClient,
   relay,
   repo,
+  storedHeads,
   token,
   until,
   type Note,
@@ -61,6 +63,7 @@ function changeOn(doc: A.Doc<Note>, text: string): Uint8Array {
 test('a viewer receives what there is, and every change at once', async () => {
   const { started, mine, theirs, id } = await replicas();
   const viewer = view('devtool', started);
+  await allOpen(viewer);
   const seen = await repo(viewer).find<Note>(id);
   expect(seen.doc()['before']).toBe(1);
   for (const [n, handle] of [mine, theirs, mine].entries()) {
@@ -104,8 +107,7 @@ test('R-viewer: changes of a viewer reach nobody, end its connection and are cou
   mine.change((doc) => void (doc['after'] = true));
   await until('they converge', () => theirs.doc()['after'] === true);
   expect([mine.doc()['forged'], theirs.doc()['forged']]).toEqual([undefined, undefined]);
-  const stored = (await alpha.relayHeads([id], 2_000)).get(started.url)?.get(id);
-  expect(stored).toEqual(headsOf(mine));
+  expect((await storedHeads(alpha, started, [id])).get(id)).toEqual(headsOf(mine));
   expect(started.stats().closedReadOnly).toBe(1);
   expect([alpha.stats().lost, beta.stats().lost]).toEqual([0, 0]);
 });
@@ -121,7 +123,7 @@ test('R-viewer-new: a viewer cannot begin a document either, nor make the relay 
   expect(started.stats()).toMatchObject({ documents: 1, awaitedDocuments: 0 });
   mallory.send(['sync', id, changeOn(A.init(), 'x')]);
   await until('ended', mallory.closed);
-  expect((await alpha.relayHeads([id], 2_000)).get(started.url)?.get(id)).toEqual([]);
+  expect((await storedHeads(alpha, started, [id])).get(id)).toEqual([]);
 });
 
 test.each(['ephemeral', 'channel'] as const)(
@@ -175,6 +177,7 @@ test('replicas do not see viewers, and viewers see replicas come and go but hear
 test('R-circles: a viewer with changes of its own stays connected, sends none of them, and does not talk in circles', async () => {
   const { started, mine, theirs, id } = await replicas();
   const viewer = view('devtool', started);
+  await allOpen(viewer);
   const seen = await repo(viewer).find<Note>(id);
   const before = started.stats().repoIn;
   seen.change((doc) => void (doc['local'] = 'only here'));
@@ -221,7 +224,9 @@ test('R-loop: heads that the relay does not have are not asked for', async () =>
 });
 
 test('R-cooldown: a viewer that wrote is refused for a while before the upgrade, and then let in', async () => {
-  const { started, id, mine } = await replicas({ limits: { cooldownMs: 400 } });
+  let skipped = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skipped };
+  const { started, id, mine } = await replicas({ limits: { cooldownMs: 600_000 }, clock });
   const mallory = await rawViewer(started);
   mallory.send(['sync', id, changeOn(mine.doc(), 'again')]);
   await until('ended', mallory.closed);
@@ -230,6 +235,7 @@ test('R-cooldown: a viewer that wrote is refused for a while before the upgrade,
   expect(again.closed()?.error).toContain('429');
   expect(started.stats().refusedCooling).toBe(1);
   await allOpen(connect('gamma', [as(started, 'rw')]));
+  skipped = 600_000;
   await allOpen(view('devtool', started));
 });
 

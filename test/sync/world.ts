@@ -24,6 +24,7 @@ import type { RelayToken, TokenRole } from '../../src/sync/relay-tokens.js';
 import { peerIdOf } from '../../src/sync/repo-message.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { systemClock } from '../../src/time/clock.js';
+import { testPort } from '../world/port.js';
 
 export const cluster = 'check-of-the-test-cluster';
 
@@ -67,19 +68,33 @@ export function token(secret: string, role: TokenRole = 'replica', expires?: num
   return { sha256, role, ...(expires !== undefined && { expires }) };
 }
 
-/** A relay of the test cluster on a free port, closed when the test is over. */
+/** Longer than a busy machine leaves a hand-made client without a turn before its hello. */
+const HELLO_MS = 60_000;
+
+/**
+ * A relay of the test cluster, closed when the test is over; on a port that no system gives to anyone meanwhile, so
+ * that another can be started there.
+ */
 export async function relay(options: Partial<RelayOptions> = {}): Promise<Relay> {
-  const started = await startRelay({
-    port: 0,
-    tokens: undefined,
-    storage: new TestStorage(),
-    clusterCheck: cluster,
-    log: silentLog,
-    clock: systemClock,
-    ...options,
-  });
-  onTestFinished(() => started.close());
-  return started;
+  for (;;) {
+    try {
+      const started = await startRelay({
+        tokens: undefined,
+        storage: new TestStorage(),
+        clusterCheck: cluster,
+        log: silentLog,
+        clock: systemClock,
+        ...options,
+        port: options.port ?? (await testPort()),
+        limits: { helloMs: HELLO_MS, ...options.limits },
+      });
+      onTestFinished(() => started.close());
+      return started;
+    } catch (error) {
+      // Somebody else on this machine was faster.
+      if (options.port !== undefined || (error as { code?: unknown }).code !== 'port-in-use') throw error;
+    }
+  }
 }
 
 let incarnations = 0;
@@ -131,6 +146,20 @@ export function found(repository: Repo, id: DocumentId): DocHandle<Note> {
 
 export function headsOf(handle: DocHandle<Note>): string[] {
   return handle.isReady() ? A.getHeads(handle.doc()) : [];
+}
+
+/** What a relay says that it has stored, once it tells of each of these: while it is busy it leaves some out. */
+export async function storedHeads(
+  asking: Relays,
+  { url }: { url: string },
+  ids: readonly DocumentId[],
+): Promise<Map<string, string[]>> {
+  let told: Map<string, string[]> | undefined;
+  await until('the relay tells of each', async () => {
+    told = (await asking.relayHeads(ids, 30_000)).get(url);
+    return ids.every((id) => told?.has(id));
+  });
+  return told!;
 }
 
 /** Waits for a condition; fails with its name. */

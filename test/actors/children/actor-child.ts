@@ -3,7 +3,7 @@ import { openNode, systemClock, type ActorEvent } from '../../../src/index.js';
 import { until } from '../../../src/node/until.js';
 import { watchFileCalls } from './file-calls.js';
 import { Ledger } from './ledger.js';
-import { CLUSTER, KEY, ORDER, order } from './order.js';
+import { CLUSTER, KEY, ORDER, orderParkedFor, PARKED_MS } from './order.js';
 
 /** What a child does; it says each step on a line of its own. */
 export interface Plan {
@@ -26,6 +26,8 @@ export interface Plan {
   };
   /** Of the effect at which it dies. */
   effect?: string;
+  /** For how long an order is parked, milliseconds. */
+  parkedMs?: number;
   /** Stays open when everything is carried out, until it is killed. */
   stay?: boolean;
 }
@@ -44,16 +46,16 @@ const node = await openNode({
   found: true,
   durability: 'fsync',
 });
-if (relays.length > 0) await node.synced(10_000);
+if (relays.length > 0) await node.synced(60_000);
 const boundary = async (at: NonNullable<typeof die>['at']) => {
   say(at);
   if (die?.at !== at) return;
-  if (die.replicated === true) await node.replicated(10_000);
+  if (die.replicated === true) await node.replicated(60_000);
   if (die.call === undefined && at !== 'sent') process.kill(process.pid, 'SIGKILL');
   files.arm(die.call);
 };
 
-node.actors.register(order, ORDER);
+node.actors.register(orderParkedFor(plan.parkedMs ?? PARKED_MS), ORDER);
 const { ledger } = plan;
 if (ledger !== undefined) {
   const downstream = new Ledger(ledger);
@@ -77,12 +79,15 @@ for (const { id, event } of plan.send ?? []) {
   await sending;
   say(`sent ${id}`);
 }
-if (last !== undefined) await boundary('acknowledged');
+if (last !== undefined) {
+  say(`stands ${JSON.stringify(actor.snapshot().value)}`);
+  await boundary('acknowledged');
+}
 await node.actors.ready();
 await until(() => node.actors.pending() === 0, {
   clock: systemClock,
   everyMs: 10,
-  ...(plan.stay !== true && { deadlineMs: 15_000 }),
+  ...(plan.stay !== true && { deadlineMs: 60_000 }),
 });
 await node.flush();
 files.disarm();

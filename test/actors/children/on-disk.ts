@@ -31,7 +31,7 @@ export interface OnDisk {
  * Reads a replica's folder that nobody has open. Every change in the whole history must have left the state that its
  * events come to, and no chunk may be torn.
  */
-export async function onDisk(dir: string): Promise<OnDisk> {
+export async function onDisk(dir: string, machine = order): Promise<OnDisk> {
   const found: StorageEvent[] = [];
   const storage = new DurableStorage({
     dir: join(dir, 'documents'),
@@ -43,20 +43,20 @@ export async function onDisk(dir: string): Promise<OnDisk> {
   for (const { data } of await storage.loadRange([id])) {
     if (data !== undefined) whole = A.loadIncremental(whole, data);
   }
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(30_000));
   expect(found).toEqual([]);
   expect(A.getMissingDeps(whole, [])).toEqual([]);
   let seen = A.init<Maps>();
   for (const change of A.getAllChanges(whole)) {
     [seen] = A.applyChanges(seen, [change]);
-    const { state, folded, events } = read(seen);
-    expect(state ?? read(A.init<Maps>()).folded).toMatchObject(folded);
+    const { state, folded, events } = read(seen, machine);
+    expect(state ?? read(A.init<Maps>(), machine).folded).toMatchObject(folded);
     expect(state === undefined).toBe(events.length === 0);
   }
-  return read(seen);
+  return read(seen, machine);
 }
 
-function read(document: A.Doc<Maps>): OnDisk {
+function read(document: A.Doc<Maps>, machine: typeof order): OnDisk {
   const recordsOf = (map: keyof Maps, prefix: string) =>
     Object.entries(document[map] ?? {})
       .filter(([key]) => key.startsWith(prefix))
@@ -75,12 +75,12 @@ function read(document: A.Doc<Maps>): OnDisk {
     events,
     state: state?.fields['current_state']?.[0] as OnDisk['state'],
     done: recordsOf('done', `done:${KEY} `).map(({ name }) => name),
-    folded: plain(events),
+    folded: plain(events, machine),
   };
 }
 
-function plain(events: readonly StoredEvent[]): OnDisk['folded'] {
-  const actor = createActor(order).start();
+function plain(events: readonly StoredEvent[], machine: typeof order): OnDisk['folded'] {
+  const actor = createActor(machine).start();
   for (const { type, data } of events) {
     if (type === 'understudy.upgrade') continue;
     const fired = type === 'understudy.timer';

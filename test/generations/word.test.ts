@@ -6,7 +6,7 @@ import { OpenDocuments, type OpenDocument } from '../../src/node/open-documents.
 import { RelayWord } from '../../src/node/relay-word.js';
 import { createLog } from '../../src/telemetry/logger.js';
 import { Redactor } from '../../src/telemetry/redact.js';
-import { eventually, MemoryStorage } from './world.js';
+import { eventually, MemoryStorage } from '../node/world.js';
 
 const log = createLog({ role: 'test', redactor: new Redactor([]) });
 
@@ -42,7 +42,7 @@ const saying = (unknown: OpenDocument, others: readonly OpenDocument[]) => ({
 
 const freed = (document: OpenDocument): Promise<void> => eventually(() => !document.handle.isReady());
 
-it('R-closed: a document that is closed while relays are waited for is waited for no more', async () => {
+it('A6-word: a document that is closed while relays are waited for is waited for no more', async () => {
   const { documents, old, current } = await opened();
   const word = new RelayWord(saying(old, [current]), documents, systemClock);
   const waiting = word.caughtUp([old, current], { deadlineMs: 30_000 });
@@ -52,7 +52,7 @@ it('R-closed: a document that is closed while relays are waited for is waited fo
   expect(await waiting).toBe(true);
 });
 
-it('R-closed: what a closed document held is asked for where it stands now', async () => {
+it('A6-word: what a closed document held is asked for where it stands now', async () => {
   const { documents, old, current } = await opened();
   const word = new RelayWord(saying(old, [current]), documents, systemClock);
   let standing = [old];
