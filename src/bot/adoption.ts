@@ -1,6 +1,7 @@
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
+import { isOutage, throughOutages } from '../matrix/outages.js';
 import type { Log } from '../telemetry/log.js';
-import { type Clock, sleep } from '../time/clock.js';
+import type { Clock } from '../time/clock.js';
 import { meaningOf } from './intake.js';
 import type { Records } from './records.js';
 import type { Surface } from './surface/surface.js';
@@ -54,16 +55,14 @@ export class Adoption {
 
   private async throughOutages<T>(ask: () => Promise<T[]>, signal: AbortSignal): Promise<T[]> {
     const { clock, log } = this.deps;
-    for (let pauseMs = 200; ; pauseMs = Math.min(2 * pauseMs, 5000)) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (!(error instanceof HomeserverError) || error.code === 'aborted') throw error;
-        // A room that is closed to us by now is no room of the account.
-        if (error.code === 'refused' && error.detail.status !== 401) return [];
-        log.warn({ error: error.message, againInMs: pauseMs }, 'the start waits for the homeserver');
-        await sleep(clock, error.detail.retryAfterMs ?? pauseMs, signal);
-      }
+    // A token that another login has ended for now is waited for as well.
+    const passes = (error: HomeserverError) => isOutage(error) || error.detail.status === 401;
+    try {
+      return await throughOutages(ask, { clock, log, signal, passes });
+    } catch (error) {
+      // A room that is closed to us by now is no room of the account.
+      if (error instanceof HomeserverError && error.code === 'refused') return [];
+      throw error;
     }
   }
 }

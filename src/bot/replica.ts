@@ -126,6 +126,7 @@ async function open(
     deadlineMs: REQUEST_MS,
     clock,
     log,
+    signal,
   });
   const node = await openNode({
     ...nodeOptions(config),

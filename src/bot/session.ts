@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { openHomeserver } from '../matrix/client.js';
 import { HomeserverError } from '../matrix/homeserver.js';
 import { logIn, type Session } from '../matrix/login.js';
+import { throughOutages } from '../matrix/outages.js';
 import { readJsonOrAside, writeJson } from '../storage/json-file.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
@@ -29,6 +30,7 @@ export function defaultDevice(clusterId: string): string {
 /**
  * The account's session: the given token, or the one kept in the data folder from an earlier login with the same
  * user and device, or a fresh login. Replicas never log out, because that would end the device for all of them.
+ * Waits through outages of the homeserver.
  */
 export async function openSession(options: {
   homeserverUrl: string;
@@ -38,6 +40,7 @@ export async function openSession(options: {
   deadlineMs: number;
   clock: Clock;
   log: Log;
+  signal: AbortSignal;
 }): Promise<Session> {
   const { homeserverUrl: url, credentials, deviceId, clock, log, deadlineMs } = options;
   if ('accessToken' in credentials) return whoIs(url, credentials.accessToken, options);
@@ -52,7 +55,10 @@ export async function openSession(options: {
       log.warn({ device: deviceId }, 'the kept access token is no longer valid: logging in again');
     }
   }
-  const session = await logIn({ url, ...credentials, deviceId, clock, deadlineMs });
+  const session = await throughOutages(
+    () => logIn({ url, ...credentials, deviceId, clock, deadlineMs }),
+    options,
+  );
   await writeJson(file, { homeserver: url, user: credentials.user, ...session });
   return session;
 }
@@ -60,8 +66,9 @@ export async function openSession(options: {
 async function whoIs(
   url: string,
   accessToken: string,
-  { log, clock, deadlineMs }: { log: Log; clock: Clock; deadlineMs: number },
+  options: { log: Log; clock: Clock; deadlineMs: number; signal: AbortSignal },
 ): Promise<Session> {
-  const { user_id, device_id } = await openHomeserver({ url, accessToken, log, clock, deadlineMs }).whoami();
+  const homeserver = openHomeserver({ url, accessToken, ...options });
+  const { user_id, device_id } = await throughOutages(() => homeserver.whoami(), options);
   return { accessToken, userId: user_id, deviceId: device_id };
 }

@@ -109,6 +109,7 @@ export class LiveNode implements StateNode {
       clock,
       log,
       onTouched: (document, touched) => this.#touched(document, touched),
+      onFailed: () => void (this.#counters.failedHandlers += 1),
       onIncomplete: (id) => parts.incomplete.add(id),
       fromBackup: (name, id, onDisk) => healing.fromBackup(name, id, onDisk),
     });

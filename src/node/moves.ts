@@ -42,7 +42,12 @@ export class Moves {
   #reload(): void {
     const records = this.#moving ?? [];
     this.#moving = undefined;
-    this.context.reload(records);
+    try {
+      this.context.reload(records);
+    } catch (error) {
+      this.context.failed();
+      this.context.log.error({ err: error }, 'actors of a shard that moved could not be read anew');
+    }
   }
 
   #tell(handle: (shard: number) => void, shard: number): void {

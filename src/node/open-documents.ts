@@ -10,6 +10,7 @@ import { Repo } from '@automerge/automerge-repo';
 import { touchedRecords, type Document, type Touched } from '../documents/document.js';
 import { genesisBytes } from '../documents/genesis.js';
 import { describeDocument, documentId, type DocumentName } from '../documents/ids.js';
+import { onRefusedMessage, onUndeliveredDocument } from '../sync/repo-guard.js';
 import type { Log } from '../telemetry/log.js';
 import { sleep, type Clock } from '../time/clock.js';
 import { Saver, sameHeads } from './saver.js';
@@ -40,6 +41,8 @@ export interface OpenDocumentsOptions {
    * this version knows.
    */
   onTouched(document: OpenDocument, touched: Touched[]): void;
+  /** What followed from a change threw: the change stands all the same. */
+  onFailed(): void;
 }
 
 /** The Automerge documents this node holds, kept in sync by the Repo and on disk by the {@link Saver}. */
@@ -59,6 +62,12 @@ export class OpenDocuments {
     const access = (_peer: PeerId, id?: DocumentId): Promise<boolean> =>
       Promise.resolve(id !== undefined && (this.#open.has(id) || this.#opening.has(id)));
     this.#repo = new Repo({ peerId: options.peerId, shareConfig: { announce: access, access } });
+    onRefusedMessage(this.#repo, (peer, error) =>
+      options.log.warn({ peer, err: error }, 'a sync message could not be applied'),
+    );
+    onUndeliveredDocument(this.#repo, (document, error) =>
+      options.log.warn({ document, err: error }, 'a document was announced and never delivered'),
+    );
     this.saver = new Saver(options.storage, options.clock, options.log);
   }
 
@@ -135,8 +144,11 @@ export class OpenDocuments {
    * Lets go of a document; resolves when what was pending is on disk. From the call on nothing of it is taken in any
    * more, and the Repo forgets it when its last change has gone out.
    */
-  async close({ id, name, handle }: OpenDocument): Promise<void> {
-    if (!this.#open.delete(id)) return;
+  async close(document: OpenDocument): Promise<void> {
+    const { id, name, handle } = document;
+    // Opened anew since, it belongs to whoever did that.
+    if (this.#open.get(id) !== document) return;
+    this.#open.delete(id);
     this.#byName.delete(describeDocument(name));
     const closing = this.saver.close(id);
     const forgotten = closing
@@ -237,8 +249,16 @@ export class OpenDocuments {
       });
       const own = this.#own;
       if (own === undefined) this.saver.flushLater(id);
-      const touched = own ?? touchedRecords(name.kind, A.getChangesSince(doc, before));
-      this.options.onTouched(document, touched);
+      try {
+        this.options.onTouched(document, own ?? touchedRecords(name.kind, A.getChangesSince(doc, before)));
+      } catch (error) {
+        // The handle throws it again where nobody can catch it: one record would end every replica.
+        this.options.onFailed();
+        this.options.log.error(
+          { err: error, document: describeDocument(name) },
+          'what followed from a change failed',
+        );
+      }
     });
   }
 }

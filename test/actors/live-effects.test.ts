@@ -7,6 +7,7 @@ import { OpenEffects } from '../../src/actors/open-effects.js';
 import type { StateNode } from '../../src/index.js';
 import { eventually, node, relay } from '../node/world.js';
 import { eventOf, MemoryPort } from './memory-port.js';
+import { watchStandstill } from './standstill.js';
 
 const machine = setup({
   types: { events: {} as { type: 'PAY' | 'SPOIL' } },
@@ -124,22 +125,34 @@ it('what is owed is read from new events alone, and from all of them where one c
 it('O3 an effect that takes long is not begun by another replica while the first says that it is at work', async () => {
   const { url } = await relay();
   const nodes: StateNode[] = [await node([{ url }], { found: true }), await node([{ url }])];
+  for (const one of nodes) one.actors.register(machine);
+  let calls: number[] = [];
+  let stoodStillMs = Infinity;
+  // What stands still says nothing, and is taken for gone: then nothing was tried.
+  for (let attempt = 0; attempt < 8 && stoodStillMs > 1000; attempt += 1) {
+    const standstill = watchStandstill();
+    calls = await callsOfLongEffect(nodes, `order/${attempt}`);
+    stoodStillMs = standstill();
+    if (calls.length === 1) break;
+  }
+  expect(calls).toHaveLength(1);
+}, 180_000);
+
+/** Who of the nodes begins an effect that takes 7 s, until it is done. */
+async function callsOfLongEffect(nodes: readonly StateNode[], key: string): Promise<number[]> {
   const { until, end } = held();
   const calls: number[] = [];
   for (const [index, one] of nodes.entries()) {
-    one.actors.register(machine);
     one.actors.carryOut('order', 'pay', () => {
       calls.push(index);
       return until;
     });
   }
-  await nodes[0]?.actors.send(KEY, { type: 'PAY' }, { cause: cause('$1') });
+  await nodes[0]?.actors.send(key, { type: 'PAY' }, { cause: cause('$1') });
   await eventually(() => nodes.every(({ actors }) => actors.pending() === 1));
-  await eventually(() => calls.length === 1);
-  const from = performance.now();
-  await eventually(() => performance.now() - from > 7000, 9000);
-  expect(calls).toHaveLength(1);
+  await eventually(() => calls.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 7000));
   end();
   for (const one of nodes) await eventually(() => one.actors.pending() === 0);
-  expect(calls).toHaveLength(1);
-});
+  return calls;
+}

@@ -79,7 +79,7 @@ async function basesIn(dir: string, machines: Machines): Promise<Map<string, Jso
   ])) {
     if (data !== undefined) document = A.loadIncremental(document, data);
   }
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(30_000));
   return basesOf(document, machines, Date.now(), () => {});
 }
 

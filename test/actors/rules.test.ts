@@ -392,6 +392,7 @@ test('A5-opening: every life of a replica writes its actors under an Automerge a
       storage,
       clock: systemClock,
       log: silentLog,
+      onFailed: () => {},
       onTouched() {},
       onIncomplete() {},
     });

@@ -11,7 +11,7 @@ import { fill, filesIn, headsOf, names } from './world.js';
 
 const run = async (...args: string[]) => understudy(['backup', ...args], { cwd: await folder() });
 
-describe('understudy backup', { timeout: 60_000 }, () => {
+describe('understudy backup', { timeout: 180_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('create asks the running replica, list shows it, verify reads it', async () => {

@@ -152,9 +152,9 @@ describe('with relays', () => {
     const hub = await relay();
     const { dataDir, filesOf } = await world([hub]);
     const other = await node([hub]);
-    await other.synced(10_000);
+    expect(await other.synced(60_000)).toBe(true);
     await fill(other, 20, 25);
-    await other.replicated(10_000);
+    expect(await other.replicated(60_000)).toBe(true);
     for (const name of ['routing/0', 'routing/1']) for (const file of await filesOf(name)) await damage(file);
 
     const away = opening([{ url: 'ws://127.0.0.1:1' }], dataDir);

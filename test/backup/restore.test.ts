@@ -91,7 +91,7 @@ describe('a restore', () => {
 
     const again = await cutting([], { dataDir, found: true });
     expect(await cutNow(again)).toBe(1);
-    await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+    await expect.poll(isThere).toBe(false);
     await send(again, '$3', 1003);
     const after = await again.backups.create('asked');
     expect(after.manifest.documents.map(({ name }) => name)).toEqual(
@@ -108,7 +108,7 @@ describe('a restore', () => {
       const opened = await cutting([], { dataDir, found: true });
       expect(counted(opened)).toEqual(wanted);
       expect(generationOf(opened)).toMatch(/^actors\/0\.1\./);
-      await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+      await expect.poll(isThere).toBe(false);
       await opened.close();
     }
 

@@ -51,7 +51,7 @@ export async function restore(path: string, dataDir: string): Promise<Restored[]
       isRecorded,
     });
   } finally {
-    await storage.close(AbortSignal.timeout(5_000));
+    await storage.close(AbortSignal.timeout(30_000));
     await backup.close();
   }
 }

@@ -39,7 +39,7 @@ function check(name: string, cwd: string): Promise<Outcome> {
     execFile(
       join(root, 'node_modules/.bin', command ?? ''),
       args,
-      { cwd, timeout: 60_000 },
+      { cwd, timeout: 180_000 },
       (error, stdout, stderr) => {
         resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr });
       },
@@ -247,14 +247,14 @@ describe('every check has a planted violation that turns it red', () => {
       execFile(
         join(root, 'node_modules/.bin/oxlint'),
         ['--type-aware', '-f', 'json'],
-        { cwd: planted, timeout: 60_000, maxBuffer: 1 << 24 },
+        { cwd: planted, timeout: 180_000, maxBuffer: 1 << 24 },
         (error, stdout) => {
           resolve({ code: error ? 1 : 0, output: stdout });
         },
       );
     });
     report = (JSON.parse(output) as { diagnostics: { filename: string; code: string }[] }).diagnostics;
-  }, 60_000);
+  }, 180_000);
 
   afterAll(() => {
     for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
@@ -266,7 +266,7 @@ describe('every check has a planted violation that turns it red', () => {
       const { code, output } = await check(name, dir);
       expect(code, `${name}: ${output}`).toBe(0);
     }
-  }, 60_000);
+  }, 180_000);
 
   it.each(lint.map(([name, file, , rule], i) => ({ name, file, rule, i })))(
     'lint: $name ($file)',
@@ -282,7 +282,7 @@ describe('every check has a planted violation that turns it red', () => {
 
   it('lint ends red', async () => {
     expect((await check('lint', planted)).code).not.toBe(0);
-  }, 60_000);
+  }, 180_000);
 
   it('types: a wrong type and an index that may be missing', async () => {
     const dir = project({
@@ -291,14 +291,14 @@ describe('every check has a planted violation that turns it red', () => {
     const { code, output } = await check('types', dir);
     expect(code).not.toBe(0);
     expect(output).toMatch(/a\.ts\(1,.*TS2322[^]*a\.ts\(2,.*TS2322/);
-  }, 60_000);
+  }, 180_000);
 
   it('format: a file that prettier would write otherwise', async () => {
     const dir = project({ 'src/bot/a.ts': 'export const x = "x"\n' });
     const { code, output } = await check('format', dir);
     expect(code).not.toBe(0);
     expect(output).toContain('src/bot/a.ts');
-  }, 60_000);
+  }, 180_000);
 
   it('unused: a file, an export and a package that nobody lists', async () => {
     const dir = project({
@@ -312,7 +312,7 @@ describe('every check has a planted violation that turns it red', () => {
     expect(output).toContain('unused-file.ts');
     expect(output).toContain('unusedExport');
     expect(output).toContain('unlisted-package');
-  }, 60_000);
+  }, 180_000);
 });
 
 it('every folder of src has its import direction in the lint settings', () => {

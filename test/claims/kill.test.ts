@@ -77,7 +77,7 @@ describe('killed at every file call', () => {
     });
     expect(came.before).toBeGreaterThan(takesAll ? 8 : 0);
     expect(came.granted).toBeGreaterThan(takesAll ? 3 : 0);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('of a real relay', () => {
@@ -101,10 +101,14 @@ describe('of a real relay', () => {
       return [relays, relays.named()[0]?.relay ?? ''];
     };
     const as = (replica: string) => async (request: ClaimRequest) => {
-      const [relays, id] = await connected(replica);
-      const answer = await relays.claims(id, request, 10_000);
-      if (answer === undefined) throw new Error('no answer');
-      return answer;
+      let answer: ClaimAnswer | undefined;
+      // A disk that is slower than the relay waits for decides nothing: as a replica does, it is asked again.
+      await until('it has decided', async () => {
+        const [relays, id] = await connected(replica);
+        answer = await relays.claims(id, request, 30_000);
+        return answer !== undefined && wordOf(answer) !== 'unavailable';
+      });
+      return answer as ClaimAnswer;
     };
     const [, id] = await connected('a');
     const ballot = { term: 1, relay: id };
@@ -128,7 +132,7 @@ describe('of a real relay', () => {
     expect(tokenIn(await b(claiming('other', { ballot }))).counter).toBeGreaterThan(done.counter);
     expect(wordOf(await a(committing('k', token, { ballot })))).toBe('committed');
     expect(wordOf(await b(claiming('k', { ballot })))).toBe('consumed');
-  }, 60_000);
+  }, 120_000);
 
   it('standing still for longer than a lease: it is over then, the next holder has a higher token, and the first is told', async () => {
     const { relay, ballot, as } = await deciding();
@@ -144,7 +148,7 @@ describe('of a real relay', () => {
     expect(wordOf(await a(committing('k', first, { ballot })))).toBe('stale');
     expect(wordOf(await b(claiming('long', { ballot })))).toBe('held');
     expect(wordOf(await a(committing('long', long, { ballot })))).toBe('committed');
-  }, 60_000);
+  }, 120_000);
 
   it('a holder that is killed: its key is another’s when its time is over, and not before', async () => {
     const { relay, ballot, as } = await deciding();
@@ -152,23 +156,27 @@ describe('of a real relay', () => {
     // Connected already when the lease begins.
     expect(wordOf(await b(claiming('another', { ballot })))).toBe('granted');
     const leaseMs = 4_000;
-    const from = performance.now();
-    const holder = startChild(children.path('holder-child'), [
-      relay.url,
-      relay.check,
-      ballot.relay,
-      'k',
-      String(leaseMs),
-    ]);
-    expect(await holder.line(() => true)).toBe('granted');
-    await holder.kill();
     let refused = 0;
-    await until('it is free', async () => {
-      const word = wordOf(await b(claiming('k', { ballot })));
-      if (word === 'held') refused += 1;
-      return word === 'granted';
-    });
+    // Where the lease was over before anybody could ask for the key, nobody was refused it: once more, with another.
+    for (let attempt = 0; attempt < 5 && refused === 0; attempt += 1) {
+      const key = `k${attempt}`;
+      const from = performance.now();
+      const holder = startChild(children.path('holder-child'), [
+        relay.url,
+        relay.check,
+        ballot.relay,
+        key,
+        String(leaseMs),
+      ]);
+      expect(await holder.line(() => true)).toBe('granted');
+      await holder.kill();
+      await until('it is free', async () => {
+        const word = wordOf(await b(claiming(key, { ballot })));
+        if (word === 'held') refused += 1;
+        return word === 'granted';
+      });
+      expect(performance.now() - from).toBeGreaterThan(leaseMs);
+    }
     expect(refused).toBeGreaterThan(0);
-    expect(performance.now() - from).toBeGreaterThan(leaseMs);
-  }, 60_000);
+  }, 180_000);
 });

@@ -6,13 +6,13 @@ import type { Relays } from '../../src/sync/connect.js';
 import type { Relay } from '../../src/sync/relay.js';
 import type { ClaimAnswer, ClaimRequest } from '../../src/claims/wire.js';
 import { allOpen, cluster, connect, rawClient, rawMember, relay, TestStorage, until } from '../sync/world.js';
-import { claiming, committing, releasing, takingOver, tokenIn, wordOf } from './world.js';
+import { claiming, committing, patientClock, releasing, takingOver, tokenIn, wordOf } from './world.js';
 
 /** A relay that decides on claims, and by which ballot. */
 async function deciding(
   storage = new TestStorage(),
 ): Promise<{ hub: Relay; ballot: { term: number; relay: string } }> {
-  const hub = await relay({ storage });
+  const hub = await relay({ storage, clock: patientClock });
   const ballot = { term: 1, relay: hub.id ?? '' };
   const operator = connect('operator', [hub]);
   await allOpen(operator);
@@ -23,7 +23,7 @@ async function deciding(
 }
 
 const ask = async (from: Relays, relayId: string, request: ClaimRequest): Promise<ClaimAnswer> => {
-  const answer = await from.claims(relayId, request, 5_000);
+  const answer = await from.claims(relayId, request, 60_000);
   if (answer === undefined) throw new Error('no answer');
   return answer;
 };
@@ -120,7 +120,7 @@ describe('claims over sockets', () => {
     }
     expect(wordOf(await ask(good, ballot.relay, fine))).toBe('granted');
     expect(good.stats().lost).toBe(0);
-  }, 30_000);
+  }, 120_000);
 
   it('K1-busy: one connection has so many requests open, and no more', async () => {
     const storage = new TestStorage();

@@ -4,8 +4,7 @@ import { recordsIn } from '../../src/sync/claim-records.js';
 import { RelayClaims } from '../../src/sync/relay-claims.js';
 import type { DurableStorage } from '../../src/storage/durable.js';
 import { silentLog } from '../../src/telemetry/log.js';
-import { systemClock } from '../../src/time/clock.js';
-import { takingOver, wordOf } from './world.js';
+import { patientClock, takingOver, wordOf } from './world.js';
 
 /** A relay's claims over a storage, without its sockets. */
 export interface Running {
@@ -20,7 +19,7 @@ export async function running(storage: DurableStorage): Promise<Running> {
   const claims = new RelayClaims({
     head: records,
     parts: records,
-    clock: systemClock,
+    clock: patientClock,
     log: silentLog,
   });
   await claims.open();
@@ -31,7 +30,7 @@ export async function running(storage: DurableStorage): Promise<Running> {
     ask: async (request, replica = 'a') => (await claims.answer(request, replica)) as ClaimAnswer,
     async close() {
       await claims.close();
-      await storage.close(AbortSignal.timeout(5_000));
+      await storage.close(AbortSignal.timeout(30_000));
     },
   };
 }

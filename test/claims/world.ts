@@ -5,6 +5,7 @@ import { Authority as RealAuthority, type Kept } from '../../src/claims/authorit
 import { defaultClaimLimits, type ClaimLimits } from '../../src/claims/limits.js';
 import type { Ballot, FencingToken } from '../../src/claims/token.js';
 import type { ClaimAnswer, ClaimRequest } from '../../src/claims/wire.js';
+import { systemClock, type Clock } from '../../src/time/clock.js';
 
 export const relayName = (number: number): string => `relay-${String(number).padStart(18, '0')}`;
 
@@ -49,6 +50,12 @@ export function keptOf(from: Authority): Kept {
 }
 
 type Fields<Op extends ClaimRequest['op']> = Omit<Extract<ClaimRequest, { op: Op }>, 'op'>;
+
+/** For a relay whose disk takes its time: what it waits for it waits ten times as long for, so that it is not given up. */
+export const patientClock: Clock = {
+  ...systemClock,
+  after: (ms, run) => systemClock.after(10 * ms, run),
+};
 
 let requests = 0;
 

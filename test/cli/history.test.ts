@@ -35,7 +35,7 @@ async function ordered(dataDir: string): Promise<StateNode> {
 
 const run = (...args: string[]) => understudy(args, { cwd: root });
 
-describe('understudy history', { timeout: 60_000 }, () => {
+describe('understudy history', { timeout: 180_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('tells every event as a table, from the first one on, of a folder and of a running process alike', async () => {
@@ -117,7 +117,7 @@ describe('understudy history', { timeout: 60_000 }, () => {
   });
 });
 
-describe('understudy history, beside others', { timeout: 60_000 }, () => {
+describe('understudy history, beside others', { timeout: 180_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('a running process refuses a bad key as a folder does', async () => {
@@ -148,7 +148,7 @@ describe('understudy history, beside others', { timeout: 60_000 }, () => {
   });
 });
 
-describe('understudy actors', { timeout: 60_000 }, () => {
+describe('understudy actors', { timeout: 180_000 }, () => {
   beforeAll(buildOnce, 120_000);
 
   it('an actor whose room got a person between two events stands where the process said, also in the folder', async () => {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { watchStandstill } from '../actors/standstill.js';
 import { buildOnce } from '../world/build.js';
 import { understudy } from '../world/command.js';
 import { Process, program, type Environment } from '../world/process.js';
@@ -13,7 +14,7 @@ import { testPort } from '../world/port.js';
 const secret = 'syt_this_is_a_secret_0123456789';
 const clusterId = randomBytes(32).toString('base64url');
 
-describe('a wrong or missing setting', { timeout: 60_000 }, () => {
+describe('a wrong or missing setting', { timeout: 180_000 }, () => {
   let dir: string;
   const servers: Server[] = [];
   const processes: Process[] = [];
@@ -64,12 +65,15 @@ describe('a wrong or missing setting', { timeout: 60_000 }, () => {
     settings: Environment,
     options: { uid?: number; cwd?: string } = {},
   ): Promise<string> {
-    const { code, stdout, stderr } = await understudy(command, {
-      settings,
-      cwd: dir,
-      deadlineMs: 30_000,
-      ...options,
-    });
+    const run = () => understudy(command, { settings, cwd: dir, deadlineMs: 60_000, ...options });
+    let standstill = watchStandstill();
+    let outcome = await run();
+    // The homeserver is this process: where it stood still it was one that does not answer.
+    for (let again = 0; standstill() > 1_000 && again < 3; again += 1) {
+      standstill = watchStandstill();
+      outcome = await run();
+    }
+    const { code, stdout, stderr } = outcome;
     expect(stderr.trim().split('\n'), stdout).toHaveLength(1);
     expect(stderr).toMatch(/^understudy: /);
     expect(stderr).not.toMatch(/^\s+at /m);
@@ -121,7 +125,7 @@ describe('a wrong or missing setting', { timeout: 60_000 }, () => {
     );
     const text = await replica({ MATRIX_HOMESERVER_URL: 'matrix.example.org' });
     expect(await refusal(['replica'], text)).toContain('MATRIX_HOMESERVER_URL must be a URL');
-  }, 40_000);
+  });
 
   it('a relay token that the relay refuses', async () => {
     const port = await testPort();

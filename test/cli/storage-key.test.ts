@@ -119,7 +119,7 @@ describe('the storage key', () => {
       const settings = { UNDERSTUDY_RELAY_DATABASE_URL: url, UNDERSTUDY_STORAGE_KEY: ONE };
       const held = await run(['storage', 'rotate-key', '--database'], settings);
       expect(held).toMatchObject({ code: 2, stderr: expect.stringContaining('another process') as string });
-      await storage.close(AbortSignal.timeout(2_000));
+      await storage.close(AbortSignal.timeout(30_000));
       const done = await run(['storage', 'rotate-key', '--database'], settings);
       expect(done.stdout, done.stderr).toMatch(/^1 chunks encrypted/);
       const relay = {

@@ -55,7 +55,7 @@ beforeAll(async () => {
   peer = new Process('peer', [peerPlan], { UNDERSTUDY_HTTP_PORT: '0' }, children.path('damaged-child'));
   peer.launch();
   await peer.line(({ text }) => text.startsWith('open '), { from: 0 });
-  await vi.waitFor(async () => expect(hasAll(await askHolds(other))).toBe(true), 30_000);
+  await vi.waitFor(async () => expect(hasAll(await askHolds(other))).toBe(true), 60_000);
   // As by a loss of power: the lock stands, and so do files that only a clean end or a cut writes.
   await filler.kill();
   await writeFile(join(whole, 'generations.json'), '{"begun": [], "removing": []}\n');
@@ -167,7 +167,7 @@ async function starts(kind: FileKind, damage: Damage, elsewhere: string): Promis
     }
     gate.open();
     await one.holds();
-    await expect.poll(async () => hasAll(await askHolds(dir)), { timeout: 30_000, message: at }).toBe(true);
+    await expect.poll(async () => hasAll(await askHolds(dir)), { timeout: 60_000, message: at }).toBe(true);
     if (isKept(kind) && bytes !== undefined) expect(await keptBytes(dir, bytes), at).toContain(true);
   } finally {
     await one.kill();

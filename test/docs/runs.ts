@@ -13,7 +13,7 @@ const prelude = (dataDir: string) => `
 const clusterId = ${JSON.stringify(clusterId)};
 const dataDir = ${JSON.stringify(dataDir)};
 async function until(isSo) {
-  const deadline = AbortSignal.timeout(10_000);
+  const deadline = AbortSignal.timeout(60_000);
   while (!isSo()) {
     deadline.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -26,7 +26,7 @@ export async function runs(program: string): Promise<string> {
   const dataDir = await mkdtemp(join(tmpdir(), 'understudy-guide-'));
   try {
     const args = ['--input-type=module', '--eval', prelude(dataDir) + program];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 110_000 });
     return stdout;
   } finally {
     await rm(dataDir, { recursive: true, force: true });

@@ -14,7 +14,6 @@ import { CLUSTER, doctor, healthyFolder, settings } from './world.js';
 const at = (dir: string, relay: Relay | undefined, options: Parameters<typeof doctor>[1] = {}) =>
   doctor(dir, {
     only: ['cluster'],
-    limits: { answerMs: 2_000 },
     ...options,
     env: { ...settings, ...(relay && { UNDERSTUDY_RELAY_URLS: relay.url }) },
   });
@@ -24,7 +23,7 @@ const relay = () => startRelay({ clusterCheck: clusterCheck(CLUSTER) });
 async function member(on: Relay, replicaId: string): Promise<{ one: StateNode; dir: string }> {
   const dir = join(await folder(), replicaId);
   const one = await node([on], { dataDir: dir, clusterId: CLUSTER, replicaId });
-  expect(await one.synced(10_000)).toBe(true);
+  expect(await one.synced(30_000)).toBe(true);
   return { one, dir };
 }
 

@@ -13,8 +13,14 @@ import { cleanEnvironment, program } from '../world/process.js';
 import { folder } from '../node/world.js';
 import { bytesOf, chunkFiles, doctor, healthyFolder, settings } from './world.js';
 
-const run = (dir: string, args: string[], more: Record<string, string> = {}) =>
-  understudy(['doctor', '--data', dir, ...args], { settings: { ...settings, ...more }, cwd: dirname(dir) });
+const run = async (dir: string, args: string[], more: Record<string, string> = {}) => {
+  const look = () =>
+    understudy(['doctor', '--data', dir, ...args], { settings: { ...settings, ...more }, cwd: dirname(dir) });
+  let said = await look();
+  // A disk that is slow because the machine is busy is no fault of the folder that these are about.
+  for (let again = 0; again < 3 && said.stdout.includes('folder-slow'); again += 1) said = await look();
+  return said;
+};
 
 /** A server that takes connections and never says a word. */
 async function blackHole(connected: () => void = () => {}): Promise<number> {

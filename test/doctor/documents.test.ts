@@ -32,7 +32,7 @@ async function tamper(
   }
   const changed = A.change(document, (root) => change(root));
   await storage.save([id, 'snapshot', A.getHeads(changed)[0] ?? ''], A.save(changed));
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(60_000));
 }
 
 const value = (fields: Record<string, unknown>, stamp = 5000): A.ImmutableString =>
@@ -99,7 +99,7 @@ describe('the doctor at the documents', { timeout: 60_000 }, () => {
     const storage = new DurableStorage({ dir: join(dir, 'documents'), log: silentLog });
     const stranger = A.from({ hello: 'world' });
     await storage.save([id, 'snapshot', A.getHeads(stranger)[0] ?? ''], A.save(stranger));
-    await storage.close(AbortSignal.timeout(5_000));
+    await storage.close(AbortSignal.timeout(60_000));
     expect(await look(dir)).toMatchObject({ codes: ['document-unreadable'], exit: 1 });
   });
 
@@ -115,7 +115,7 @@ describe('the doctor at the documents', { timeout: 60_000 }, () => {
     const name = { kind: 'cluster', index: 0, generation: 0 } as const;
     const first = A.loadIncremental(A.init(), genesisBytes(name));
     await storage.save([documentId(CLUSTER, name), 'snapshot', A.getHeads(first)[0] ?? ''], A.save(first));
-    await storage.close(AbortSignal.timeout(5_000));
+    await storage.close(AbortSignal.timeout(60_000));
     expect(await look(dir)).toMatchObject({ codes: ['cluster-record-missing'], exit: 1 });
   });
 
@@ -123,7 +123,7 @@ describe('the doctor at the documents', { timeout: 60_000 }, () => {
     const dir = await healthyFolder();
     const storage = new DurableStorage({ dir: join(dir, 'documents'), log: silentLog });
     await storage.removeRange([documentId(CLUSTER, { kind: 'routing', index: 1, generation: 0 })]);
-    await storage.close(AbortSignal.timeout(5_000));
+    await storage.close(AbortSignal.timeout(60_000));
     const { codes, exit, of } = await look(dir);
     expect({ codes, exit }).toEqual({ codes: ['document-missing'], exit: 1 });
     expect(of('document-missing').seen).toContain('1 document of 5');
@@ -217,7 +217,7 @@ describe('the doctor at the documents', { timeout: 60_000 }, () => {
     expect((await look(dir)).codes).toEqual(['generation-left']);
     const storage = new DurableStorage({ dir: join(dir, 'documents'), log: silentLog });
     await storage.removeRange([current?.id ?? '']);
-    await storage.close(AbortSignal.timeout(5_000));
+    await storage.close(AbortSignal.timeout(60_000));
     expect((await look(dir)).codes).toEqual(['generation-behind']);
   });
 

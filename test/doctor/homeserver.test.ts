@@ -34,7 +34,6 @@ async function homeserver(answers: Answers = {}): Promise<string> {
 const at = (dir: string, url: string, options: Parameters<typeof doctor>[1] = {}) =>
   doctor(dir, {
     only: ['homeserver'],
-    limits: { answerMs: 2_000 },
     ...options,
     env: { ...settings, MATRIX_HOMESERVER_URL: url, ...options.env },
   });

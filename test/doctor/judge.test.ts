@@ -97,7 +97,6 @@ const probe = (dir: string, url: string, env: Record<string, string> = {}) =>
   doctor(dir, {
     only: ['homeserver'],
     probe: true,
-    limits: { answerMs: 1_000 },
     env: { ...settings, MATRIX_HOMESERVER_URL: url, UNDERSTUDY_RELAY_URLS: '', ...env },
   });
 

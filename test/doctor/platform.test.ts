@@ -9,7 +9,6 @@ import { CLUSTER, doctor, healthyFolder, settings } from './world.js';
 const at = (dir: string, url: string, options: Parameters<typeof doctor>[1] = {}) =>
   doctor(dir, {
     only: ['platform'],
-    limits: { answerMs: 3_000 },
     ...options,
     env: { ...settings, UNDERSTUDY_PLATFORM_URL: url, ...options.env },
   });

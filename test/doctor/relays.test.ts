@@ -28,7 +28,6 @@ const at = (
   doctor(dir, {
     only: ['relay'],
     env: { ...settings, UNDERSTUDY_RELAY_URLS: urls, ...more },
-    limits: { answerMs: 2_000, ...options.limits },
     ...options,
   });
 
@@ -57,7 +56,7 @@ async function synced(options: Parameters<typeof relay>[0] = {}) {
   const dir = join(await folder(), 'replica');
   const one = await node([started], { dataDir: dir, clusterId: CLUSTER });
   await fill(one, 0, 3);
-  expect(await one.replicated(10_000)).toBe(true);
+  expect(await one.replicated(30_000)).toBe(true);
   await one.close();
   return { started, dir, storage };
 }
@@ -81,7 +80,7 @@ describe('the doctor at the relays', { timeout: 60_000 }, () => {
     const heard = new Set<string>();
     other.channel.onPresence(() => [...other.channel.present().keys()].forEach((name) => heard.add(name)));
     await fill(other, 20, 21);
-    expect(await other.replicated(10_000)).toBe(true);
+    expect(await other.replicated(30_000)).toBe(true);
     const { codes, of } = await at(dir, started.url);
     expect(codes).toEqual(['heads-behind']);
     expect(of('relay').seen).toContain(other.self.replica);
@@ -168,9 +167,15 @@ describe('the doctor at the relays', { timeout: 60_000 }, () => {
     const refused = await at(dir, url);
     expect({ codes: refused.codes, exit: refused.exit }).toEqual({ codes: ['certificate-refused'], exit: 3 });
     // Node reads that variable at the start of a process.
-    const { code, stdout } = await understudy(['doctor', '--data', dir, '--only', 'relay', '--json'], {
-      settings: { ...settings, UNDERSTUDY_RELAY_URLS: url, NODE_EXTRA_CA_CERTS: cert },
-    });
+    const look = () =>
+      understudy(['doctor', '--data', dir, '--only', 'relay', '--json'], {
+        settings: { ...settings, UNDERSTUDY_RELAY_URLS: url, NODE_EXTRA_CA_CERTS: cert },
+      });
+    let said = await look();
+    // The relay is in this process, which may have stood still for longer than the doctor waits.
+    for (let again = 0; again < 3 && said.stdout.includes('"relay-unreachable"'); again += 1)
+      said = await look();
+    const { code, stdout } = said;
     expect(code).toBe(1);
     expect(stdout).toContain('"certificate-expiring"');
     expect(stdout).toContain('"heads-unknown"');
@@ -198,7 +203,7 @@ describe('the doctor at the relays', { timeout: 60_000 }, () => {
     const { started, dir } = await synced();
     const other = await node([started], { clusterId: CLUSTER });
     await fill(other, 20, 22);
-    expect(await other.replicated(10_000)).toBe(true);
+    expect(await other.replicated(30_000)).toBe(true);
     await other.close();
     const { codes, exit, of } = await at(dir, started.url);
     expect({ codes, exit }).toEqual({ codes: ['heads-behind'], exit: 0 });
@@ -209,7 +214,7 @@ describe('the doctor at the relays', { timeout: 60_000 }, () => {
     const { dir, storage } = await synced();
     const again = await relay({ storage });
     storage.failing = true;
-    const { codes, exit } = await at(dir, again.url, {}, { limits: { answerMs: 1_000 } });
+    const { codes, exit } = await at(dir, again.url);
     storage.failing = false;
     expect({ codes, exit }).toEqual({ codes: ['heads-unanswered'], exit: 3 });
   });
@@ -217,7 +222,7 @@ describe('the doctor at the relays', { timeout: 60_000 }, () => {
   it('takes the word of a running holder for what is not on the disk as it was read', async () => {
     const { started, dir } = await synced();
     const one = await node([started], { dataDir: dir, clusterId: CLUSTER });
-    expect(await one.replicated(10_000)).toBe(true);
+    expect(await one.replicated(30_000)).toBe(true);
     const heads = one.heads();
     await one.close();
     const alone = await node([], { dataDir: dir, clusterId: CLUSTER, found: true });

@@ -21,7 +21,7 @@ it('A6-begun: the record of a cut may come while the start removes what the cut 
   };
   expect(await one.cutIfDue({ mayCut: () => true, archive })).toBe(1);
   await eventually(() => sameHeads(one, other));
-  expect(await one.replicated(10_000)).toBe(true);
+  expect(await one.replicated(30_000)).toBe(true);
   await one.close();
   await hub.close();
 

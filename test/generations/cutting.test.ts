@@ -74,9 +74,9 @@ describe('a cut', () => {
     await cutNow(one);
     await send(one, '$2', 200);
     await cutNow(one);
-    expect(await one.replicated(5000)).toBe(true);
+    expect(await one.replicated(30_000)).toBe(true);
     const fresh = await cutting([hub]);
-    expect(await fresh.synced(10_000)).toBe(true);
+    expect(await fresh.synced(30_000)).toBe(true);
     expect(standing(fresh)).toEqual({ base: ['$1', '$2'], events: [], late: [] });
     await send(fresh, '$3', 300);
     await eventually(() => counted(one).length === 3);

@@ -56,6 +56,7 @@ describe('growth', () => {
       clock: systemClock,
       log: silentLog,
       onIncomplete: () => expect.unreachable(),
+      onFailed: () => {},
       onTouched: () => {},
     });
     const started = performance.now();

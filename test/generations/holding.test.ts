@@ -52,6 +52,7 @@ it('A6-hold: what is taken over is not on disk before what it waited for where i
     clock: systemClock,
     log: silentLog,
     onIncomplete: () => expect.unreachable(),
+    onFailed: () => {},
     onTouched: () => {},
   });
   const disk = { documents: () => Promise.resolve([]), removeRange: () => Promise.resolve() };

@@ -69,7 +69,7 @@ it('A6-place: an actor stays in its shard when its room gets a person, and anoth
   expect(idsOf(again)).toEqual(expected);
   expect((await again.historyAt(KEY, START + 2500))?.context).toEqual({ ids: ['$0', '$1', '$2'] });
   const fresh = await listing([hub]);
-  expect(await fresh.synced(10_000)).toBe(true);
+  expect(await fresh.synced(30_000)).toBe(true);
   expect(idsOf(fresh)).toEqual(expected);
 });
 

@@ -1,25 +1,13 @@
 import * as A from '@automerge/automerge';
-import type { PeerId } from '@automerge/automerge-repo';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../src/index.js';
-import { OpenDocuments, type OpenDocument } from '../../src/node/open-documents.js';
+import type { OpenDocument, OpenDocuments } from '../../src/node/open-documents.js';
 import { RelayWord } from '../../src/node/relay-word.js';
-import { createLog } from '../../src/telemetry/logger.js';
-import { Redactor } from '../../src/telemetry/redact.js';
-import { eventually, MemoryStorage } from '../node/world.js';
-
-const log = createLog({ role: 'test', redactor: new Redactor([]) });
+import { openDocuments } from '../node/documents.js';
+import { eventually } from '../node/world.js';
 
 async function opened(): Promise<{ documents: OpenDocuments; old: OpenDocument; current: OpenDocument }> {
-  const documents = new OpenDocuments({
-    clusterId: 'test-cluster-secret',
-    peerId: 'peer' as PeerId,
-    storage: new MemoryStorage(),
-    clock: systemClock,
-    log,
-    onIncomplete: () => {},
-    onTouched: () => {},
-  });
+  const documents = openDocuments();
   const old = await documents.open({ kind: 'actors', index: 0, generation: 0 });
   return { documents, old, current: await documents.open({ kind: 'actors', index: 1, generation: 0 }) };
 }

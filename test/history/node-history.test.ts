@@ -72,7 +72,7 @@ it('a replica that never had the generation reads its audit document through the
   const one = await lit([hub]);
   await go(one, ['GO', '$1', T], ['STOP', '$2', T + 1000]);
   expect(await cut(one)).toBe(1);
-  await one.replicated(5000);
+  await one.replicated(30_000);
   const replica = one.self.replica;
   await one.close();
   const dataDir = await folder();
@@ -95,7 +95,7 @@ it('what is out of reach is named as missing, and a time in it is refused rather
   await go(one, ['GO', '$1', T]);
   await cut(one);
   await go(one, ['STOP', '$2', T + 1000]);
-  await one.replicated(5000);
+  await one.replicated(30_000);
   const dataDir = await folder();
   const two = await lit([hub], { dataDir });
   await eventually(() => two.actors.get(LIGHT).snapshot().value === 'red');

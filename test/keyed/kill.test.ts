@@ -45,7 +45,7 @@ const callsIn = (lines: string[]): string[] =>
 async function among(old: ReadonlySet<string>, dir: string): Promise<string[]> {
   const storage = new DurableStorage({ dir: join(dir, 'documents'), log: silentLog });
   const ids = await storage.documents();
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(60_000));
   return ids.filter((id) => old.has(id));
 }
 

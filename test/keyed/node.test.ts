@@ -35,8 +35,8 @@ describe('keyed stores of a node', () => {
     const [one, two] = [await node([hub]), await node([hub])];
     const [left, right] = [await one.openKeyedStore(options), await two.openKeyedStore(options)];
     left.register('k', 1);
-    expect(await one.replicated(10_000)).toBe(true);
-    expect(await two.synced(10_000)).toBe(true);
+    expect(await one.replicated(30_000)).toBe(true);
+    expect(await two.synced(30_000)).toBe(true);
     await eventually(() => sameHeads(one, two));
     expect(right.lookup('k')).toBe(1);
     expect(one.heads().some(({ name }) => name.startsWith('keyed/') && name.endsWith('6h.votes'))).toBe(true);
@@ -78,7 +78,8 @@ describe('keyed stores of a node', () => {
     await theirs.flush();
     await late.close();
     expect(store.consume('k')).toBe(1);
-    expect(await one.replicated(10_000)).toBe(true);
+    // By its clock that is a hundredth of the time.
+    await eventually(() => one.replicated(30_000));
     const before = await known(dataDir);
 
     clock.pass(3 * 24 * HOUR);
@@ -92,7 +93,7 @@ describe('keyed stores of a node', () => {
     // Its folder is that of three days ago: it still shows the entry by its own clock, and the relay has all of it.
     const back = await node([hub], { dataDir: lateDir });
     const again = await back.openKeyedStore(options);
-    expect(await back.synced(10_000)).toBe(true);
+    expect(await back.synced(30_000)).toBe(true);
     await eventually(() => again.lookup('k') === undefined);
     expect(store.lookup('k')).toBeUndefined();
     expect(store.entries()).toEqual([]);
@@ -109,7 +110,7 @@ describe('keyed stores of a node', () => {
     await cp(dataDir, copy, { recursive: true });
     const two = await node([hub], { dataDir });
     expect((await two.openKeyedStore(options)).consume('k')).toBe(1);
-    expect(await two.replicated(10_000)).toBe(true);
+    expect(await two.replicated(30_000)).toBe(true);
     await two.close();
     const restored = await node([hub], { dataDir: copy });
     const store = await restored.openKeyedStore(options);

@@ -24,7 +24,7 @@ function open(url: string, more: { deadlineMs?: number; onDropped?: (n: number) 
     accessToken: 'secret-token',
     log: silentLog,
     clock: systemClock,
-    deadlineMs: 2000,
+    deadlineMs: 30_000,
     ...more,
   });
 }
@@ -101,7 +101,7 @@ describe('requests', () => {
       password: 'p',
       deviceId: 'DEV',
       clock: systemClock,
-      deadlineMs: 2000,
+      deadlineMs: 30_000,
     });
     expect(session).toEqual({ accessToken: 't', userId: '@bot:h', deviceId: 'DEV' });
     expect(server.asked).toHaveLength(1);

@@ -36,6 +36,7 @@ export class Hand {
       clock: systemClock,
       log: silentLog,
       onIncomplete: () => {},
+      onFailed: () => {},
       onTouched: () => {},
     });
     for (const adapter of this.#relays.networkAdapters) this.#documents.connect(adapter);

@@ -51,7 +51,7 @@ it('power lost at every call of a migration: every document is whole at the one 
         const id = documentId('c', name);
         await storage.save([id, 'snapshot', 'first'], A.save(founded(name)));
       }
-      await storage.close(AbortSignal.timeout(5000));
+      await storage.close(AbortSignal.timeout(60_000));
     },
     act: async (disk, say) => {
       const storage = await storageOn(disk);
@@ -81,7 +81,7 @@ it('power lost at every call of a migration: every document is whole at the one 
       await migrateStored({ stored, schemas: next, save: (key, bytes) => storage.save(key, bytes) });
       for (const name of NAMES)
         expect(schemaOf(assembled(await stored.chunks(documentId('c', name))))).toBe(2);
-      await storage.close(AbortSignal.timeout(5000));
+      await storage.close(AbortSignal.timeout(60_000));
     },
   });
   expect(losses).toBeGreaterThan(50);

@@ -99,7 +99,7 @@ describe('a replica of an earlier release', () => {
       id: '$1',
     });
     expect(await newer.node.migrations.run()).toMatchObject({ state: 'done' });
-    expect(await newer.node.replicated(10_000)).toBe(true);
+    expect(await newer.node.replicated(30_000)).toBe(true);
     const stale = await Replica.start('stale', hub, {});
     await eventually(() => stale.node.read('room', 'matrix_room:!r:x')?.agent_id === 'echo');
     expect(stale.node.migrations.readOnly()).toHaveLength(3);

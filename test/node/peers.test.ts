@@ -78,6 +78,7 @@ describe('the fast path', () => {
           clock: systemClock,
           log: silentLog,
           onIncomplete: () => expect.unreachable(),
+          onFailed: () => {},
           onTouched: () => {},
         });
         const document = await documents.open(name);

@@ -6,6 +6,7 @@ import { afterEach, expect } from 'vitest';
 import { openNode, silentLog, startRelay, systemClock } from '../../src/index.js';
 import type { NodeStatus, OpenNodeOptions, Relay, StateNode } from '../../src/index.js';
 import { clusterCheck } from '../../src/sync/credentials.js';
+import { testPort } from '../world/port.js';
 
 const undo: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
@@ -43,19 +44,27 @@ export class MemoryStorage implements StorageAdapterInterface {
   }
 }
 
+/** On a port that no system gives to anyone meanwhile, so that another relay can be started there. */
 export async function relay(
   options: { port?: number; storage?: StorageAdapterInterface } = {},
 ): Promise<Relay> {
-  const started = await startRelay({
-    port: options.port ?? 0,
-    tokens: undefined,
-    storage: options.storage ?? new MemoryStorage(),
-    clusterCheck: clusterCheck(CLUSTER),
-    clock: systemClock,
-    log: silentLog,
-  });
-  undo.push(() => started.close());
-  return started;
+  for (;;) {
+    try {
+      const started = await startRelay({
+        port: options.port ?? (await testPort()),
+        tokens: undefined,
+        storage: options.storage ?? new MemoryStorage(),
+        clusterCheck: clusterCheck(CLUSTER),
+        clock: systemClock,
+        log: silentLog,
+      });
+      undo.push(() => started.close());
+      return started;
+    } catch (error) {
+      // Somebody else on this machine was faster.
+      if (options.port !== undefined || (error as { code?: unknown }).code !== 'port-in-use') throw error;
+    }
+  }
 }
 
 /** Opens a node with 2 shards; `os` durability unless told otherwise, because these tests do not cut the power. */

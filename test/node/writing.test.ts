@@ -47,6 +47,7 @@ async function open(storage = new HoldingStorage()) {
     clock: systemClock,
     log: silentLog,
     onIncomplete: () => expect.unreachable(),
+    onFailed: () => {},
     onTouched: (document, records) => {
       for (const { kind, key } of records) {
         touched.push(key);

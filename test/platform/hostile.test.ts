@@ -5,7 +5,7 @@ import type { Log } from '../../src/telemetry/log.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { httpPlatform } from '../../src/platform/http-client.js';
 import { onSqlite } from './databases.js';
-import { answer, ask, clientOf, eventually, newChat, world } from './world.js';
+import { answer, ask, clientOf, eventually, newChat, turnsClock, world } from './world.js';
 
 onSqlite((fresh) => {
   const call = async (
@@ -125,7 +125,7 @@ onSqlite((fresh) => {
 
   it('keeps a waiting stream alive with empty lines', async () => {
     const { platform } = await world(await fresh(), { keepAliveMs: 50 });
-    const client = httpPlatform({ url: platform.url, log: silentLog, idleMs: 400 });
+    const client = httpPlatform({ url: platform.url, log: silentLog, idleMs: 400, clock: turnsClock });
     const chat = await newChat(client, 'drill');
     expect(await answer(client, chat, 'k', 'wait 1')).toBe('drill #1: wait 1');
   });

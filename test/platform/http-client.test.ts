@@ -3,6 +3,7 @@ import type { RunEvent } from '../../src/platform/client.js';
 import { httpPlatform } from '../../src/platform/http-client.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { cut, scriptedServer, type Script } from './scripted-server.js';
+import { turnsClock } from './world.js';
 
 const prompt = { text: 'hi', user: '@alice:test' };
 
@@ -11,7 +12,7 @@ async function clientAgainst(
   options: { answerMs?: number; idleMs?: number; token?: string } = {},
 ) {
   const server = await scriptedServer(script);
-  return { client: httpPlatform({ url: server.url, log: silentLog, ...options }), server };
+  return { client: httpPlatform({ url: server.url, log: silentLog, clock: turnsClock, ...options }), server };
 }
 
 async function collect(events: AsyncIterable<RunEvent>, into: RunEvent[] = []): Promise<RunEvent[]> {

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { expect, it } from 'vitest';
 import { onSqlite } from './databases.js';
 import { cut, scriptedServer, type Script } from './scripted-server.js';
-import { answer, ask, eventually, invocations, newChat, scratchFile, world } from './world.js';
+import { answer, ask, eventually, invocations, newChat, scratchFile, turnsClock, world } from './world.js';
 
 const chunk = (content: string) =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
@@ -34,6 +34,7 @@ onSqlite((fresh) => {
       agentsFile,
       env: { OPENAI_API_KEY: 'sk-secret' },
       openai: { backoffMs: 10, ...openai },
+      clock: turnsClock,
     };
     const made = await world(await fresh(), settings);
     return { ...made, server, chat: await newChat(made.client, 'm') };

@@ -7,10 +7,11 @@ import { prune } from '../../src/platform/service/prune.js';
 import { Runs } from '../../src/platform/service/runs.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { onEveryDatabase } from './databases.js';
+import { LEASE_MS } from './world.js';
 
 onEveryDatabase((fresh) => {
   it('P1, P2: forgets old results and unused histories; keeps chats with their keys and turns, and what runs', async () => {
-    const { db } = await openDatabase(await fresh(), 3_000, silentLog);
+    const { db } = await openDatabase(await fresh(), LEASE_MS, silentLog);
     try {
       let now = 1_000;
       const runs = new Runs(db, () => now);
@@ -52,14 +53,14 @@ onEveryDatabase((fresh) => {
 
   it('does not touch a database that a newer version has written', async () => {
     const database = await fresh();
-    const { db } = await openDatabase(database, 3_000, silentLog);
+    const { db } = await openDatabase(database, LEASE_MS, silentLog);
     await sql`insert into kysely_migration (name, timestamp) values ('9999-future', '2099')`.execute(db);
     await db.destroy();
-    await expect(openDatabase(database, 3_000, silentLog)).rejects.toMatchObject({ code: 'schema-newer' });
+    await expect(openDatabase(database, LEASE_MS, silentLog)).rejects.toMatchObject({ code: 'schema-newer' });
   });
 
   it('lets an executor that has lost its run neither start, count nor finish it', async () => {
-    const { db } = await openDatabase(await fresh(), 3_000, silentLog);
+    const { db } = await openDatabase(await fresh(), LEASE_MS, silentLog);
     try {
       const runs = new Runs(db, () => 1_000);
       const chats = new Chats(db, () => 1_000);

@@ -2,6 +2,9 @@ import { expect, it } from 'vitest';
 import { onEveryDatabase } from './databases.js';
 import { answer, ask, eventually, invocations, newChat, world } from './world.js';
 
+/** How often what only shows while a run goes on is tried: a busy machine may come too late to see it. */
+const TRIES = 6;
+
 const status = async (url: string) =>
   ((await (await fetch(`${url}/v1/stats`)).json()) as { runs: Record<string, number> }).runs;
 
@@ -50,10 +53,16 @@ onEveryDatabase((fresh) => {
 
   it('gives a caller that joins late everything from the start, then the rest live', async () => {
     const { client } = await world(await fresh());
-    const chat = await newChat(client, 'drill');
-    const early = client.sendMessage('k', chat, { text: 'stream 12', user: '@a:b' })[Symbol.asyncIterator]();
-    const head = [(await early.next()).value, (await early.next()).value];
-    const late = await ask(client, chat, 'k', 'anything');
+    const join = async (n: number) => {
+      const [key, chat] = [`k${n}`, await newChat(client, 'drill', `room ${n}`)];
+      const prompt = { text: 'stream 12', user: '@a:b' };
+      const early = client.sendMessage(key, chat, prompt)[Symbol.asyncIterator]();
+      const head = [(await early.next()).value, (await early.next()).value];
+      return { early, head, late: await ask(client, chat, key, 'anything') };
+    };
+    let { early, head, late } = await join(1);
+    // Whoever comes when it is over is given its end alone.
+    for (let n = 2; n <= TRIES && late.length === 1; n += 1) ({ early, head, late } = await join(n));
     expect(late.slice(0, 2)).toEqual(head);
     expect(late).toHaveLength(13);
     expect(
@@ -87,10 +96,12 @@ onEveryDatabase((fresh) => {
   });
 
   it('runs one at a time per chat in the order of begin, and other chats beside it', async () => {
-    const { client } = await world(await fresh());
+    const { client, platform } = await world(await fresh());
     const [chat, other] = [await newChat(client, 'drill', '1'), await newChat(client, 'drill', '2')];
     const ended: string[] = [];
-    const slow = client.sendMessage('slow', chat, { text: 'wait 0.6', user: '@a:b' })[Symbol.asyncIterator]();
+    // It goes on until it is decided on.
+    const slow = client.sendMessage('slow', chat, { text: 'approve', user: '@a:b' })[Symbol.asyncIterator]();
+    expect((await slow.next()).value).toMatchObject({ type: 'approval' });
     const slowEnd = slow.next().then(() => ended.push('slow'));
     await eventually(async () => ((await ask(client, other, 'other', 'x')).length > 0 ? true : undefined));
     ended.push('other');
@@ -98,6 +109,9 @@ onEveryDatabase((fresh) => {
       ended.push('quick');
       return text;
     });
+    await eventually(async () => ((await status(platform.url))['queued'] === 1 ? true : undefined));
+    const body = JSON.stringify({ decision: 'approve' });
+    await fetch(`${platform.url}/v1/runs/slow/approvals/1`, { method: 'POST', body });
     await slowEnd;
     expect(await quick).toBe('drill #2: q');
     expect(ended).toEqual(['other', 'slow', 'quick']);
@@ -217,25 +231,40 @@ onEveryDatabase((fresh) => {
 
   it('P2: takes a run up again that a stopped platform left, as the same invocation', async () => {
     const database = await fresh();
-    const before = await world(database, { leaseMs: 300 });
-    const chat = await newChat(before.client, 'drill');
-    const cut = ask(before.client, chat, 'k', 'wait 1.2 vary stream 3');
-    await eventually(async () => ((await status(before.platform.url))['running'] === 1 ? true : undefined));
-    const queued = ask(before.client, chat, 'second', 'x');
-    await eventually(async () => ((await status(before.platform.url))['queued'] === 1 ? true : undefined));
-    const outcomes = Promise.allSettled([cut, queued]);
-    await before.platform.close();
-    expect(await outcomes).toMatchObject([
+    /** Stops it in the middle of a run of that many seconds, with another one behind it. */
+    const stopped = async (seconds: number) => {
+      const { client, platform } = await world(database);
+      const chat = await newChat(client, 'drill', `room ${seconds}`);
+      let isOver = false;
+      const reaches = (what: string) =>
+        eventually(async () => (isOver || (await status(platform.url))[what] === 1 ? true : undefined));
+      const cut = ask(client, chat, `k${seconds}`, `wait ${seconds} vary stream 3`).finally(() => {
+        isOver = true;
+      });
+      const outcomes = [Promise.allSettled([cut])];
+      await reaches('running');
+      outcomes.push(Promise.allSettled([ask(client, chat, `second ${seconds}`, 'x')]));
+      await reaches('queued');
+      await platform.close();
+      return { seconds, chat, outcomes: (await Promise.all(outcomes)).flat() };
+    };
+    let left = await stopped(1.2);
+    // It came to its end before it was stopped: this process was too slow.
+    for (let n = 1; n < TRIES && left.outcomes[0]?.status === 'fulfilled'; n += 1) {
+      left = await stopped(2 * left.seconds);
+    }
+    expect(left.outcomes).toMatchObject([
       { reason: { code: 'unreachable' } },
       { reason: { code: 'unreachable' } },
     ]);
 
-    const after = await world(database, { leaseMs: 300 });
-    expect(await answer(after.client, chat, 'k', '')).toMatch(
-      /^drill #1: wait 1.2 vary stream 3 \[[0-9a-f]{12}\]$/,
-    );
-    expect(await answer(after.client, chat, 'second', '')).toBe('drill #2: x');
-    expect(await invocations(after.platform, 'k')).toBe(1);
+    const { chat, seconds } = left;
+    const after = await world(database);
+    const text = await answer(after.client, chat, `k${seconds}`, '');
+    expect(text).toMatch(/^drill #1: wait [\d.]+ vary stream 3 \[[0-9a-f]{12}\]$/);
+    expect(text).toContain(`: wait ${seconds} vary`);
+    expect(await answer(after.client, chat, `second ${seconds}`, '')).toBe('drill #2: x');
+    expect(await invocations(after.platform, `k${seconds}`)).toBe(1);
   });
 
   it('stores what databases do not like, and refuses it in ids', async () => {

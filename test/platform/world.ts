@@ -7,6 +7,7 @@ import { httpPlatform } from '../../src/platform/http-client.js';
 import type { DatabaseSettings } from '../../src/platform/service/database.js';
 import { startPlatform, type Platform, type PlatformOptions } from '../../src/platform/service/start.js';
 import { silentLog } from '../../src/telemetry/log.js';
+import { systemClock, type Clock } from '../../src/time/clock.js';
 
 export const AGENTS = `
 default: echo
@@ -14,6 +15,30 @@ agents:
   - { id: echo, name: Echo, description: Repeats, backend: echo }
   - { id: drill, name: Drill, backend: drill }
 `;
+
+const TURN_MS = 5;
+
+/**
+ * The machine's clock, but that waits are counted in turns of the event loop: while this process stands still nobody
+ * falls silent.
+ */
+export const turnsClock: Clock = {
+  ...systemClock,
+  after(ms, run) {
+    let left = Math.ceil(ms / TURN_MS);
+    let timer: NodeJS.Timeout;
+    const turn = (): void => {
+      left -= 1;
+      if (left < 0) run();
+      else timer = setTimeout(turn, TURN_MS);
+    };
+    turn();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Longer than a busy machine leaves a living process without a turn: a transaction of it stands still for less. */
+export const LEASE_MS = 30_000;
 
 /** A file in a folder that goes with the test. */
 export async function scratchFile(name: string, content: string): Promise<string> {
@@ -40,6 +65,7 @@ export async function world(
     database,
     log: silentLog,
     env: {},
+    leaseMs: LEASE_MS,
     ...options,
     agentsFile,
   });

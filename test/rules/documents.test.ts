@@ -16,6 +16,7 @@ async function openAndWrite(storage: MemoryStorage, value: string) {
     storage,
     clock: systemClock,
     log: silentLog,
+    onFailed: () => {},
     onTouched() {},
     onIncomplete() {},
   });

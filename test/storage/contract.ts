@@ -55,7 +55,7 @@ function opened(store: ChunkStore, onEvent: (event: StorageEvent) => void = () =
 }
 
 async function closed(storage: DurableStorage): Promise<void> {
-  await storage.close(AbortSignal.timeout(10_000));
+  await storage.close(AbortSignal.timeout(60_000));
 }
 
 /** Does it on storage that is closed afterwards. */

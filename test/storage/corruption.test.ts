@@ -66,7 +66,7 @@ async function written(keys: Keyring, dir: string): Promise<Truth> {
       .map(({ data }) => data ?? new Uint8Array());
     changes.set(id, new Set(hashesIn(assembled(parts))));
   }
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(60_000));
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   return {
     dir,
@@ -105,7 +105,7 @@ async function start(dir: string, keys: Keyring): Promise<Start> {
   }
   await storage.save(['written', 'value', 'after'], Buffer.from('after'));
   await storage.settled();
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(60_000));
   found.delete('wr/itten/value/after');
   return { events, lines: log.lines, found };
 }

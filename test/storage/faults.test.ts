@@ -23,7 +23,7 @@ const textOf = (data: Uint8Array | undefined): string | undefined => data && Buf
 
 const open: DurableStorage[] = [];
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((storage) => storage.close(AbortSignal.timeout(2_000))));
+  await Promise.all(open.splice(0).map((storage) => storage.close(AbortSignal.timeout(30_000))));
 });
 
 function storageIn(dir: string, more: Partial<ConstructorParameters<typeof DurableStorage>[0]> = {}) {

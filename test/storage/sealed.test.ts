@@ -35,7 +35,7 @@ function open(dir: string, keys: Keyring, onEvent: (event: StorageEvent) => void
 }
 
 async function close(storage: DurableStorage): Promise<void> {
-  await storage.close(AbortSignal.timeout(5_000));
+  await storage.close(AbortSignal.timeout(60_000));
 }
 
 /** A folder with a chunk of each kind. */

@@ -152,10 +152,14 @@ test('asked to end it says that it is draining, is not ready, and all that it sa
     expect(await ended).toBe(0);
     return seen;
   };
-  await until('it was seen to drain', async () => {
-    if (!relay.process.isRunning) await relay.process.start();
-    return drains();
-  });
+  await until(
+    'it was seen to drain',
+    async () => {
+      if (!relay.process.isRunning) await relay.process.start();
+      return drains();
+    },
+    90_000,
+  );
   // Who brings nothing with it asks, so that what is there was on disk.
   alpha.close();
   await relay.process.start();
@@ -164,7 +168,7 @@ test('asked to end it says that it is draining, is not ready, and all that it sa
   const heads = await storedHeads(late, relay, ids);
   for (const handle of handles) expect(heads.get(handle.documentId)).toEqual(headsOf(handle));
   expect(relay.process.crashes).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 test.each(['fs', 'pglite'])(
   'what a killed relay said was stored in %s is there when it starts again',

@@ -34,6 +34,18 @@ export class Watch {
     });
   }
 
+  /** One look, taken again while a process that runs is too busy to answer; nothing may fire in it. */
+  async quiet(): Promise<void> {
+    const until = performance.now() + DEADLINE_MS;
+    for (let isWhole = false; !isWhole;) {
+      if (performance.now() > until) throw new Error('no look at all processes');
+      const before = this.scrapes.length;
+      await this.look();
+      isWhole = this.scrapes.slice(before).every(({ page }) => page !== undefined);
+    }
+    if (this.firing().length > 0) throw new Error(`not silent: ${this.firing().join(', ')}`);
+  }
+
   /** Looks until nothing fires: what a rule's `for` waits for may show for a moment. */
   async untilSilent(): Promise<void> {
     const until = performance.now() + DEADLINE_MS;

@@ -35,6 +35,8 @@ export interface AuditStoreContext {
  */
 export class AuditStore {
   readonly #fetching = new Map<string, Promise<AuditPart | undefined>>();
+  /** By archive, the last that holds documents of it: who comes next would find them half written, or closed. */
+  readonly #holding = new Map<string, Promise<unknown>>();
   readonly #ended = new AbortController();
 
   constructor(private readonly context: AuditStoreContext) {}
@@ -45,7 +47,11 @@ export class AuditStore {
    *
    * @throws {NodeError} `unarchived`: no relay has stored it in time.
    */
-  async write(archived: Archived, lines: readonly string[], signal?: AbortSignal): Promise<void> {
+  write(archived: Archived, lines: readonly string[], signal?: AbortSignal): Promise<void> {
+    return this.#inTurn(archived, () => this.#write(archived, lines, signal));
+  }
+
+  async #write(archived: Archived, lines: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const { documents, word, hasRelays } = this.context;
     const parts = auditParts(lines);
     const opened: OpenDocument[] = [];
@@ -88,6 +94,19 @@ export class AuditStore {
     this.#ended.abort(new NodeError('closed', 'the node is closed'));
   }
 
+  async #inTurn<T>(archived: Archived, work: () => Promise<T>): Promise<T> {
+    const key = describeDocument(auditName(archived, 0));
+    const before = this.#holding.get(key);
+    // Whoever was before tells its own caller how it ended.
+    const mine = before === undefined ? work() : before.then(work, work);
+    this.#holding.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#holding.get(key) === mine) this.#holding.delete(key);
+    }
+  }
+
   async #part(archived: Archived, part: number): Promise<AuditPart | undefined> {
     const name = auditName(archived, part);
     const stored = this.#fitting(await this.#fromDisk(name), archived, part);
@@ -95,7 +114,7 @@ export class AuditStore {
     const key = describeDocument(name);
     let fetching = this.#fetching.get(key);
     if (fetching === undefined) {
-      fetching = this.#fetch(name).finally(() => this.#fetching.delete(key));
+      fetching = this.#inTurn(archived, () => this.#fetch(name)).finally(() => this.#fetching.delete(key));
       this.#fetching.set(key, fetching);
     }
     return this.#fitting(await fetching, archived, part);

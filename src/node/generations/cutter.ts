@@ -141,7 +141,7 @@ export class Cutter {
     } finally {
       past.free();
       // Another replica may have made the very same cut: then it is in use.
-      if (next !== undefined && !this.context.isRecorded(shard.index, id)) await this.#drop(next);
+      if (next !== undefined) await this.#drop(next, () => this.context.isRecorded(shard.index, id));
     }
   }
 
@@ -179,9 +179,11 @@ export class Cutter {
     return inSlices(nextGeneration(past, inputs, bases, counters.countMalformed), clock);
   }
 
-  async #drop(next: OpenDocument): Promise<void> {
+  async #drop(next: OpenDocument, isRecorded: () => boolean): Promise<void> {
+    if (isRecorded()) return;
     await this.context.documents.close(next);
-    await this.context.stored.remove(next.id);
+    // It may be recorded meanwhile, and is opened again then.
+    if (!isRecorded()) await this.context.stored.remove(next.id);
   }
 }
 

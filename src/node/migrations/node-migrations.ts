@@ -146,8 +146,8 @@ export class NodeMigrations {
   async #run(asked: boolean): Promise<MigrationOutcome> {
     this.#ended.signal.throwIfAborted();
     const { schemas, records, clock } = this.context;
-    const due = this.#due();
     if (asked) await this.#letGo();
+    const due = this.#due();
     if (due.length === 0) return { state: 'nothing' };
     const raising = due.filter((document) => this.#isRaised(document));
     if (raising.length > 0) {
@@ -180,6 +180,7 @@ export class NodeMigrations {
     const name = describeDocument(document.name);
     let records = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
+      if (documents.get(document.id) !== document) return records;
       // What it rests on is on disk before it.
       await this.#orClosed(documents.saver.flush(document.id));
       if (documents.get(document.id) !== document) return records;

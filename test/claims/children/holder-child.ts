@@ -15,5 +15,5 @@ const relays = connectRelays({
 });
 while (relays.named().length === 0) await sleep(systemClock, 10);
 const request = claiming(key, { ballot: { term: 1, relay }, leaseMs: Number(leaseMs) });
-const answer = await relays.claims(relay, request, 10_000);
+const answer = await relays.claims(relay, request, 30_000);
 writeSync(1, `${answer === undefined ? 'nothing' : wordOf(answer)}\n`);

@@ -3,9 +3,8 @@ import { recordsIn } from '../../../src/sync/claim-records.js';
 import { RelayClaims } from '../../../src/sync/relay-claims.js';
 import { DurableStorage } from '../../../src/storage/durable.js';
 import { silentLog } from '../../../src/telemetry/log.js';
-import { systemClock } from '../../../src/time/clock.js';
 import { watchFileCalls } from '../../actors/children/file-calls.js';
-import { claiming, committing } from '../world.js';
+import { claiming, committing, patientClock } from '../world.js';
 
 /**
  * The claims of a relay over its folder: starts, gives a key out, takes it for good, and says each when it is answered.
@@ -17,7 +16,7 @@ files.arm(dieAt === '' ? undefined : Number(dieAt));
 const say = (word: string, more: unknown = '') => writeSync(1, `${word} ${JSON.stringify(more)}\n`);
 
 const records = recordsIn(new DurableStorage({ dir, log: silentLog }));
-const claims = new RelayClaims({ head: records, parts: records, clock: systemClock, log: silentLog });
+const claims = new RelayClaims({ head: records, parts: records, clock: patientClock, log: silentLog });
 await claims.open();
 say('opened');
 const ballot = { term: 1, relay: claims.relay ?? '' };
