@@ -32,8 +32,9 @@ export default defineConfig({
           name: 'world',
           include: wholeSystem,
           globalSetup: ['test/world/global-setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
+          // Longer than all waits of a test together take on a machine that is slow now and then.
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

@@ -36,7 +36,7 @@ export class Deployment {
   }
 
   /** `docker …`, resolves to its standard output; rejects with what it said. */
-  async docker(args: string[], deadlineMs = 60_000): Promise<string> {
+  async docker(args: string[], deadlineMs = 180_000): Promise<string> {
     const { stdout } = await run('docker', args, {
       cwd: root,
       timeout: deadlineMs,
@@ -61,7 +61,7 @@ export class Deployment {
 
   /** The command of the README: starts what does not run, and resolves when all of it is healthy. */
   async up(): Promise<void> {
-    await this.compose(['up', '--wait', '--wait-timeout', '180', '--quiet-pull'], 240_000);
+    await this.compose(['up', '--wait', '--wait-timeout', '420', '--quiet-pull'], 540_000);
   }
 
   async containers(): Promise<Map<string, Container>> {
@@ -87,7 +87,7 @@ export class Deployment {
   async down({ volumes = false } = {}): Promise<void> {
     await this.compose(
       ['--profile', '*', 'down', '--remove-orphans', ...(volumes ? ['--volumes'] : [])],
-      120_000,
+      300_000,
     );
   }
 

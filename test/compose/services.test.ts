@@ -46,7 +46,7 @@ class OnLoopback {
     expect([kind, program]).toEqual(['CMD', 'node']);
     const args = words.map((word) => word.replace(/^\/app\//, root));
     return (
-      spawnSync(process.execPath, args, { env: cleanEnvironment(settings), timeout: 10_000 }).status === 0
+      spawnSync(process.execPath, args, { env: cleanEnvironment(settings), timeout: 60_000 }).status === 0
     );
   }
 
@@ -128,7 +128,9 @@ test('every service of ours runs as a plain process with its command, settings a
       await running.kill();
     });
     await running.start();
-    expect(here.check(service(name), running.settings), name).toBe(true);
+    // Not ready for a moment where the machine stood still just then: Docker asks several times too.
+    const check = () => here.check(service(name), running.settings);
+    await expect.poll(check, { message: name, timeout: 60_000, interval: 500 }).toBe(true);
   }
   expect(await once('chat', 'hello from a pipe\n')).toBe('echo #1: hello from a pipe\n');
 });

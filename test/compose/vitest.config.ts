@@ -6,9 +6,9 @@ export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
     include: ['test/compose/deployment.ts'],
-    testTimeout: 180_000,
-    hookTimeout: 600_000,
-    teardownTimeout: 120_000,
+    testTimeout: 1_200_000,
+    hookTimeout: 1_200_000,
+    teardownTimeout: 300_000,
     // Each test goes on where the one before it ended.
     bail: 1,
   },

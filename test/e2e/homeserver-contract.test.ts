@@ -17,9 +17,9 @@ homeserverContract('Synapse', async () => {
     { name: personName, password },
   ]);
   const open = async (user: string, deviceId: string) => {
-    const session = await logIn({ url, user, password, deviceId, clock: systemClock, deadlineMs: 10_000 });
+    const session = await logIn({ url, user, password, deviceId, clock: systemClock, deadlineMs: 60_000 });
     const { accessToken } = session;
-    return openHomeserver({ url, accessToken, log: silentLog, clock: systemClock, deadlineMs: 10_000 });
+    return openHomeserver({ url, accessToken, log: silentLog, clock: systemClock, deadlineMs: 60_000 });
   };
   return {
     bot: await open(botName, 'DELIVERY'),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { cluster, type Cluster } from '../world/cluster.js';
-import { field, sameHeads } from '../world/inside.js';
+import { fieldSoon, sameHeads } from '../world/inside.js';
 import type { Proxy, Seen } from '../world/proxy.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 
@@ -35,17 +35,20 @@ test('two replicas cut off from each other meet an unmapped room at once: one co
   await world.answered();
   await sameHeads(world);
   cutOff(world);
-  const met = together(
-    world.replicas.map(({ platformProxy }) => platformProxy),
-    ({ method, path }) => method === 'POST' && path === '/v1/chats',
-  );
+  const platforms = world.replicas.map(({ platformProxy }) => platformProxy);
+  const met = together(platforms, ({ method, path }) => method === 'POST' && path === '/v1/chats');
+  // And each has bound the room before any answer shows the other that it need not.
+  const bound = together(platforms, ({ method, path }) => method === 'POST' && path.endsWith('/messages'));
   await world.ask(room, undefined, { text: (token) => `echo #1: say ${token}` });
   await met;
+  await bound;
   await world.answered();
   await world.ask(room, undefined, { text: (token) => `echo #2: say ${token}` });
   await world.answered();
   const chats = () =>
-    Promise.all(world.replicas.map((replica) => field(replica, `matrix_room:${room}`, 'platform_chat_id')));
+    Promise.all(
+      world.replicas.map((replica) => fieldSoon(world, replica, `matrix_room:${room}`, 'platform_chat_id')),
+    );
   const [one, other] = await chats();
   expect(one).toEqual(expect.any(String));
   expect(other).toBe(one);

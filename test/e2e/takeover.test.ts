@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
 import { cluster } from '../world/cluster.js';
-import { atWork, drill, invoked } from '../world/inside.js';
+import { drill, struckMidRun } from '../world/inside.js';
+import { isAnswered } from '../world/judge.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 
 test('SIGKILL of the owner in the middle of a run: one answer, one invocation', async () => {
   const world = await cluster({ replicas: 2, agents: drill });
   const room = await world.room();
   await world.answered();
-  const before = await world.invocations();
-  await world.ask(room, (token) => `wait 3 ${token}`);
-  await invoked(world, before + 1);
-  await (await atWork(world)).kill();
+  const { invocations: before } = await struckMidRun(world, room, {
+    strike: (replica) => replica.kill(),
+    mend: (replica) => replica.start(),
+  });
   await world.answered();
   expect(await world.invocations()).toBe(before + 1);
   await world.watch('owner killed in the middle of a run');
@@ -20,18 +21,25 @@ test('SIGSTOP of the owner for longer than its lease, takeover, SIGCONT: one ans
   const world = await cluster({ replicas: 2, agents: drill });
   const room = await world.room();
   await world.answered();
-  const before = await world.invocations();
-  // Frozen with a placeholder on show, so that it has an edit to make when it wakes.
-  await world.ask(room, (token) => `wait 3 stream 20 ${token}`, {
-    text: (token) => new RegExp(`^drill #\\d+: .*${token}$`),
+  const { owner } = await struckMidRun(world, room, {
+    prompt: (seconds, token) => `wait ${seconds} stream 20 ${token}`,
+    want: { text: (token) => new RegExp(`^drill #\\d+: .*${token}$`) },
+    // Frozen with a placeholder on show, so that it has an edit to make when it wakes.
+    strike: async (replica, asked) => {
+      await world.alice.until(room, 'a placeholder', (history) => {
+        const isShown = history.some(({ sender, content }) => {
+          const mark = content['dev.understudy.delivery'] as { source?: string } | undefined;
+          return sender === world.bot.userId && mark?.source === asked.prompt && content.body === '…';
+        });
+        return isShown || isAnswered(history, world.bot.userId, asked);
+      });
+      replica.freeze();
+    },
+    mend: (replica) => {
+      replica.thaw();
+      return replica.ready();
+    },
   });
-  await invoked(world, before + 1);
-  const owner = await atWork(world);
-  await world.alice.eventually('a placeholder', async () => {
-    const history = await world.alice.history(room);
-    return history.some(({ sender, content }) => sender === world.bot.userId && content['body'] === '…');
-  });
-  owner.freeze();
   await world.answered();
   owner.thaw();
   // Awake again when it answers its pages; then it has had its chance to speak.
@@ -44,7 +52,7 @@ test('SIGSTOP of the owner for longer than its lease, takeover, SIGCONT: one ans
 
 test(
   'prompts of a time when nobody was there are answered once each, older ones not again',
-  { timeout: 240_000 },
+  { timeout: 1_200_000 },
   async () => {
     const world = await cluster({ replicas: 3 });
     const [room, other] = [await world.room(), await world.room()];
@@ -60,7 +68,7 @@ test(
     for (let n = 0; n < 60; n += 1) await world.ask(room);
     await world.ask(other);
     await Promise.all([one.start(), two.start()]);
-    await world.answered(120_000);
+    await world.answered(600_000);
     // Behind by all of that, and alone with it for a moment: it answers nothing from its past (D5).
     await one.kill();
     await away.start();
@@ -110,7 +118,7 @@ test('two texts for one prompt, and everyone dies after part 1: the room shows o
   for (const replica of world.replicas) replica.proxy.onApplied(undefined);
   // The one that is back first may hold no text of the chain, or another one; then the other comes back with its own.
   await world.replica(1).start();
-  await world.answered(60_000);
+  await world.answered();
   await world.replica(0).start();
   for (const replica of world.replicas) replica.rejoin();
   await world.ask(room);

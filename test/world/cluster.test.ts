@@ -6,7 +6,7 @@ test('a process that ends by itself is a problem of the test, and ends its waiti
   expect(world.crashes).toEqual([]);
   const room = await world.alice.createRoom();
   world.answers.push({ room, prompt: '$none', token: 'never' });
-  const waiting = world.answered(60_000);
+  const waiting = world.answered();
   // From outside, as an out-of-memory killer would: the harness did not ask for it.
   process.kill(world.platforms[0]!.pid, 'SIGKILL');
   await expect(waiting).rejects.toThrow('platform-0 ended by itself (SIGKILL)');

@@ -154,13 +154,15 @@ export class Cluster extends Conversation {
 
   /** How often agents were asked, counted by the platforms' backends themselves. */
   async invocations(): Promise<number> {
-    let sum = 0;
-    for (const platform of this.platforms) {
-      const url = `http://127.0.0.1:${platform.settings['UNDERSTUDY_PLATFORM_PORT']}/v1/stats`;
-      const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
-      sum += ((await answer.json()) as { invocations: number }).invocations;
-    }
-    return sum;
+    return (await this.#stats()).reduce((sum, { invocations }) => sum + invocations, 0);
+  }
+
+  /** How many runs of agents the platforms have under way. */
+  async runsUnderWay(): Promise<number> {
+    return (await this.#stats()).reduce(
+      (sum, { runs }) => sum + (runs['running'] ?? 0) + (runs['queued'] ?? 0),
+      0,
+    );
   }
 
   /** Runs of processes that ended by themselves, in words. */
@@ -195,6 +197,18 @@ export class Cluster extends Conversation {
   /** The last lines of every process, for a test that failed. */
   tails(count = 15): string {
     return this.processes.map((process) => process.tail(count)).join('\n');
+  }
+
+  #stats(): Promise<{ invocations: number; runs: Record<string, number> }[]> {
+    return Promise.all(
+      this.platforms.map(async ({ settings }) => {
+        const url = `http://127.0.0.1:${settings['UNDERSTUDY_PLATFORM_PORT']}/v1/stats`;
+        // A connection of its own: a kept one may have ended with a platform that was started again.
+        const headers = { connection: 'close' };
+        const answer = await fetch(url, { headers, signal: AbortSignal.timeout(60_000) });
+        return (await answer.json()) as { invocations: number; runs: Record<string, number> };
+      }),
+    );
   }
 
   async #build(options: ClusterOptions): Promise<void> {

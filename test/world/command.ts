@@ -12,7 +12,7 @@ export function understudy(
   args: readonly string[],
   options: { settings?: Environment; input?: string; cwd?: string; uid?: number; deadlineMs?: number } = {},
 ): Promise<Outcome> {
-  const { settings = {}, input = '', cwd, uid, deadlineMs = 60_000 } = options;
+  const { settings = {}, input = '', cwd, uid, deadlineMs = 180_000 } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], {
       env: cleanEnvironment(settings),

@@ -85,7 +85,7 @@ export abstract class Conversation {
   }
 
   /** Waits until every answer and message that is owed so far stands. */
-  answered(deadlineMs = 60_000): Promise<void> {
+  answered(deadlineMs = 120_000): Promise<void> {
     return untilAnswered(this.alice, this.case, deadlineMs);
   }
 
@@ -103,7 +103,7 @@ export abstract class Conversation {
    * Waits for the answers that are owed, then goes on watching all rooms behind the next tests and lets go of the bot
    * at the end; the file's `everyRoomIsJudged` reports it. To be called last in a test.
    */
-  async watch(name: string, deadlineMs = 60_000): Promise<void> {
+  async watch(name: string, deadlineMs = 120_000): Promise<void> {
     await this.answered(deadlineMs);
     this.#watched = true;
     watchInBackground(

@@ -214,7 +214,7 @@ export class Person {
     room: string,
     what: string | (() => string),
     look: (history: TimelineEvent[]) => Found | undefined | false,
-    deadlineMs = 60_000,
+    deadlineMs = 120_000,
   ): Promise<Found> {
     const until = performance.now() + deadlineMs;
     let since: string = (await this.sync({ rooms: [room] })).next_batch;
@@ -236,7 +236,7 @@ export class Person {
   async eventually<Found>(
     what: string,
     look: () => Promise<Found | undefined | false>,
-    deadlineMs = 60_000,
+    deadlineMs = 120_000,
   ): Promise<Found> {
     const until = performance.now() + deadlineMs;
     let since: string = (await this.sync()).next_batch;

@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 
 export const program = fileURLToPath(new URL('../../bin/understudy.js', import.meta.url));
-const READY_DEADLINE_MS = 60_000;
+/** Deadlines are there for what never comes: a machine that stands still for seconds passes all of them. */
+const READY_DEADLINE_MS = 180_000;
+const PAGE_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 20_000;
 
 /** One line that a process printed; `fields` when it was JSON, as every log line is. */
@@ -104,7 +106,8 @@ export class Process {
     let reasons = 'nothing answered';
     while (performance.now() < until) {
       if (!this.isRunning) throw new Error(`${this.name} ended while starting:\n${this.tail()}`);
-      const page = await this.page('/readyz');
+      const left = Math.max(1, until - performance.now());
+      const page = await this.page('/readyz', Math.min(left, PAGE_DEADLINE_MS));
       if (page?.status === 200) return;
       reasons = page?.text ?? reasons;
       await pause(25);
@@ -113,10 +116,15 @@ export class Process {
   }
 
   /** One of its pages; undefined when nobody answers. */
-  async page(path: string): Promise<{ status: number; text: string } | undefined> {
+  async page(
+    path: string,
+    deadlineMs = PAGE_DEADLINE_MS,
+  ): Promise<{ status: number; text: string } | undefined> {
     const url = `http://127.0.0.1:${this.settings.UNDERSTUDY_HTTP_PORT}${path}`;
     try {
-      const answer = await fetch(url, { signal: AbortSignal.timeout(5000) });
+      const signal = AbortSignal.timeout(Math.ceil(deadlineMs));
+      // A connection of its own: a kept one that the other side has ended meanwhile looks as if nobody were there.
+      const answer = await fetch(url, { signal, headers: { connection: 'close' } });
       return { status: answer.status, text: await answer.text() };
     } catch {
       // Not listening yet, not any more, or frozen: the caller asks again or reports it.
@@ -157,7 +165,7 @@ export class Process {
   /** The first line from now on, or from `from`, that `look` accepts. */
   async line(
     look: (line: LogLine) => boolean,
-    { from = this.lines.length, deadlineMs = 60_000 } = {},
+    { from = this.lines.length, deadlineMs = 120_000 } = {},
   ): Promise<LogLine> {
     const until = performance.now() + deadlineMs;
     for (let next = from; ;) {

@@ -20,7 +20,7 @@ const proxy = async (client = 'a', log = new PutLog(), target = sharedHomeserver
   return made;
 };
 
-const put = (alice: Person, url: string, room: string, txn: string, text: string, deadlineMs = 5000) =>
+const put = (alice: Person, url: string, room: string, txn: string, text: string, deadlineMs = 60_000) =>
   fetch(new URL(v3('rooms', room, 'send', 'm.room.message', txn), url), {
     method: 'PUT',
     headers: { authorization: `Bearer ${alice.token}` },

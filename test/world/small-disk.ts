@@ -18,6 +18,7 @@ export function whyNotMount(): string | undefined {
 /** A file system of its own at a folder, which a test can fill to the last byte. */
 export class SmallDisk {
   #mounted = true;
+  readonly #fillers: string[] = [];
 
   private constructor(readonly dir: string) {}
 
@@ -30,14 +31,20 @@ export class SmallDisk {
     return disk;
   }
 
-  /** Takes all the room that is left. */
+  /** Takes all the room that is left, also what was let go of since the last time. */
   async fill(): Promise<void> {
     const { bavail, bsize } = await statfs(this.dir);
-    await writeFile(join(this.dir, 'filler'), Buffer.alloc(bavail * bsize));
+    if (bavail === 0) return;
+    const filler = join(this.dir, `filler-${this.#fillers.length}`);
+    this.#fillers.push(filler);
+    await writeFile(filler, Buffer.alloc(bavail * bsize)).catch((error: NodeJS.ErrnoException) => {
+      // Somebody was quicker with a part of it: so it is full.
+      if (error.code !== 'ENOSPC') throw error;
+    });
   }
 
   async makeRoom(): Promise<void> {
-    await rm(join(this.dir, 'filler'));
+    for (const filler of this.#fillers.splice(0)) await rm(filler, { force: true });
   }
 
   unmount(): void {
