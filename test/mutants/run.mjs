@@ -111,7 +111,7 @@ async function judge(name) {
       output: `${numPassedTests} passed`,
     };
   } finally {
-    await rm(copy, { recursive: true, force: true });
+    await rm(copy, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
