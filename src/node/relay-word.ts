@@ -8,6 +8,8 @@ const ANSWER_MS = 2_000;
 const ASK_AGAIN_MS = 100;
 const LOOK_AGAIN_MS = 20;
 
+/** A document, and what stood in it when it was asked for. */
+type Standing = { document: OpenDocument; heads: A.Heads };
 type Asking = { deadlineMs?: number; signal?: AbortSignal | undefined };
 
 /**
@@ -46,18 +48,24 @@ export class RelayWord {
 
   /**
    * True once some relay has stored all that stands in these documents now; false at the deadline. When one of them
-   * is closed meanwhile they are asked for anew: what it held is in another one by then.
+   * is closed meanwhile they are asked for anew: what it held is in another one by then. A closed one among those
+   * counts as not stored.
    */
   async acknowledged(current: () => readonly OpenDocument[], asking: Asking): Promise<boolean> {
-    let ours = this.#standing(current());
+    let ours: Standing[] | undefined;
     const check = async (): Promise<boolean> => {
-      if (!ours.every(({ document }) => this.#isOpen(document))) ours = this.#standing(current());
+      if (ours === undefined || !ours.every(({ document }) => this.#isOpen(document))) {
+        const now = current();
+        if (!now.every((document) => this.#isOpen(document))) return false;
+        ours = this.#standing(now);
+      }
+      const asked = ours;
       const said = await this.#ask(
-        ours.map(({ document }) => document),
+        asked.map(({ document }) => document),
         asking.deadlineMs,
       );
       return said.some((answer) =>
-        ours.every(({ document, heads }) => this.#covers(document, answer.get(document.id) ?? [], heads)),
+        asked.every(({ document, heads }) => this.#covers(document, answer.get(document.id) ?? [], heads)),
       );
     };
     return until(check, { clock: this.clock, everyMs: ASK_AGAIN_MS, ...asking });
@@ -90,7 +98,7 @@ export class RelayWord {
     return heads.every((head) => !missing.has(head));
   }
 
-  #standing(documents: readonly OpenDocument[]): { document: OpenDocument; heads: A.Heads }[] {
+  #standing(documents: readonly OpenDocument[]): Standing[] {
     return documents
       .filter((document) => this.#isOpen(document))
       .map((document) => ({ document, heads: A.getHeads(document.handle.doc()) }));

@@ -52,3 +52,13 @@ it('A6-word: what a closed document held is asked for where it stands now', asyn
   expect(await waiting).toBe(true);
   expect([...(await word.stored([old, current]))]).toEqual([current.id]);
 });
+
+it('A6-word: what was closed and stands nowhere else is not said to be stored', async () => {
+  const { documents, old, current } = await opened();
+  const word = new RelayWord(saying(old, [current]), documents, systemClock);
+  const waiting = word.acknowledged(() => [old], { deadlineMs: 2000 });
+  await documents.close(old);
+  await freed(old);
+  expect(await waiting).toBe(false);
+  expect(await word.acknowledged(() => [old], { deadlineMs: 50 })).toBe(false);
+});
