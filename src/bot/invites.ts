@@ -82,7 +82,10 @@ export class Invites {
       if (!accepted) await this.giveUp(room, journal);
     } catch (error) {
       const refused = isRefusal(error);
-      log.warn({ room, accepted, error: String(error), givenUp: refused }, 'an invite could not be dealt with');
+      log.warn(
+        { room, accepted, error: String(error), givenUp: refused },
+        'an invite could not be dealt with',
+      );
       if (refused) await this.giveUp(room, journal);
     } finally {
       invite.underWay = false;

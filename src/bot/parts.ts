@@ -151,8 +151,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     log,
     journal,
     direct,
-    accepts: (inviter) =>
-      settings.invites === 'all' || (settings.invites === 'allowed' && allowed(inviter)),
+    accepts: (inviter) => settings.invites === 'all' || (settings.invites === 'allowed' && allowed(inviter)),
     mayBegin: () => participation.candidate(),
     delay: (room, inviter) => engine.rank(room, inviter) * patienceMs,
     everyMs: heartbeatMs,

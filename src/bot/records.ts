@@ -91,7 +91,8 @@ export class Records {
       space_id: text(found['space_id']),
       platform_chat_id: text(found['platform_chat_id']),
       agent_id: text(found['agent_id']),
-      answers: found['answers'] === 'always' || found['answers'] === 'mentioned' ? found['answers'] : undefined,
+      answers:
+        found['answers'] === 'always' || found['answers'] === 'mentioned' ? found['answers'] : undefined,
       direct: found['direct'] === true,
     };
   }

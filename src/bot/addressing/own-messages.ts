@@ -34,7 +34,8 @@ export class OwnMessages {
   read(room: string, event: RoomEvent): void {
     const { self, stores } = this.deps;
     const relation = event.content['m.relates_to'] as { rel_type?: unknown } | undefined;
-    if (event.sender !== self || event.type !== 'm.room.message' || relation?.rel_type === 'm.replace') return;
+    if (event.sender !== self || event.type !== 'm.room.message' || relation?.rel_type === 'm.replace')
+      return;
     const { thread } = signsOf(event, self);
     const source = readMark(event.content)?.source;
     const options = { at: event.origin_server_ts, cause: event.event_id };
@@ -48,7 +49,8 @@ export class OwnMessages {
   async isOurs(room: string, event: string, signal: AbortSignal): Promise<boolean> {
     if (this.knownOurs(room, event)) return true;
     const found = await this.ask(room, event, signal);
-    if (found === undefined || found.sender !== this.deps.self || found.type !== 'm.room.message') return false;
+    if (found === undefined || found.sender !== this.deps.self || found.type !== 'm.room.message')
+      return false;
     this.read(room, found);
     return true;
   }

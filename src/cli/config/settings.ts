@@ -125,10 +125,7 @@ export const invites = define('UNDERSTUDY_INVITES', value.oneOf('allowed', 'all'
   fallback: 'allowed',
 });
 /** Rooms in which every message is for the bot. */
-export const alwaysRooms = define(
-  'UNDERSTUDY_ALWAYS_ROOMS',
-  value.idPatterns('!', '!abc:example.org'),
-);
+export const alwaysRooms = define('UNDERSTUDY_ALWAYS_ROOMS', value.idPatterns('!', '!abc:example.org'));
 /** Keyed stores that survive restarts and reach the other replicas. */
 export const persistentState = define(
   'UNDERSTUDY_PERSISTENT_STATE',

@@ -105,7 +105,8 @@ export const room = {
     answers: {
       schema: z.enum(['always', 'mentioned']),
       what: 'which messages are for the bot: every one, or those that address it; absent: as `mentioned`',
-      writer: 'owner of the room when it is bound, and a replica at its start, from `UNDERSTUDY_ALWAYS_ROOMS`',
+      writer:
+        'owner of the room when it is bound, and a replica at its start, from `UNDERSTUDY_ALWAYS_ROOMS`',
       merge: 'higherStampWins',
       why: 'the latest setting counts',
       kind: 'choice',
