@@ -48,6 +48,8 @@ export interface AttendantDeps {
   journal: { append(entries: JournalEntry[]): Promise<void> };
   timeline: Timeline;
   fence: Fence;
+  /** False: it is not for us, or not for its sender to ask. */
+  admit: (source: Source, signal: AbortSignal) => Promise<boolean>;
   work: (source: Source, context: WorkContext) => Promise<Outcome>;
   /** Everything before it in its room is settled. */
   floorFree: (source: Source) => boolean;
@@ -163,6 +165,8 @@ export class Attendant {
       return false;
     }
     if (await this.askPeers(source, round)) return false;
+    // What stands in the room already was for us, whoever judged it so.
+    if (isUnseen && !(await this.deps.admit(source, signal))) return this.end(source, 'not-for-us');
     const outcome = await this.run(source, signal);
     if (outcome === undefined) return false;
     if ('settle' in outcome) return this.end(source, outcome.settle);

@@ -63,17 +63,18 @@ export class Bot {
   /** Resolves when every room was read up to now and this replica takes part. Rejects with the signal's reason. */
   async start(signal: AbortSignal): Promise<void> {
     const { journal } = this.deps;
-    const { adoption, genesis, participation } = this.parts;
+    const { adoption, answers, genesis, participation } = this.parts;
     genesis.note();
     for (const { ref, frozen } of journal.state.sources.values()) {
       const source = this.engine.add(ref, { whole: false, stale: true });
       source.ahead = ref.kind !== 'message';
       for (const answer of frozen) source.hold(answer);
     }
-    for (const [room, inviter] of journal.state.invites) this.invites.note(room, inviter);
+    for (const [room, invite] of journal.state.invites) this.invites.note(room, invite);
     this.inbox.start();
     await this.inbox.catchUp(signal);
     await adoption.noteUnknownRooms(signal);
+    await answers.configure();
     await this.presence.heardAll(2 * this.settings.heartbeatMs);
     participation.live = true;
     this.presence.speak();
@@ -169,6 +170,7 @@ export class Bot {
     const { adoption, genesis, participation } = this.parts;
     if (!participation.candidate()) return;
     await adoption.sweep(this.ended.signal);
+    await this.parts.direct.sweep(this.ended.signal);
     await genesis.look();
   }
 }

@@ -6,7 +6,7 @@ import type { SourceRef } from './source.js';
 
 /** What one event means to the bot. */
 export type Meaning =
-  | { is: 'source'; ref: SourceRef; event: RoomEvent }
+  | { is: 'source'; ref: SourceRef; event: RoomEvent; direct?: boolean }
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
@@ -58,7 +58,7 @@ function refOf(room: string, event: RoomEvent): SourceRef {
  * inviting room gets; a join that replaces a join is a change of profile (PROTOCOL P4). */
 function membership(room: string, event: RoomEvent, self: string): Meaning {
   const unsigned = event.unsigned ?? {};
-  const before = unsigned['prev_content'] as { membership?: unknown } | undefined;
+  const before = unsigned['prev_content'] as { membership?: unknown; is_direct?: unknown } | undefined;
   const invite = unsigned['replaces_state'];
   const inviter = unsigned['prev_sender'];
   if (event.state_key !== self || event.content['membership'] !== 'join') return NOTHING;
@@ -68,6 +68,7 @@ function membership(room: string, event: RoomEvent, self: string): Meaning {
   return {
     is: 'source',
     event,
+    direct: before.is_direct === true,
     ref: { id: invite, room, sender: inviter, ts: event.origin_server_ts, kind: 'invite' },
   };
 }

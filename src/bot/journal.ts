@@ -7,7 +7,7 @@ const sourceRef = z.object({
   room: z.string(),
   sender: z.string(),
   ts: z.number(),
-  kind: z.enum(['message', 'invite', 'encrypted', 'greeting']),
+  kind: z.enum(['message', 'invite', 'encrypted', 'greeting', 'stranger']),
 });
 
 const answer = z.object({
@@ -26,7 +26,12 @@ export const journalEntry = z.discriminatedUnion('t', [
   z.object({ t: z.literal('source'), ref: sourceRef }),
   z.object({ t: z.literal('frozen'), source: z.string(), answer }),
   z.object({ t: z.literal('settled'), source: z.string() }),
-  z.object({ t: z.literal('invite'), room: z.string(), inviter: z.string() }),
+  z.object({
+    t: z.literal('invite'),
+    room: z.string(),
+    inviter: z.string(),
+    direct: z.boolean().optional(),
+  }),
   z.object({ t: z.literal('joined'), room: z.string() }),
 ]);
 
@@ -35,8 +40,8 @@ export type JournalEntry = z.infer<typeof journalEntry>;
 export interface JournalState {
   position: string | undefined;
   sources: Map<string, { ref: SourceRef; frozen: Answer[] }>;
-  /** Room to inviter. */
-  invites: Map<string, string>;
+  /** By room: who invited, and whether as to a direct chat. */
+  invites: Map<string, { inviter: string; direct: boolean }>;
 }
 
 export const emptyJournal = (): JournalState => ({
@@ -60,7 +65,7 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
       state.sources.delete(entry.source);
       return;
     case 'invite':
-      state.invites.set(entry.room, entry.inviter);
+      state.invites.set(entry.room, { inviter: entry.inviter, direct: entry.direct === true });
       return;
     case 'joined':
       state.invites.delete(entry.room);
@@ -82,7 +87,8 @@ export function journalSnapshot(state: JournalState): JournalEntry[] {
     entries.push({ t: 'source', ref });
     for (const text of frozen) entries.push({ t: 'frozen', source: ref.id, answer: text });
   }
-  for (const [room, inviter] of state.invites) entries.push({ t: 'invite', room, inviter });
+  for (const [room, { inviter, direct }] of state.invites)
+    entries.push({ t: 'invite', room, inviter, direct });
   if (state.position !== undefined) entries.push({ t: 'position', token: state.position });
   return entries;
 }

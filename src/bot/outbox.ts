@@ -7,6 +7,7 @@ import { steps, transactionId } from '../delivery/txn.js';
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
 import type { Channel } from '../sync/channel.js';
 import { type Clock, sleep } from '../time/clock.js';
+import { signsOf } from './addressing/signs.js';
 import type { Source } from './source.js';
 
 /** The timeline must be read again before anything is sent; thrown instead of a send, nothing went out. */
@@ -116,7 +117,13 @@ export class Outbox {
 
   private fresh(source: Source, message: { kind: Answer['kind']; body: string; mark: DeliveryMark }) {
     const replies = source.ref.kind === 'message' || source.ref.kind === 'invite';
-    return messageContent({ ...message, ...(replies && { replyTo: source.id }) });
+    // What was asked in a thread is answered there.
+    const thread = source.event && signsOf(source.event, '').thread;
+    return messageContent({
+      ...message,
+      ...(replies && { replyTo: source.id }),
+      ...(thread !== undefined && { thread }),
+    });
   }
 
   private finalMark(source: Source, act: Extract<NextAct, { act: 'send' }>): DeliveryMark {

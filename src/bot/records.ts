@@ -65,6 +65,8 @@ export interface RoomRecord {
   space_id: string | undefined;
   platform_chat_id: string | undefined;
   agent_id: string | undefined;
+  answers: 'always' | 'mentioned' | undefined;
+  direct: boolean;
 }
 
 /** Typed reading and writing of the records that the bot uses. Values come from peers: a field of a wrong type
@@ -89,6 +91,9 @@ export class Records {
       space_id: text(found['space_id']),
       platform_chat_id: text(found['platform_chat_id']),
       agent_id: text(found['agent_id']),
+      answers:
+        found['answers'] === 'always' || found['answers'] === 'mentioned' ? found['answers'] : undefined,
+      direct: found['direct'] === true,
     };
   }
 

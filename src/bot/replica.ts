@@ -22,10 +22,13 @@ import type { Facts } from '../telemetry/health.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Clock } from '../time/clock.js';
-import { allowList } from './allow.js';
+import { allowList, roomList } from './allow.js';
+import type { StrangersPolicy } from './addressing/strangers.js';
 import { ownMachines } from './actors/own.js';
 import { Bot } from './bot.js';
 import { applyJournal, emptyJournal, forgetPosition, journalEntry, journalSnapshot } from './journal.js';
+import type { InvitesPolicy } from './invites.js';
+import { openOwnMessageStores, type PersistentState } from './persistent-state.js';
 import { documentsObstacle } from './documents-obstacle.js';
 import { inspectHandlers } from './inspect.js';
 import { showBot } from './metrics.js';
@@ -56,6 +59,12 @@ export type ReplicaConfig = Credentials & {
   found: boolean;
   prefix: string;
   allowedUsers?: string[];
+  strangers: StrangersPolicy;
+  invites: InvitesPolicy;
+  /** Patterns of room ids. */
+  alwaysRooms?: string[];
+  /** The keyed stores that survive restarts and reach the other replicas. */
+  persistentState: readonly PersistentState[];
   /** Beside the bot's own. */
   machines: readonly LoadedMachine[];
 };
@@ -182,6 +191,7 @@ async function open(
       state: node,
       platform,
       journal,
+      ownMessages: await openOwnMessageStores(node, config.persistentState),
       clock,
       log,
       happened: (event, outcome) => metrics.happened(event, outcome),
@@ -196,6 +206,9 @@ async function open(
       patienceMs: config.patienceMs,
       prefix: config.prefix,
       allowed: allowList(config.allowedUsers),
+      strangers: config.strangers,
+      invites: config.invites,
+      alwaysRooms: roomList(config.alwaysRooms),
       placeholderAfterMs: PLACEHOLDER_MS,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),

@@ -8,8 +8,9 @@ import type { RoomEvent } from '../matrix/homeserver.js';
  * - `invite`: the line in a room that we were invited to; `id` is the invite event.
  * - `encrypted`: the one notice of a room that we cannot read; `id` is `encrypted:<room id>`.
  * - `greeting`: the hello in a person's first chat room; `id` is `onboarding:<mxid>` (PROTOCOL P4).
+ * - `stranger`: the one notice in a room to a person who may not talk to the bot; `id` is `stranger:<hash of both>`.
  */
-export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting';
+export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting' | 'stranger';
 
 /** What of a source is durable in the journal: no text. */
 export interface SourceRef {

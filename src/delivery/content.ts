@@ -8,12 +8,15 @@ export function messageContent(message: {
   mark: DeliveryMark;
   /** Absent for what answers no event (the greeting). */
   replyTo?: string;
+  /** Root of the thread that it goes to. */
+  thread?: string;
 }): Record<string, unknown> {
+  const thread = message.thread !== undefined && { rel_type: 'm.thread', event_id: message.thread };
   return {
     msgtype: message.kind,
     body: message.body,
     ...(message.replyTo !== undefined && {
-      'm.relates_to': { 'm.in_reply_to': { event_id: message.replyTo } },
+      'm.relates_to': { ...thread, 'm.in_reply_to': { event_id: message.replyTo } },
     }),
     [DELIVERY_KEY]: message.mark,
   };

@@ -110,6 +110,23 @@ export class SimulatedClient implements Homeserver {
     );
   }
 
+  stateContent(room: string, type: string, key: string, signal?: AbortSignal) {
+    return this.#call('stateContent', { room, type }, signal, () =>
+      this.server.stateContent(this.identity, room, type, key),
+    );
+  }
+
+  accountData(type: string, signal?: AbortSignal) {
+    return this.#call('accountData', { type }, signal, () => this.server.accountData(this.identity, type));
+  }
+
+  setAccountData(type: string, content: object, signal?: AbortSignal) {
+    const about = { type, content: content as Record<string, unknown> };
+    return this.#call('setAccountData', about, signal, () =>
+      this.server.setAccountData(this.identity, type, content as Record<string, unknown>),
+    );
+  }
+
   resolveAlias(alias: string, signal?: AbortSignal) {
     return this.#call('resolveAlias', {}, signal, () => this.server.resolveAlias(alias));
   }

@@ -54,6 +54,10 @@ export class World {
     patienceMs: PATIENCE,
     prefix: '!',
     allowed: () => true,
+    strangers: 'silence',
+    invites: 'allowed',
+    // Who is answered where is what other schedules are about.
+    alwaysRooms: () => true,
     placeholderAfterMs: Infinity,
     pollMs: 30_000,
     obstacle: () => undefined,

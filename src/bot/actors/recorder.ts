@@ -66,11 +66,12 @@ export class Recorder {
   settled(source: Source, reason: SettleReason): Write[] {
     const { asksAgent } = this.deps;
     const failure = this.failureOf(source, reason);
-    const isPrompt = asksAgent(source);
-    const events = [this.arrival(source)];
+    const isForUs = reason !== 'not-for-us';
+    const isPrompt = isForUs && asksAgent(source);
+    const events = [isForUs ? this.arrival(source) : this.noted(source)];
     if (isPrompt && source.repliedAt !== undefined) events.push(this.replies(source, source.repliedAt));
-    // Of what is not known to be no prompt the conversation may wait for the end.
-    if (isPrompt || (source.ref.kind === 'message' && source.event === undefined)) {
+    // Of what is not known to be no prompt, to another replica either, the conversation may wait for the end.
+    if (isPrompt || (source.ref.kind === 'message' && (source.event === undefined || !isForUs))) {
       const fields = { source: source.id, outcome: failure ?? reason, failed: failure !== undefined };
       events.push({
         id: `${source.id}/settled`,
@@ -156,8 +157,12 @@ export class Recorder {
   }
 
   private arrival(source: Source): PlannedEvent {
-    const type = this.deps.asksAgent(source) ? 'PROMPT' : 'NOTED';
-    return { id: source.id, event: { type }, ts: source.ref.ts };
+    if (!this.deps.asksAgent(source)) return this.noted(source);
+    return { id: source.id, event: { type: 'PROMPT' }, ts: source.ref.ts };
+  }
+
+  private noted({ id, ref }: Source): PlannedEvent {
+    return { id, event: { type: 'NOTED' }, ts: ref.ts };
   }
 
   private replies(source: Source, ts: number): PlannedEvent {

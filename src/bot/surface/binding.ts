@@ -17,6 +17,8 @@ export interface BindingDeps {
   agents: Agents;
   clusterId: string;
   self: string;
+  /** What the record says of who is answered there. */
+  addressed: (room: string) => { answers?: 'always'; direct?: true };
   /** Finishes a room that a source made: its records come from that source's steps alone (PROTOCOL P3). */
   finish: (made: MadeRoom, signal: AbortSignal) => Promise<void>;
 }
@@ -92,6 +94,7 @@ export class Binding {
         matrix_user_id: known?.matrix_user_id ?? person,
         platform_chat_id: to.platformChat,
         agent_id: to.agent,
+        ...this.deps.addressed(room),
       },
     };
   }

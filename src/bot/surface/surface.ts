@@ -37,6 +37,8 @@ export interface SurfaceDeps {
   clusterId: string;
   prefix: string;
   status: () => StatusReport;
+  /** What a room's record says of who is answered there, once it is bound. */
+  addressed: (room: string) => { answers?: 'always'; direct?: true };
   greet: (ref: SourceRef) => Promise<Source>;
 }
 
@@ -112,6 +114,8 @@ export class Surface {
           'This room is encrypted and I cannot read it. Please talk to me in your plain chat',
           context.signal,
         );
+      case 'stranger':
+        return notice('I answer only people on my list. Whoever runs me can add you to it.');
       case 'message':
         return this.message(source, context);
     }

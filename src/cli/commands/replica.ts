@@ -167,5 +167,9 @@ function replicaConfig(
     found,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
+    strangers: config.strangers,
+    invites: config.invites,
+    ...(config.alwaysRooms !== undefined && { alwaysRooms: config.alwaysRooms }),
+    persistentState: config.persistentState,
   };
 }

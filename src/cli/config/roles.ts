@@ -140,8 +140,13 @@ export interface ReplicaSettings {
   /** Where a scaffold puts agents; the platform reads it. */
   agentsFile: string;
   prefix: string;
-  /** Full user ids, or `*:server`; undefined: everybody. */
+  /** Patterns of user ids; undefined: everybody. */
   allowedUsers: string[] | undefined;
+  strangers: 'silence' | 'notice';
+  invites: 'allowed' | 'all' | 'none';
+  /** Patterns of room ids. */
+  alwaysRooms: string[] | undefined;
+  persistentState: ('threads' | 'sent' | 'prompts' | 'approvals')[];
   http: Pages;
 }
 
@@ -177,6 +182,10 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     agentsFile: resolve(read.required(setting.agentsFile)),
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
+    strangers: read.required(setting.strangers),
+    invites: read.required(setting.invites),
+    alwaysRooms: read.optional(setting.alwaysRooms),
+    persistentState: read.required(setting.persistentState),
     http: pages(read),
   };
   if (settings.heartbeatMs * 2 > settings.leaseMs) {
