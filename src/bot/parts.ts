@@ -18,6 +18,7 @@ import { Presence } from './presence.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
+import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import { Surface } from './surface/surface.js';
@@ -105,6 +106,12 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     fenced: () => fence.raised(),
     onRateLimit: () => deps.happened?.('send', 'rate-limited'),
   });
+  const signs = new Signs({
+    homeserver,
+    clock,
+    held: () => outbox.held(),
+    ...(deps.happened !== undefined && { happened: deps.happened }),
+  });
   const surface = new Surface({
     homeserver,
     outbox,
@@ -179,9 +186,11 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     journal,
     timeline: new RoomReader(homeserver, inbox, receiver),
     fence,
+    signs,
     work: (source, context) => surface.work(source, context),
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
+    streaming: settings.streaming,
     ...(deps.happened !== undefined && { happened: deps.happened }),
     ...(deps.took !== undefined && { took: deps.took }),
   });
@@ -209,6 +218,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     engine,
     presence,
     outbox,
+    signs,
     surface,
     copies,
     invites,

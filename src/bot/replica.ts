@@ -54,6 +54,8 @@ export type ReplicaConfig = Credentials & {
   autosaveMs: number;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
+  /** The placeholder of a run that takes long shows its text so far. */
+  streaming: boolean;
   prefix: string;
   allowedUsers?: string[];
   /** Beside the bot's own. */
@@ -196,6 +198,7 @@ async function open(
       prefix: config.prefix,
       allowed: allowList(config.allowedUsers),
       placeholderAfterMs: PLACEHOLDER_MS,
+      streaming: config.streaming,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),
     },

@@ -55,6 +55,7 @@ export class World {
     prefix: '!',
     allowed: () => true,
     placeholderAfterMs: Infinity,
+    streaming: true,
     pollMs: 30_000,
     obstacle: () => undefined,
   };
