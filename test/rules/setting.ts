@@ -36,7 +36,8 @@ export async function alone(prepare: (world: World) => void = () => {}) {
 }
 
 /** A text of that many parts. */
-export const longText = (head: string, parts: number) => `${head} ${'x'.repeat(PART_BYTES * parts - PART_BYTES / 2)}`;
+export const longText = (head: string, parts: number) =>
+  `${head} ${'x'.repeat(PART_BYTES * parts - PART_BYTES / 2)}`;
 
 /** The agent's answers have that many parts each. */
 export const inParts = (parts: number) => (world: World) => {
