@@ -1,10 +1,11 @@
 /** A character that goes on for longer than this (hundreds of combining marks) is cut all the same. */
 const MOST_UNITS = 256;
 
-const EXTENDS = /^[\p{M}\p{Emoji_Modifier}\u200c\u200d\u0e33\u0eb3\uff9e\uff9f\u{e0020}-\u{e007f}]/u;
+const EXTENDS =
+  /^(?:\p{M}|\p{Emoji_Modifier}|\u200c|\u200d|\u0e33|\u0eb3|[\uff9e\uff9f]|[\u{e0020}-\u{e007f}])/u;
 /** Joiners, the viramas that join consonants, and signs that belong to what follows. */
 const JOINS_NEXT =
-  /[\u200d\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2]\p{M}*$/u;
+  /(?:\u200d|\u094d|\u09cd|\u0acd|\u0b4d|\u0c4d|\u0d4d|[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2])\p{M}*$/u;
 const HANGUL = /[\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff]/;
 const REGIONAL = /^\p{Regional_Indicator}/u;
 

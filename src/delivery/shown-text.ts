@@ -1,7 +1,5 @@
 /** Control characters but tab and line ends, and what no character is. */
-// oxlint-disable-next-line no-control-regex -- They are what it is about.
-const NO_TEXT =
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufdd0-\ufdef\ufffe\uffff]/g;
+const NO_TEXT = /[^\P{Cc}\t\n\r\u0085]|[\ufdd0-\ufdef\ufffe\uffff]/gu;
 /** Signs that turn the order of what follows, behind which text can hide. Marks that only say a direction may stay. */
 const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
 
