@@ -127,6 +127,7 @@ export class Bot {
     await this.contexts.close();
     for (const stop of this.stops) stop();
     await this.engine.stop('the replica is closing');
+    await this.parts.signs.close();
     await this.inbox.stop();
     this.invites.close();
     this.presence.close();

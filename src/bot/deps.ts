@@ -44,6 +44,8 @@ export interface BotSettings {
   alwaysRooms: (room: string) => boolean;
   /** Ms without an answer after which a placeholder shows; Infinity: never. */
   placeholderAfterMs: number;
+  /** The placeholder's edits show what the agent has said so far. */
+  streaming: boolean;
   /** Length of a long poll, ms. */
   pollMs: number;
   /** The outermost conditions of O1 and D6: documents in sync, the right device. Undefined: fine. */

@@ -23,6 +23,7 @@ import { Presence } from './presence.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
+import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import { Surface } from './surface/surface.js';
@@ -114,6 +115,12 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     epoch: () => engine.epoch,
     fenced: () => fence.raised(),
     onRateLimit: () => deps.happened?.('send', 'rate-limited'),
+  });
+  const signs = new Signs({
+    homeserver,
+    clock,
+    held: () => outbox.held(),
+    ...(deps.happened !== undefined && { happened: deps.happened }),
   });
   const surface = new Surface({
     homeserver,
@@ -208,9 +215,11 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
       await strangers.answer(source.ref, signal);
       return false;
     },
+    signs,
     work: (source, context) => surface.work(source, context),
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
+    streaming: settings.streaming,
     ...(deps.happened !== undefined && { happened: deps.happened }),
     ...(deps.took !== undefined && { took: deps.took }),
   });
@@ -240,6 +249,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     engine,
     presence,
     outbox,
+    signs,
     surface,
     copies,
     invites,

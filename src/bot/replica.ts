@@ -57,6 +57,8 @@ export type ReplicaConfig = Credentials & {
   autosaveMs: number;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
+  /** The placeholder of a run that takes long shows its text so far. */
+  streaming: boolean;
   prefix: string;
   allowedUsers?: string[];
   strangers: StrangersPolicy;
@@ -210,6 +212,7 @@ async function open(
       invites: config.invites,
       alwaysRooms: roomList(config.alwaysRooms),
       placeholderAfterMs: PLACEHOLDER_MS,
+      streaming: config.streaming,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),
     },

@@ -1,4 +1,5 @@
 import type { Answer } from '../delivery/answer.js';
+import { type ReplyTo, threadOf } from '../delivery/content.js';
 import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 
@@ -72,6 +73,8 @@ export class Source {
   outages = 0;
   /** Ms since the epoch when this replica froze its answer. */
   repliedAt: number | undefined;
+  /** The homeserver did not take an answer in the prompt's thread. */
+  threadRefused = false;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 
@@ -101,6 +104,13 @@ export class Source {
 
   get id(): string {
     return this.ref.id;
+  }
+
+  /** What its answers reply to; nothing where it is no event of the room's. */
+  replyTo(): ReplyTo | undefined {
+    if (this.ref.kind !== 'message' && this.ref.kind !== 'invite') return undefined;
+    const thread = this.threadRefused ? undefined : threadOf(this.event?.content ?? {});
+    return { event: this.id, ...(thread !== undefined && { thread }) };
   }
 
   view(): AnswerView {

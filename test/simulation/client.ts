@@ -8,7 +8,7 @@ import type { Clock } from '../../src/time/clock.js';
 import type { SimulatedRequest } from './faults.js';
 import { type Device, positionOf, type SimulatedRooms } from './rooms.js';
 
-type About = Partial<Pick<SimulatedRequest, 'room' | 'type' | 'txn' | 'content'>>;
+type About = Partial<Pick<SimulatedRequest, 'room' | 'type' | 'txn' | 'event' | 'content'>>;
 
 /** One process's connection to the simulated homeserver, under one device. */
 export class SimulatedClient implements Homeserver {
@@ -151,12 +151,13 @@ export class SimulatedClient implements Homeserver {
     return this.#call('joinedRooms', {}, signal, () => this.server.joinedRooms(this.identity.user));
   }
 
-  typing(room: string, _on: boolean, _timeoutMs: number, signal?: AbortSignal) {
-    return this.#call('typing', { room }, signal, () => this.#mustBeIn(room));
+  typing(room: string, on: boolean, timeoutMs: number, signal?: AbortSignal) {
+    const content = on ? { typing: on, timeout: timeoutMs } : { typing: on };
+    return this.#call('typing', { room, content }, signal, () => this.#mustBeIn(room));
   }
 
-  readReceipt(room: string, _event: string, signal?: AbortSignal) {
-    return this.#call('readReceipt', { room }, signal, () => this.#mustBeIn(room));
+  readReceipt(room: string, event: string, signal?: AbortSignal) {
+    return this.#call('readReceipt', { room, event, content: {} }, signal, () => this.#mustBeIn(room));
   }
 
   #mustBeIn(room: string): void {

@@ -39,7 +39,7 @@ export class SimulatedRooms {
     return this.faults.hold(match, stage);
   }
 
-  refuse(match: Match, status: 429 | 502, times = 1, retryAfterMs?: number): void {
+  refuse(match: Match, status: 400 | 429 | 502, times = 1, retryAfterMs?: number): void {
     this.faults.refuse(match, status, times, retryAfterMs);
   }
 

@@ -112,6 +112,7 @@ async function follow(
     if (asked !== undefined && event.type !== 'approval') {
       deps.recorder.approval(source, 'RESUMED', asked);
       asked = undefined;
+      context.progress(shown);
     }
     switch (event.type) {
       case 'delta':
@@ -121,7 +122,7 @@ async function follow(
       case 'approval':
         asked = event.id;
         deps.recorder.approval(source, 'ASKED', event.id);
-        context.progress(`${shown}\n(waits for an approval: ${event.question})`);
+        context.asks(`${shown}\n(waits for an approval: ${event.question})`);
         break;
       case 'final':
         return says('m.text', event.text === '' ? '(The agent gave an empty answer.)' : event.text);

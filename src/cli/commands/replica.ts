@@ -165,6 +165,7 @@ function replicaConfig(
     autosaveMs: config.autosaveMs,
     machines,
     found,
+    streaming: config.streaming,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
     strangers: config.strangers,

@@ -139,6 +139,7 @@ export interface ReplicaSettings {
   seed: string | undefined;
   /** Where a scaffold puts agents; the platform reads it. */
   agentsFile: string;
+  streaming: boolean;
   prefix: string;
   /** Patterns of user ids; undefined: everybody. */
   allowedUsers: string[] | undefined;
@@ -180,6 +181,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     },
     seed: read.optional(setting.seed),
     agentsFile: resolve(read.required(setting.agentsFile)),
+    streaming: read.required(setting.streaming) === 'on',
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
     strangers: read.required(setting.strangers),

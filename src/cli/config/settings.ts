@@ -114,6 +114,8 @@ export const diskLowFiles = define('UNDERSTUDY_DISK_LOW_FILES', value.wholeNumbe
 });
 /** How often a replica saves its state by itself; 0: at the end only. */
 export const autosave = define('UNDERSTUDY_AUTOSAVE', value.durationOrNever, { fallback: '30s' });
+/** Whether a run that takes long shows its text so far. */
+export const streaming = define('UNDERSTUDY_STREAMING', value.oneOf('on', 'off'), { fallback: 'on' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.idPatterns('@', '@alice:example.org'));
 /** What people hear who may not talk to the bot. */
@@ -189,6 +191,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   diskLowFiles,
   machinesDir,
   seed,
+  streaming,
   prefix,
   allowedUsers,
   strangers,
