@@ -49,7 +49,9 @@ test('a plain bot of matrix-bot-sdk, run twice: one answer each, also over kill 
         script,
       ),
   );
-  onTestFailed(() => process.stderr.write(`${bots.map((one) => one.tail()).join('\n')}\n`));
+  onTestFailed(() => {
+    process.stderr.write(`${bots.map((one) => one.tail()).join('\n')}\n`);
+  });
   onTestFinished(async () => {
     await Promise.all(bots.map((one) => one.kill()));
     await relay.close();
@@ -102,4 +104,4 @@ test('a plain bot of matrix-bot-sdk, run twice: one answer each, also over kill 
 
   const history = await alice.history(room);
   for (const question of asked) expect(answersTo(history, question), question).toHaveLength(1);
-}, 180_000);
+}, 240_000);
