@@ -40,7 +40,6 @@ import type { NodeMigrations } from './migrations/node-migrations.js';
 import { Moves } from './moves.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
 import type { NodeEvent } from './node-events.js';
-import type { OnceCallback } from './once/once-handler.js';
 import type { OnceOptions } from './once/once-options.js';
 import type { Turn } from './once/turn.js';
 import { DEFAULT_SHARDS } from './options.js';
@@ -337,7 +336,7 @@ export class LiveNode implements StateNode {
     handler: (room: string, event: E, turn: Turn) => unknown,
     options: OnceOptions = {},
   ): (room: string, event: E) => void {
-    return this.#openMatrix().once.add(handler as OnceCallback, options);
+    return this.#openMatrix().once.add(handler, options);
   }
 
   keyedEntries(): Map<string, number> {

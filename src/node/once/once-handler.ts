@@ -146,7 +146,7 @@ export class OnceHandler {
 
   /** Undefined: nobody decides. */
   async #claimed(id: string): Promise<Claimed | undefined> {
-    const { limit, counters, log, signal } = this.context;
+    const { limit, log, signal } = this.context;
     try {
       const claimed = await limit.run(() => this.store.claim(id, { owner: 'once', signal }));
       if (this.#waits) log.info({ handler: this.rules.name }, 'the authority on claims decides again');

@@ -30,9 +30,9 @@ export class OnceHandlers {
    * @throws {KeyedStoreError} `bad-options`; `already-open`, for a second handler of one name.
    */
   add(callback: OnceCallback, options: OnceOptions): (room: unknown, event: unknown) => void {
-    const { local, openClaims } = this.context;
+    const { local } = this.context;
     const rules = onceRulesOf(options);
-    const store = openClaims(claimsOf(rules));
+    const store = this.context.openClaims(claimsOf(rules));
     const { signal } = this.#closing;
     const handler = new OnceHandler(rules, callback, store, { ...this.context, signal, limit: this.#limit });
     this.#stores.push(store);
