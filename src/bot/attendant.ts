@@ -49,6 +49,8 @@ export interface AttendantDeps {
   timeline: Timeline;
   fence: Fence;
   work: (source: Source, context: WorkContext) => Promise<Outcome>;
+  /** What must be known of a source before its attempt is written. */
+  prepare: (source: Source, signal: AbortSignal) => Promise<void>;
   /** Everything before it in its room is settled. */
   floorFree: (source: Source) => boolean;
   /** Ms without an answer after which the placeholder is sent; Infinity: never. */
@@ -197,6 +199,7 @@ export class Attendant {
       source.failure = 'attempts';
       return { answer: gaveUp(source) };
     }
+    await this.deps.prepare(source, signal);
     source.attempt ??= await attempts.begin(source);
     const superseded = new AbortController();
     const running = AbortSignal.any([signal, superseded.signal]);

@@ -32,6 +32,8 @@ export interface BotSettings {
   prefix: string;
   /** Who may talk to the bot. */
   allowed: (mxid: string) => boolean;
+  /** Who may use what is for admins. */
+  isAdmin: (mxid: string) => boolean;
   /** Ms without an answer after which a placeholder shows; Infinity: never. */
   placeholderAfterMs: number;
   /** Length of a long poll, ms. */

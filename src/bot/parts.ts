@@ -20,6 +20,7 @@ import { Receiver } from './receiver.js';
 import { Records } from './records.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
+import { DerivedWatch } from './surface/derived-watch.js';
 import { Surface } from './surface/surface.js';
 
 /** A peer acknowledges a frozen answer within this, or the send goes on without it (PROTOCOL D4). */
@@ -117,6 +118,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     self,
     clusterId,
     prefix,
+    isAdmin: settings.isAdmin,
+    known: (id) => engine.get(id),
     status: hooks.status,
     greet: hooks.greet,
   });
@@ -153,6 +156,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     ahead: (event) => surface.ahead(event),
     personal: (event) => surface.personal(event),
     onMade: (made) => surface.rooms.noteMade(made),
+    behind: (room, event) => surface.derived.behind(room, event),
+    onBehind: (chat) => derived.note(chat),
     onInvite: (room, inviter) => invites.note(room, inviter),
     onJoined: (room) => invites.done(room),
     onLeft: (room, event) => recorder.archived(room, event),
@@ -180,10 +185,18 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     timeline: new RoomReader(homeserver, inbox, receiver),
     fence,
     work: (source, context) => surface.work(source, context),
+    prepare: (source, signal) => surface.prepare(source, signal),
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
     ...(deps.happened !== undefined && { happened: deps.happened }),
     ...(deps.took !== undefined && { took: deps.took }),
+  });
+  const derived = new DerivedWatch({
+    derived: surface.derived,
+    journal,
+    clock,
+    log,
+    delay: (room) => engine.rank(room, records.room(room)?.matrix_user_id ?? room) * patienceMs,
   });
   const adoption = new Adoption({
     homeserver,
@@ -215,6 +228,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     receiver,
     inbox,
     adoption,
+    derived,
     genesis,
     encrypted,
   };

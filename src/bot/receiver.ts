@@ -26,7 +26,10 @@ export interface ReceiverDeps {
   ahead: (event: RoomEvent) => boolean;
   personal: (event: RoomEvent) => boolean;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
-  onMade: (made: { source: string; person: string; room: string; name?: string }) => void;
+  onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
+  /** The chat whose name or place in its space this state event puts back behind its record (PROTOCOL P3). */
+  behind: (room: string, event: RoomEvent) => string | undefined;
+  onBehind: (chat: string) => void;
   onInvite: (room: string, inviter: string) => void;
   /** The room is no longer a pending invite: joined, or left. */
   onJoined: (room: string) => void;
@@ -123,6 +126,11 @@ export class Receiver {
   }
 
   private takeEvent(room: string, event: RoomEvent, live: boolean): JournalEntry[] {
+    const chat = event.state_key === undefined ? undefined : this.deps.behind(room, event);
+    if (chat !== undefined) {
+      this.deps.onBehind(chat);
+      return [{ t: 'derived', room: chat }];
+    }
     const meaning = meaningOf(room, event, this.deps.self);
     switch (meaning.is) {
       case 'source':

@@ -31,6 +31,7 @@ import { inspectHandlers } from './inspect.js';
 import { showBot } from './metrics.js';
 import { defaultDevice, openSession, type Credentials } from './session.js';
 import { openReplicaState } from './state.js';
+import { adminList } from './surface/commands/permission.js';
 
 export type ReplicaConfig = Credentials & {
   homeserverUrl: string;
@@ -56,6 +57,7 @@ export type ReplicaConfig = Credentials & {
   found: boolean;
   prefix: string;
   allowedUsers?: string[];
+  admins?: string[];
   /** Beside the bot's own. */
   machines: readonly LoadedMachine[];
 };
@@ -195,6 +197,7 @@ async function open(
       patienceMs: config.patienceMs,
       prefix: config.prefix,
       allowed: allowList(config.allowedUsers),
+      isAdmin: adminList(config.admins),
       placeholderAfterMs: PLACEHOLDER_MS,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),

@@ -71,6 +71,8 @@ export class Source {
   outages = 0;
   /** Ms since the epoch when this replica froze its answer. */
   repliedAt: number | undefined;
+  /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
+  offered: readonly string[] | null | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 

@@ -54,6 +54,7 @@ export class World {
     patienceMs: PATIENCE,
     prefix: '!',
     allowed: () => true,
+    isAdmin: () => false,
     placeholderAfterMs: Infinity,
     pollMs: 30_000,
     obstacle: () => undefined,

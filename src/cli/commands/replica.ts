@@ -167,5 +167,6 @@ function replicaConfig(
     found,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
+    ...(config.admins !== undefined && { admins: config.admins }),
   };
 }

@@ -142,6 +142,7 @@ export interface ReplicaSettings {
   prefix: string;
   /** Full user ids, or `*:server`; undefined: everybody. */
   allowedUsers: string[] | undefined;
+  admins: string[] | undefined;
   http: Pages;
 }
 
@@ -177,6 +178,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     agentsFile: resolve(read.required(setting.agentsFile)),
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
+    admins: read.optional(setting.admins),
     http: pages(read),
   };
   if (settings.heartbeatMs * 2 > settings.leaseMs) {

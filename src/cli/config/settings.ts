@@ -116,6 +116,8 @@ export const diskLowFiles = define('UNDERSTUDY_DISK_LOW_FILES', value.wholeNumbe
 export const autosave = define('UNDERSTUDY_AUTOSAVE', value.durationOrNever, { fallback: '30s' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
+/** Who may see what is for operators. */
+export const admins = define('UNDERSTUDY_ADMINS', value.words);
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
 export const httpPort = define('UNDERSTUDY_HTTP_PORT', value.port, { fallback: '0' });
 export const replicas = define('UNDERSTUDY_REPLICAS', value.wholeNumber(1, 9), { fallback: '2' });
@@ -175,6 +177,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   seed,
   prefix,
   allowedUsers,
+  admins,
   httpHost,
   httpPort,
   replicas,
