@@ -1,6 +1,7 @@
 import type { Homeserver } from '../../../matrix/homeserver.js';
 import type { PlatformClient } from '../../../platform/client.js';
 import type { Clock } from '../../../time/clock.js';
+import type { ActorReader } from '../../actors/reader.js';
 import type { Recorder } from '../../actors/recorder.js';
 import type { Records } from '../../records.js';
 import type { Agents } from '../agents.js';
@@ -30,6 +31,7 @@ export interface CommandDeps {
   platform: PlatformClient;
   records: Records;
   recorder: Recorder;
+  reader: ActorReader;
   clock: Clock;
   onboarding: Onboarding;
   chats: Chats;
@@ -59,7 +61,7 @@ export function commandRuns(deps: CommandDeps): Record<CommandName, Run> {
     cancel: cancelCommand(deps),
     status: statusCommand(deps),
     help: helpCommand({ prefix: deps.prefix, entries: commands }),
-    yes: pendingCommand,
-    no: pendingCommand,
+    yes: pendingCommand(deps),
+    no: pendingCommand(deps),
   };
 }

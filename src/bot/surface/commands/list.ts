@@ -91,8 +91,8 @@ export const commands = [
     summary: 'list the commands, or explain one',
     who: 'anyone',
   },
-  { name: 'yes', parameters: [], summary: 'agree to what was asked last', who: 'anyone', ahead: true },
-  { name: 'no', parameters: [], summary: 'decline what was asked last', who: 'anyone', ahead: true },
+  { name: 'yes', parameters: [], summary: 'agree to what was asked', who: 'anyone', ahead: true },
+  { name: 'no', parameters: [], summary: 'decline what was asked', who: 'anyone', ahead: true },
 ] as const satisfies readonly CommandEntry[];
 
 export type CommandName = (typeof commands)[number]['name'];
