@@ -57,4 +57,4 @@ export class SavedContexts {
 }
 
 const isPlain = (name: string): boolean =>
-  name === cleaned(name) && [...name].length <= LONGEST_ARGUMENT && badName(name) === undefined;
+  name === cleaned(name) && Array.from(name).length <= LONGEST_ARGUMENT && badName(name) === undefined;

@@ -21,7 +21,7 @@ export function checkArguments({ parameters }: CommandEntry, words: readonly str
   const missing = parameters.find((one, i) => (i < args.length ? args[i] === '' : !one.optional));
   if (missing !== undefined) return { wrong: `${missing.name} is missing.` };
   if (args.length > parameters.length) return { wrong: 'That is more than this command takes.' };
-  const long = parameters.find((_, i) => [...(args[i] ?? '')].length > LONGEST_ARGUMENT);
+  const long = parameters.find((_, i) => Array.from(args[i] ?? '').length > LONGEST_ARGUMENT);
   if (long !== undefined)
     return { wrong: `${long.name} is too long: at most ${LONGEST_ARGUMENT} characters.` };
   return { args };
