@@ -146,7 +146,7 @@ export class Bot {
   }
 
   private chatChanged(room: string): void {
-    if (this.records.room(room)?.room_type !== 'chat') return;
+    if (this.records.room(room)?.room_type !== 'chat' || !this.surface.derived.hasChanged(room)) return;
     this.parts.derived.recordChanged(room).catch((error: unknown) => {
       this.deps.log.warn(
         { room, error: String(error) },

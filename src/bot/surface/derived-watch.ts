@@ -4,6 +4,9 @@ import type { Clock } from '../../time/clock.js';
 import type { JournalEntry, JournalState } from '../journal.js';
 import type { DerivedState } from './derived.js';
 
+/** What else a sweep does must not wait for long. */
+const MOST_AT_ONCE = 20;
+
 /**
  * Chats whose derived state was seen behind their record. Each stands in the journal until it was written again, so
  * that a kill forgets none (PROTOCOL C3); rank r writes after r × patience, and reads first.
@@ -39,7 +42,7 @@ export class DerivedWatch {
   /** Writes what is due. A failure stays for the next sweep. */
   async sweep(): Promise<void> {
     const { clock, delay } = this.deps;
-    for (const [room, since] of [...this.noted]) {
+    for (const [room, since] of [...this.noted].slice(0, MOST_AT_ONCE)) {
       if (since + delay(room) > clock.monotonic()) continue;
       this.noted.delete(room);
       try {

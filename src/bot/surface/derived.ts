@@ -31,6 +31,12 @@ export class DerivedState {
     return isLower(event, this.place(event.state_key), this.deps.self) ? event.state_key : undefined;
   }
 
+  /** Its name or place was changed since it was made: its maker alone writes the first ones. */
+  hasChanged(room: string): boolean {
+    const made = this.deps.records.standing(room, 'space_id');
+    return this.name(room)?.cause !== made?.cause || this.place(room)?.cause !== made?.cause;
+  }
+
   /** Reads what stands, and writes what is missing or behind. */
   async write(room: string): Promise<void> {
     const { homeserver, records, self } = this.deps;

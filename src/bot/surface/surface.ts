@@ -167,11 +167,11 @@ export class Surface {
     if (commanded !== undefined) return commanded;
     if (!isText(event)) return notice('I can read text only for now.');
     await this.prepare(source, signal);
-    if (source.offered) return this.choose(source.offered, bareNumber(body) ?? 0, call);
     if (records.room(room)?.archived === true) {
       source.failure = 'archived';
       return notice(`This chat is archived. ${prefix}branch goes on from it in a new one.`);
     }
+    if (source.offered) return this.choose(source.offered, bareNumber(body) ?? 0, call);
     if (records.room(room) === undefined) {
       const welcome = await this.onboarding.ensure(person, signal);
       if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
