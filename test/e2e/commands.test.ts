@@ -104,7 +104,7 @@ test(
       history.some(({ content }) => content['m.relates_to']?.['m.in_reply_to']?.event_id === long.prompt),
     );
     expect(await status(world, herbs)).toMatch(
-      /^answered by: replica-\d\nalive besides: replica-\d\n[^]*1 running$/,
+      /^answered by: replica-\d\nalive besides: replica-\d\n[^]*\ntasks: 1 running[^\n]*$/,
     );
     const bobs = async (body: string, token: string) =>
       void world.answers.push({ room: herbs, prompt: await bob.say(herbs, body), token });
