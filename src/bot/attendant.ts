@@ -55,6 +55,8 @@ export interface AttendantDeps {
   admit: (source: Source, signal: AbortSignal) => Promise<boolean>;
   signs: Pick<Signs, 'read' | 'typing'>;
   work: (source: Source, context: WorkContext) => Promise<Outcome>;
+  /** What must be known of a source before its attempt is written. */
+  prepare: (source: Source, signal: AbortSignal) => Promise<void>;
   /** Everything before it in its room is settled. */
   floorFree: (source: Source) => boolean;
   /** Ms without an answer after which the placeholder is sent; Infinity: never. */
@@ -207,6 +209,7 @@ export class Attendant {
       source.failure = 'attempts';
       return { answer: gaveUp(source) };
     }
+    await this.deps.prepare(source, signal);
     if (source.attempt === undefined) {
       source.attempt = await attempts.begin(source);
       if (source.ref.kind === 'message') signs.read(source);

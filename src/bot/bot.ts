@@ -9,7 +9,7 @@ import type { Invites } from './invites.js';
 import type { Outbox } from './outbox.js';
 import { assemble, type BotParts } from './parts.js';
 import type { Presence } from './presence.js';
-import type { Records } from './records.js';
+import { type Records, roomKey } from './records.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import type { Surface } from './surface/surface.js';
@@ -55,7 +55,7 @@ export class Bot {
     this.tasks = tasks;
     this.contexts = new ForgottenContexts(deps);
     this.stops.push(
-      deps.state.onChange(({ kind }) => this.recordsChanged(kind)),
+      deps.state.onChange(({ kind, key }) => this.recordsChanged(kind, key)),
       deps.clock.every(settings.patienceMs, () => void this.sweep()),
     );
   }
@@ -137,13 +137,24 @@ export class Bot {
     this.fence.close();
   }
 
-  private recordsChanged(kind: string): void {
+  private recordsChanged(kind: string, key: string): void {
+    if (kind === 'room') this.chatChanged(key.slice(roomKey('').length));
     if (kind === 'cluster') void this.parts.genesis.look();
     if (kind === 'erasure') {
       this.engine.endForgotten();
       this.contexts.look();
     }
     if (kind === 'mark' || kind === 'member') this.engine.evaluate();
+  }
+
+  private chatChanged(room: string): void {
+    if (this.records.room(room)?.room_type !== 'chat' || !this.surface.derived.hasChanged(room)) return;
+    this.parts.derived.recordChanged(room).catch((error: unknown) => {
+      this.deps.log.warn(
+        { room, error: String(error) },
+        'a chat to be looked at stands in memory alone for now',
+      );
+    });
   }
 
   /** The greeting of a person's first room, as a source of its own, journaled before anything is sent. */
@@ -168,8 +179,9 @@ export class Bot {
   }
 
   private async sweep(): Promise<void> {
-    const { adoption, genesis, participation } = this.parts;
+    const { adoption, derived, genesis, participation } = this.parts;
     if (!participation.candidate()) return;
+    await derived.sweep();
     await adoption.sweep(this.ended.signal);
     await this.parts.direct.sweep(this.ended.signal);
     await genesis.look();

@@ -42,6 +42,8 @@ export interface BotSettings {
   invites: InvitesPolicy;
   /** Rooms in which every message is for the bot. */
   alwaysRooms: (room: string) => boolean;
+  /** Who may use what is for admins. */
+  isAdmin: (mxid: string) => boolean;
   /** Ms without an answer after which a placeholder shows; Infinity: never. */
   placeholderAfterMs: number;
   /** The placeholder's edits show what the agent has said so far. */

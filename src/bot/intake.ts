@@ -10,7 +10,7 @@ export type Meaning =
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
-  | { is: 'made'; source: string; room: string; person: string; name?: string }
+  | { is: 'made'; source: string; room: string; person: string; name?: string; from?: string }
   | { is: 'nothing' };
 
 /** Create-event key that names the source a room was made for, and the person it is for. */
@@ -75,11 +75,18 @@ function membership(room: string, event: RoomEvent, self: string): Meaning {
 
 function creation(room: string, event: RoomEvent, self: string): Meaning {
   const made = event.content[MADE_FOR_KEY] as
-    { source?: unknown; person?: unknown; name?: unknown } | undefined;
+    { source?: unknown; person?: unknown; name?: unknown; from?: unknown } | undefined;
   if (event.sender !== self || typeof made?.source !== 'string' || typeof made.person !== 'string')
     return NOTHING;
-  const { source, person, name } = made;
-  return { is: 'made', source, person, room, ...(typeof name === 'string' && { name }) };
+  const { source, person, name, from } = made;
+  return {
+    is: 'made',
+    source,
+    person,
+    room,
+    ...(typeof name === 'string' && { name }),
+    ...(typeof from === 'string' && { from }),
+  };
 }
 
 function ownEvent(event: RoomEvent): Meaning {

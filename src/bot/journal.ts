@@ -18,7 +18,7 @@ const answer = z.object({
 
 /**
  * The replica's own journal: its sync position, the sources it knows and has not seen settled, the texts it froze
- * for them, and the invites it has not taken up. A position may stand only behind sources that stand in the
+ * for them, the invites it has not taken up, and the chats whose name or place is to be written again. A position may stand only behind sources that stand in the
  * journal (PROTOCOL C3), so both go in one append.
  */
 export const journalEntry = z.discriminatedUnion('t', [
@@ -33,6 +33,8 @@ export const journalEntry = z.discriminatedUnion('t', [
     direct: z.boolean().optional(),
   }),
   z.object({ t: z.literal('joined'), room: z.string() }),
+  z.object({ t: z.literal('derived'), room: z.string() }),
+  z.object({ t: z.literal('derived-written'), room: z.string() }),
 ]);
 
 export type JournalEntry = z.infer<typeof journalEntry>;
@@ -42,12 +44,15 @@ export interface JournalState {
   sources: Map<string, { ref: SourceRef; frozen: Answer[] }>;
   /** By room: who invited, and whether as to a direct chat. */
   invites: Map<string, { inviter: string; direct: boolean }>;
+  /** Chats whose state in the room or the space was seen behind their record. */
+  derived: Set<string>;
 }
 
 export const emptyJournal = (): JournalState => ({
   position: undefined,
   sources: new Map(),
   invites: new Map(),
+  derived: new Set(),
 });
 
 export function applyJournal(state: JournalState, entry: JournalEntry): void {
@@ -70,6 +75,12 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
     case 'joined':
       state.invites.delete(entry.room);
       return;
+    case 'derived':
+      state.derived.add(entry.room);
+      return;
+    case 'derived-written':
+      state.derived.delete(entry.room);
+      return;
   }
 }
 
@@ -89,6 +100,7 @@ export function journalSnapshot(state: JournalState): JournalEntry[] {
   }
   for (const [room, { inviter, direct }] of state.invites)
     entries.push({ t: 'invite', room, inviter, direct });
+  for (const room of state.derived) entries.push({ t: 'derived', room });
   if (state.position !== undefined) entries.push({ t: 'position', token: state.position });
   return entries;
 }

@@ -41,6 +41,11 @@ export class Outbox {
     this.stop();
   }
 
+  /** Throws {@link Stale} where the timeline must be read again before anything is sent or written (PROTOCOL D5). */
+  mustBeFresh(): void {
+    if (this.deps.fenced()) throw new Stale('the timeline must be read again before a write');
+  }
+
   /** Ms that the account's sends are held back now. */
   held(): number {
     return Math.max(0, this.heldUntil - this.deps.clock.monotonic());

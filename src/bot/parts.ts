@@ -26,6 +26,7 @@ import { Records } from './records.js';
 import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
+import { DerivedWatch } from './surface/derived-watch.js';
 import { Surface } from './surface/surface.js';
 
 /** A peer acknowledges a frozen answer within this, or the send goes on without it (PROTOCOL D4). */
@@ -134,6 +135,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     self,
     clusterId,
     prefix,
+    isAdmin: settings.isAdmin,
+    known: (id) => engine.get(id),
     status: hooks.status,
     addressed: (room) => ({
       ...(answers.of(room) === 'always' && { answers: 'always' as const }),
@@ -180,6 +183,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onDirect: (room, person) => direct.note(room, person),
     onOwn: (room, event) => own.read(room, event),
     onMember: (room) => addressing.renamed(room),
+    behind: (room, event) => surface.derived.behind(room, event),
+    onBehind: (chat) => derived.note(chat),
     onJoined: (room) => invites.done(room),
     onLeft: (room, event) => {
       direct.left(room);
@@ -217,11 +222,19 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     },
     signs,
     work: (source, context) => surface.work(source, context),
+    prepare: (source, signal) => surface.prepare(source, signal),
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
     streaming: settings.streaming,
     ...(deps.happened !== undefined && { happened: deps.happened }),
     ...(deps.took !== undefined && { took: deps.took }),
+  });
+  const derived = new DerivedWatch({
+    derived: surface.derived,
+    journal,
+    clock,
+    log,
+    delay: (room) => engine.rank(room, records.room(room)?.matrix_user_id ?? room) * patienceMs,
   });
   const adoption = new Adoption({
     homeserver,
@@ -256,6 +269,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     receiver,
     inbox,
     adoption,
+    derived,
     genesis,
     encrypted,
   };

@@ -28,7 +28,7 @@ export interface ReceiverDeps {
   ahead: (event: RoomEvent) => boolean;
   personal: (event: RoomEvent) => boolean;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
-  onMade: (made: { source: string; person: string; room: string; name?: string }) => void;
+  onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
   onInvite: (room: string, invite: { inviter: string; direct: boolean }) => void;
   /** The bot joined as to a direct chat. */
   onDirect: (room: string, person: string) => void;
@@ -36,6 +36,9 @@ export interface ReceiverDeps {
   onOwn: (room: string, event: RoomEvent) => void;
   /** Our membership in a room, our display name there with it. */
   onMember: (room: string) => void;
+  /** The chat whose name or place in its space this state event puts back behind its record (PROTOCOL P3). */
+  behind: (room: string, event: RoomEvent) => string | undefined;
+  onBehind: (chat: string) => void;
   /** The room is no longer a pending invite: joined, or left. */
   onJoined: (room: string) => void;
   /** The bot is in the room no more. */
@@ -135,6 +138,11 @@ export class Receiver {
     const { self, onOwn, onDirect, onMember } = this.deps;
     if (event.sender === self) onOwn(room, event);
     if (event.type === 'm.room.member' && event.state_key === self) onMember(room);
+    const chat = event.state_key === undefined ? undefined : this.deps.behind(room, event);
+    if (chat !== undefined) {
+      this.deps.onBehind(chat);
+      return [{ t: 'derived', room: chat }];
+    }
     const meaning = meaningOf(room, event, self);
     switch (meaning.is) {
       case 'source':

@@ -34,6 +34,7 @@ import { inspectHandlers } from './inspect.js';
 import { showBot } from './metrics.js';
 import { defaultDevice, openSession, type Credentials } from './session.js';
 import { openReplicaState } from './state.js';
+import { adminList } from './surface/commands/permission.js';
 
 export type ReplicaConfig = Credentials & {
   homeserverUrl: string;
@@ -67,6 +68,7 @@ export type ReplicaConfig = Credentials & {
   alwaysRooms?: string[];
   /** The keyed stores that survive restarts and reach the other replicas. */
   persistentState: readonly PersistentState[];
+  admins?: string[];
   /** Beside the bot's own. */
   machines: readonly LoadedMachine[];
 };
@@ -211,6 +213,7 @@ async function open(
       strangers: config.strangers,
       invites: config.invites,
       alwaysRooms: roomList(config.alwaysRooms),
+      isAdmin: adminList(config.admins),
       placeholderAfterMs: PLACEHOLDER_MS,
       streaming: config.streaming,
       pollMs: POLL_MS,

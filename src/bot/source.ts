@@ -75,6 +75,8 @@ export class Source {
   repliedAt: number | undefined;
   /** The homeserver did not take an answer in the prompt's thread. */
   threadRefused = false;
+  /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
+  offered: readonly string[] | null | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 

@@ -22,6 +22,9 @@ export const conversationKey = (room: string) => `conversation/${room}`;
 export const onboardingKey = (mxid: string) => `onboarding/${mxid}`;
 export const runKey = ({ id, ref }: Pick<Source, 'id' | 'ref'>) => `run/${ref.room}/${id}`;
 
+/** How a run ends that a person stopped: the platform's own code. */
+export const CANCELLED = 'cancelled';
+
 /** Longer ids of others' are hashed, so that no key grows without bound. */
 const LONGEST_ID = 100;
 
@@ -72,7 +75,11 @@ export class Recorder {
     if (isPrompt && source.repliedAt !== undefined) events.push(this.replies(source, source.repliedAt));
     // Of what is not known to be no prompt, to another replica either, the conversation may wait for the end.
     if (isPrompt || (source.ref.kind === 'message' && (source.event === undefined || !isForUs))) {
-      const fields = { source: source.id, outcome: failure ?? reason, failed: failure !== undefined };
+      const fields = {
+        source: source.id,
+        outcome: failure ?? reason,
+        failed: failure !== undefined && failure !== CANCELLED,
+      };
       events.push({
         id: `${source.id}/settled`,
         event: { type: 'SETTLED', ...fields },
@@ -131,6 +138,16 @@ export class Recorder {
   replying(source: Source): void {
     if (source.repliedAt === undefined || !this.deps.asksAgent(source)) return;
     this.note(source, this.conversation(source, [this.replies(source, source.repliedAt)]));
+  }
+
+  /** The person closed the chat. */
+  closed(room: string, cause: Cause): Write[] {
+    if (!this.has(conversationKey(room))) return [];
+    return this.writes(
+      conversationKey(room),
+      [{ id: `${cause.id}/archived`, event: { type: 'ARCHIVED' } }],
+      cause,
+    );
   }
 
   /** The bot is in the room no more; `event` took it out. */
@@ -237,6 +254,7 @@ export class Recorder {
 }
 
 function endOf(reason: SettleReason, failure: string | undefined): ActorEvent {
+  if (failure === CANCELLED) return { type: 'CANCELLED', result: failure };
   if (failure !== undefined) return { type: 'FAILED', result: failure };
   return { type: reason === 'answered' ? 'COMPLETED' : 'CANCELLED', result: reason };
 }

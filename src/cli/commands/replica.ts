@@ -172,5 +172,6 @@ function replicaConfig(
     invites: config.invites,
     ...(config.alwaysRooms !== undefined && { alwaysRooms: config.alwaysRooms }),
     persistentState: config.persistentState,
+    ...(config.admins !== undefined && { admins: config.admins }),
   };
 }

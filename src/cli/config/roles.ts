@@ -148,6 +148,7 @@ export interface ReplicaSettings {
   /** Patterns of room ids. */
   alwaysRooms: string[] | undefined;
   persistentState: ('threads' | 'sent' | 'prompts' | 'approvals')[];
+  admins: string[] | undefined;
   http: Pages;
 }
 
@@ -188,6 +189,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     invites: read.required(setting.invites),
     alwaysRooms: read.optional(setting.alwaysRooms),
     persistentState: read.required(setting.persistentState),
+    admins: read.optional(setting.admins),
     http: pages(read),
   };
   if (settings.heartbeatMs * 2 > settings.leaseMs) {

@@ -134,6 +134,8 @@ export const persistentState = define(
   value.listOf('threads', 'sent', 'prompts', 'approvals'),
   { fallback: '' },
 );
+/** Who may see what is for operators. */
+export const admins = define('UNDERSTUDY_ADMINS', value.idPatterns('@', '@alice:example.org'));
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
 export const httpPort = define('UNDERSTUDY_HTTP_PORT', value.port, { fallback: '0' });
 export const replicas = define('UNDERSTUDY_REPLICAS', value.wholeNumber(1, 9), { fallback: '2' });
@@ -198,6 +200,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   invites,
   alwaysRooms,
   persistentState,
+  admins,
   httpHost,
   httpPort,
   replicas,
