@@ -26,7 +26,8 @@ function problemsOf({ call, type, content }: SimulatedRequest): string[] {
   if (call === 'typing' || call === 'readReceipt')
     return eventProblems(call === 'typing' ? 'typing-request' : 'receipt-request', content);
   if (call === 'redact') return eventProblems('m.room.redaction', content);
-  return type === undefined ? [] : eventProblems(type, content);
+  // What is only read has none.
+  return type === undefined || content === undefined ? [] : eventProblems(type, content);
 }
 
 const seenOf = (source: Source | undefined) =>
