@@ -257,7 +257,7 @@ describe('every check has a planted violation that turns it red', () => {
   }, 180_000);
 
   afterAll(() => {
-    for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
+    for (const dir of dirs) rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
   });
 
   it('the unplanted project is green in lint, types and format', async () => {

@@ -14,7 +14,7 @@ beforeEach(() => {
   file = join(dir, 'settings.yaml');
   writeFileSync(file, '');
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+afterEach(() => rmSync(dir, { recursive: true, force: true, maxRetries: 10 }));
 
 const read = (env: Environment, flags: [string, string, string][] = []): SettingsReader =>
   new SettingsReader(env, new Map(flags.map(([name, flag, text]) => [name, { flag, text }])), file);

@@ -11,7 +11,7 @@ describe('understudy machines check', () => {
     await buildOnce();
     dir = await mkdtemp(join(tmpdir(), 'machines-'));
   }, 120_000);
-  afterAll(() => rm(dir, { recursive: true, force: true }));
+  afterAll(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
   it('lists the machines that come with the repository, which are valid', async () => {
     const { code, stdout, stderr } = await understudy(['machines', 'check']);

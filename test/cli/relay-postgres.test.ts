@@ -23,7 +23,7 @@ onServer((freshUrl) => {
   });
   afterEach(async () => {
     await Promise.all(children.splice(0).map((child) => child.stop()));
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   });
 
   it('a relay keeps documents in a database over its own end, and needs no folder', async () => {

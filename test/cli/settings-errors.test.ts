@@ -27,7 +27,7 @@ describe('a wrong or missing setting', { timeout: 180_000 }, () => {
   afterEach(async () => {
     await Promise.all(processes.splice(0).map((process) => process.kill()));
     for (const server of servers.splice(0)) server.close();
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   });
 
   async function serve(listener: RequestListener): Promise<string> {

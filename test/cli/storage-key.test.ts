@@ -21,7 +21,7 @@ describe('the storage key', () => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'us-key-'));
   });
-  afterEach(() => rm(dir, { recursive: true, force: true }));
+  afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
   /** A data folder with a cluster in it, plain or encrypted. */
   async function founded(text?: string): Promise<string> {

@@ -36,7 +36,7 @@ describe('the processes that `up` starts', () => {
   afterEach(async () => {
     await Promise.all(children.splice(0).map((child) => child.stop()));
     said.length = 0;
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   });
 
   /** A relay, the simplest of the processes. */
@@ -162,7 +162,7 @@ describe('what an earlier `up` left', () => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'us-up-'));
   });
-  afterEach(() => rm(dir, { recursive: true, force: true }));
+  afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
   it('is kept in a file that only its owner may read', async () => {
     await writeRecord(dir, record(1));

@@ -104,6 +104,6 @@ export class Deployment {
 
   async dispose(): Promise<void> {
     await this.down({ volumes: true });
-    await rm(this.dir, { recursive: true, force: true });
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 }

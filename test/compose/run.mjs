@@ -50,7 +50,7 @@ async function test() {
     );
     return failed > 0 || passed === 0 ? 1 : 0;
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -87,7 +87,7 @@ export async function harm(dir: string, kind: FileKind, damage: Damage, other: s
 
 /** A copy of a folder without what can be no file of a copy. */
 export async function copyOf(dir: string, to: string): Promise<string> {
-  await rm(to, { recursive: true, force: true });
+  await rm(to, { recursive: true, force: true, maxRetries: 10 });
   await cp(dir, to, { recursive: true, filter: (path) => !path.endsWith('.sock') });
   // What a killed process leaves of its socket is a file that nobody listens at.
   await writeFile(join(to, 'control.sock'), 'left');

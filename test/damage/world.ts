@@ -11,7 +11,7 @@ import type { Holds, Plan } from './plan.js';
 /** A folder of this file's own, gone when its tests are over. */
 export function scratch(): string {
   const dir = mkdtempSync(join(tmpdir(), 'understudy-damage-'));
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  afterAll(() => rmSync(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
 }
 

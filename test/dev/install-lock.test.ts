@@ -11,7 +11,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'understudy-lock-'));
   file = join(dir, 'lock');
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
 const hold = (options: { deadlineMs?: number; onWait?: () => void } = {}) =>
   holdInstall(file, { deadlineMs: 60_000, onWait: () => {}, ...options });

@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await synapse?.stop();
   synapse = undefined;
-  await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const login = async (url: string, user: string, password: string) => {

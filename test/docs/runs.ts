@@ -29,6 +29,6 @@ export async function runs(program: string): Promise<string> {
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 110_000 });
     return stdout;
   } finally {
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
   }
 }

@@ -92,7 +92,7 @@ test('a replica whose cluster document is damaged waits for the others, who answ
     one.isFile(),
   );
   for (const one of chunks) await flip(join(one.parentPath, one.name), (bytes) => bytes.length >> 1);
-  await rm(join(replica.dir, 'backups'), { recursive: true, force: true });
+  await rm(join(replica.dir, 'backups'), { recursive: true, force: true, maxRetries: 10 });
   replica.cutOff();
   const from = replica.lines.length;
   replica.launch();

@@ -16,7 +16,7 @@ let synapse: Synapse | undefined;
 let synapseDir: string | undefined;
 afterAll(async () => {
   await synapse?.stop();
-  if (synapseDir !== undefined) await rm(synapseDir, { recursive: true, force: true });
+  if (synapseDir !== undefined) await rm(synapseDir, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** Treats the next `count` requests of a kind so, whichever replica makes them. */

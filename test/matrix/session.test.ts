@@ -13,7 +13,7 @@ type Reply = [status: number, body: object];
 /** A homeserver that gives these replies, the last of them again and again. */
 async function session(replies: Reply[], signal = new AbortController().signal) {
   const dataDir = await mkdtemp(join(tmpdir(), 'understudy-session-'));
-  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true, maxRetries: 10 }));
   const server = await scriptedServer((_, response) => {
     const [status, body] = replies[Math.min(server.asked.length, replies.length) - 1] ?? [500, {}];
     json(response, status, body);

@@ -62,7 +62,7 @@ function placeOf(name) {
   if (name.startsWith('E-')) return 'test/erasure';
   if (name.startsWith('T-')) return 'test/state';
   if (name.startsWith('X-')) return 'test/doctor';
-  if (name.startsWith('N-')) return 'test/node';
+  if (name.startsWith('W-')) return 'test/node';
   if (name.startsWith('H-')) return 'test/history';
   if (name.startsWith('M-')) return 'test/matrix';
   const isOfBot = name.endsWith('-bot') || name.endsWith('-newer');
@@ -112,7 +112,7 @@ async function judge(name) {
       output: `${numPassedTests} passed`,
     };
   } finally {
-    await rm(copy, { recursive: true, force: true });
+    await rm(copy, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -14,7 +14,7 @@ function uncaught(): unknown[] {
   return seen;
 }
 
-it('N-followed: what follows from a change may fail: the change stands, it is counted, and the process goes on', async () => {
+it('W-followed: what follows from a change may fail: the change stands, it is counted, and the process goes on', async () => {
   const seen = uncaught();
   let failed = 0;
   const documents = openDocuments({

@@ -17,7 +17,7 @@ export const CLUSTER = 'test-cluster-secret';
 
 export async function folder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'understudy-node-'));
-  undo.push(() => rm(dir, { recursive: true, force: true }));
+  undo.push(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
 }
 

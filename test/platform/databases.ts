@@ -18,7 +18,7 @@ async function sqlite(): Promise<Kind> {
   let files = 0;
   return {
     fresh: async () => ({ sqlite: join(dir, `data-${++files}`, 'platform.db') }),
-    close: () => rm(dir, { recursive: true, force: true }),
+    close: () => rm(dir, { recursive: true, force: true, maxRetries: 10 }),
   };
 }
 

@@ -112,7 +112,7 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
       const ended = once(server, 'exit');
       server.kill('SIGINT');
       await ended;
-      await rm(dir, { recursive: true, force: true });
+      await rm(dir, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

@@ -43,7 +43,7 @@ export const LEASE_MS = 30_000;
 /** A file in a folder that goes with the test. */
 export async function scratchFile(name: string, content: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'understudy-platform-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   const path = join(dir, name);
   await writeFile(path, content);
   return path;

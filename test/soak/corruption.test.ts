@@ -57,7 +57,7 @@ async function startsWithout(
   bit: number,
   all: Chunk[],
 ): Promise<void> {
-  await rm(copy, { recursive: true, force: true });
+  await rm(copy, { recursive: true, force: true, maxRetries: 10 });
   await cp(dir, copy, { recursive: true });
   const path = join(copy, chunk.file);
   await writeFile(path, flipped(await readFile(path), bit));
@@ -92,7 +92,7 @@ function strideOver(count: number): (n: number) => number {
 
 it('every bit of a big folder flipped: each is seen before anything reads it', async () => {
   const base = await mkdtemp(join(tmpdir(), 'understudy-soak-'));
-  onTestFinished(() => rm(base, { recursive: true, force: true }));
+  onTestFinished(() => rm(base, { recursive: true, force: true, maxRetries: 10 }));
   const dir = join(base, 'data');
   const chunks = await bigFolder(dir);
   const sums = (await readdir(join(dir, 'checksums'))).map((name) => join('checksums', name));

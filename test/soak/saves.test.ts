@@ -70,7 +70,7 @@ const MB = 2 ** 20;
 
 it('save load: what was acknowledged is there after every kill, and nothing else grows', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'understudy-soak-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   const until = deadline(Infinity);
   const ledger = new Ledger();
   const all: number[] = [];

@@ -120,7 +120,7 @@ async function damaged(
   damage: (path: string) => Promise<boolean>,
 ): Promise<void> {
   const copy = `${truth.dir}-damaged`;
-  await rm(copy, { recursive: true, force: true });
+  await rm(copy, { recursive: true, force: true, maxRetries: 10 });
   await cp(truth.dir, copy, { recursive: true });
   const isSeen = await damage(join(copy, file));
   const at = `${file} ${what}`;
@@ -174,7 +174,7 @@ for (const [kind, keys, places, flips] of kinds) {
       expect(truth.files.length).toBeGreaterThanOrEqual(12);
       expect(truth.files.length).toBeLessThanOrEqual(16);
     });
-    afterAll(() => rm(folder, { recursive: true, force: true }));
+    afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
 
     it(`every file cut at ${places} places`, async () => {
       for (const file of truth.files) {

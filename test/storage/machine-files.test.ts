@@ -12,7 +12,7 @@ describe('the machine files of a folder', () => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'machines-'));
   });
-  afterEach(() => rm(dir, { recursive: true, force: true }));
+  afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
   it('are those that end in .json, in the order of their names', async () => {
     await writeFile(join(dir, 'b.json'), light('b'));

@@ -54,7 +54,7 @@ function onPGlite(suite: (fresh: FreshPlace) => void): void {
     }, 60_000);
     afterAll(async () => {
       await server.close();
-      await rm(dir, { recursive: true, force: true });
+      await rm(dir, { recursive: true, force: true, maxRetries: 10 });
     });
     suite(async () => {
       const client = new pg.Client({ connectionString: server.url });

@@ -44,7 +44,7 @@ export async function relayProcess(
   });
   onTestFinished(async () => {
     await process.kill();
-    rmSync(dir, { recursive: true, force: true });
+    rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
   });
   if (isStarted) await process.start();
   const counts = async (): Promise<Record<string, number>> => countsOf(await metricsOf(process));

@@ -12,7 +12,7 @@ let path: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'understudy-tokens-'));
   path = join(dir, 'tokens.yaml');
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true, maxRetries: 10 }));
 });
 
 const write = (text: string, mode = 0o600): void => {

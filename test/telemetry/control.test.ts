@@ -18,7 +18,7 @@ describe('the control socket', () => {
   afterEach(async () => {
     await close?.();
     close = undefined;
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   });
 
   async function serve() {

@@ -52,7 +52,7 @@ describe.skipIf(why !== undefined)(
       const data = mkdtempSync(join(tmpdir(), 'understudy-disk-'));
       onTestFinished(() => {
         spawnSync(UMOUNT, ['-l', data]);
-        rmSync(data, { recursive: true, force: true });
+        rmSync(data, { recursive: true, force: true, maxRetries: 10 });
       });
       mount(data, '-t', 'tmpfs', '-o', 'size=4m', 'understudy-test');
       const relay = await relayProcess({

@@ -86,7 +86,7 @@ export class Replica extends Process {
   /** Deletes its data folder; it must not run. */
   async wipe(): Promise<void> {
     if (this.isRunning) throw new Error(`${this.name} still runs`);
-    await rm(this.dir, { recursive: true, force: true });
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
@@ -192,7 +192,7 @@ export class Cluster extends Conversation {
     return (this.#disposed ??= (async () => {
       await Promise.all(this.processes.map((process) => process.kill()));
       await Promise.all(this.#disposals.map((dispose) => dispose()));
-      await rm(this.dir, { recursive: true, force: true });
+      await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
     })());
   }
 

@@ -24,6 +24,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('homeserver', { url, serverName, registrationSecret });
   return async () => {
     await synapse.stop();
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 });
   };
 }

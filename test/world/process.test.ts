@@ -28,7 +28,7 @@ beforeAll(async () => {
   await writeFile(join(dir, 'stand-in.mjs'), standIn);
 });
 afterEach(() => Promise.all(processes.splice(0).map((process) => process.kill())));
-afterAll(() => rm(dir, { recursive: true, force: true }));
+afterAll(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
 
 const made = async (settings: Record<string, string> = {}, args: string[] = []) => {
   const port = String(await testPort());

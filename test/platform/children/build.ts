@@ -43,7 +43,7 @@ export function platformChildren(): StartChild {
     await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
     await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', out]);
   });
-  afterAll(() => rm(out, { recursive: true, force: true }));
+  afterAll(() => rm(out, { recursive: true, force: true, maxRetries: 10 }));
 
   return async (options) => {
     const agentsFile = await scratchFile('agents.yaml', AGENTS);

@@ -49,7 +49,7 @@ export function compiledChildren(
     await promisify(execFile)(process.execPath, [compiler, '-p', out]);
     // The compiler takes seconds, and minutes where many tests run at once.
   }, 300_000);
-  afterAll(() => rm(out, { recursive: true, force: true }));
+  afterAll(() => rm(out, { recursive: true, force: true, maxRetries: 10 }));
   afterEach(async () => {
     // A test that failed or ran out of time leaves none behind.
     await Promise.all([...running].map((child) => child.kill()));
