@@ -55,6 +55,10 @@ export type {
   UnguardedClaim,
 } from './keyed/claim-store.js';
 export type { ClaimCounters } from './keyed/claim-counters.js';
+export type { MatrixFilter, MatrixStorage, MatrixUserStorage } from './node/matrix-storage/sdk-shape.js';
+export type { OnceOptions } from './node/once/once-options.js';
+export type { OnceCounters } from './node/once/once-counters.js';
+export type { Turn } from './node/once/turn.js';
 export { compareTokens, tokenText, type Ballot, type FencingToken } from './claims/token.js';
 export type { AuthorityStatus, NodeClaims } from './node/claims/node-claims.js';
 export { ClaimsError, type ClaimsErrorCode } from './node/claims/errors.js';

@@ -1,12 +1,15 @@
-/** Who may talk to the bot: mxids, with `*` for any run of characters. An empty or absent list allows everyone. */
+import { matchesId } from './glob.js';
+
+/**
+ * Who may talk to the bot: patterns of user ids, as in `@alice:example.org`, `*:example.org`, `@alice:*`. An empty or absent
+ * list allows everyone.
+ */
 export function allowList(patterns: readonly string[] | undefined): (mxid: string) => boolean {
   if (patterns === undefined || patterns.length === 0) return () => true;
-  const matchers = patterns.map((pattern) => {
-    const source = pattern
-      .split('*')
-      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-      .join('.*');
-    return new RegExp(`^${source}$`, 'i');
-  });
-  return (mxid) => matchers.some((matcher) => matcher.test(mxid));
+  return (mxid) => patterns.some((pattern) => matchesId(pattern, mxid));
+}
+
+/** Rooms in which every message is for the bot: patterns of room ids. An absent list names none. */
+export function roomList(patterns: readonly string[] | undefined): (room: string) => boolean {
+  return (room) => patterns?.some((pattern) => matchesId(pattern, room)) === true;
 }

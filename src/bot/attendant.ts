@@ -12,6 +12,7 @@ import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
 import type { SettleReason, Source } from './source.js';
+import type { Signs } from './signs.js';
 import { type RunSoFar, Streamer } from './streamer.js';
 
 /** How the surface ends its work on a source: a text to deliver, or nothing to say. */
@@ -23,6 +24,8 @@ export interface WorkContext {
   thinking(soFar?: RunSoFar): void;
   /** The text so far, for the placeholder's edits. */
   progress(text: string): void;
+  /** The run waits for a person: shown also where no text so far is. */
+  asks(text: string): void;
   /** From now on the work waits for something out of reach, or no longer does. */
   waits(is: boolean): Promise<void>;
 }
@@ -48,11 +51,18 @@ export interface AttendantDeps {
   journal: { append(entries: JournalEntry[]): Promise<void> };
   timeline: Timeline;
   fence: Fence;
+  /** False: it is not for us, or not for its sender to ask. */
+  admit: (source: Source, signal: AbortSignal) => Promise<boolean>;
+  signs: Pick<Signs, 'read' | 'typing'>;
   work: (source: Source, context: WorkContext) => Promise<Outcome>;
+  /** What must be known of a source before its attempt is written. */
+  prepare: (source: Source, signal: AbortSignal) => Promise<void>;
   /** Everything before it in its room is settled. */
   floorFree: (source: Source) => boolean;
   /** Ms without an answer after which the placeholder is sent; Infinity: never. */
   placeholderAfterMs: number;
+  /** The placeholder's edits show the text so far. */
+  streaming: boolean;
   /** Counts what happened, for /metrics. */
   happened?: (event: string, outcome: string) => void;
   /** How long a step took, milliseconds, for /metrics. */
@@ -163,6 +173,8 @@ export class Attendant {
       return false;
     }
     if (await this.askPeers(source, round)) return false;
+    // What stands in the room already was for us, whoever judged it so.
+    if (isUnseen && !(await this.deps.admit(source, signal))) return this.end(source, 'not-for-us');
     const outcome = await this.run(source, signal);
     if (outcome === undefined) return false;
     if ('settle' in outcome) return this.end(source, outcome.settle);
@@ -192,23 +204,30 @@ export class Attendant {
 
   /** Runs the surface's work under a durable attempt, until it ends or the room or a peer brings a text first. */
   private async run(source: Source, signal: AbortSignal): Promise<Outcome | undefined> {
-    const { attempts, work, outbox, clock } = this.deps;
+    const { attempts, work, outbox, clock, signs, placeholderAfterMs: afterMs, streaming } = this.deps;
     if (attempts.spent(source.ref) >= MOST_ATTEMPTS) {
       source.failure = 'attempts';
       return { answer: gaveUp(source) };
     }
-    source.attempt ??= await attempts.begin(source);
+    await this.deps.prepare(source, signal);
+    if (source.attempt === undefined) {
+      source.attempt = await attempts.begin(source);
+      if (source.ref.kind === 'message') signs.read(source);
+    }
     const superseded = new AbortController();
     const running = AbortSignal.any([signal, superseded.signal]);
     const watching = this.watch(source, superseded, running);
     let streamer: Streamer | undefined;
+    let endTyping: (() => void) | undefined;
     try {
       return await work(source, {
         signal: running,
         thinking: (soFar) => {
-          streamer ??= new Streamer(source, outbox, clock, this.deps.placeholderAfterMs, running, soFar);
+          endTyping ??= signs.typing(source);
+          streamer ??= new Streamer(source, outbox, clock, { afterMs, streaming }, running, soFar);
         },
-        progress: (text) => streamer?.show(text),
+        progress: (text) => streamer?.progress(text),
+        asks: (text) => streamer?.show(text),
         waits: (is) => this.waits(source, is),
       });
     } catch (error) {
@@ -219,6 +238,7 @@ export class Attendant {
     } finally {
       source.waiting = false;
       superseded.abort();
+      endTyping?.();
       await Promise.all([streamer?.stop(), watching]);
     }
   }

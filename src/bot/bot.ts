@@ -9,7 +9,7 @@ import type { Invites } from './invites.js';
 import type { Outbox } from './outbox.js';
 import { assemble, type BotParts } from './parts.js';
 import type { Presence } from './presence.js';
-import type { Records } from './records.js';
+import { type Records, roomKey } from './records.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import type { Surface } from './surface/surface.js';
@@ -55,7 +55,7 @@ export class Bot {
     this.tasks = tasks;
     this.contexts = new ForgottenContexts(deps);
     this.stops.push(
-      deps.state.onChange(({ kind }) => this.recordsChanged(kind)),
+      deps.state.onChange(({ kind, key }) => this.recordsChanged(kind, key)),
       deps.clock.every(settings.patienceMs, () => void this.sweep()),
     );
   }
@@ -63,17 +63,18 @@ export class Bot {
   /** Resolves when every room was read up to now and this replica takes part. Rejects with the signal's reason. */
   async start(signal: AbortSignal): Promise<void> {
     const { journal } = this.deps;
-    const { adoption, genesis, participation } = this.parts;
+    const { adoption, answers, genesis, participation } = this.parts;
     genesis.note();
     for (const { ref, frozen } of journal.state.sources.values()) {
       const source = this.engine.add(ref, { whole: false, stale: true });
       source.ahead = ref.kind !== 'message';
       for (const answer of frozen) source.hold(answer);
     }
-    for (const [room, inviter] of journal.state.invites) this.invites.note(room, inviter);
+    for (const [room, invite] of journal.state.invites) this.invites.note(room, invite);
     this.inbox.start();
     await this.inbox.catchUp(signal);
     await adoption.noteUnknownRooms(signal);
+    await answers.configure();
     await this.presence.heardAll(2 * this.settings.heartbeatMs);
     participation.live = true;
     this.presence.speak();
@@ -126,6 +127,7 @@ export class Bot {
     await this.contexts.close();
     for (const stop of this.stops) stop();
     await this.engine.stop('the replica is closing');
+    await this.parts.signs.close();
     await this.inbox.stop();
     this.invites.close();
     this.presence.close();
@@ -135,13 +137,24 @@ export class Bot {
     this.fence.close();
   }
 
-  private recordsChanged(kind: string): void {
+  private recordsChanged(kind: string, key: string): void {
+    if (kind === 'room') this.chatChanged(key.slice(roomKey('').length));
     if (kind === 'cluster') void this.parts.genesis.look();
     if (kind === 'erasure') {
       this.engine.endForgotten();
       this.contexts.look();
     }
     if (kind === 'mark' || kind === 'member') this.engine.evaluate();
+  }
+
+  private chatChanged(room: string): void {
+    if (this.records.room(room)?.room_type !== 'chat' || !this.surface.derived.hasChanged(room)) return;
+    this.parts.derived.recordChanged(room).catch((error: unknown) => {
+      this.deps.log.warn(
+        { room, error: String(error) },
+        'a chat to be looked at stands in memory alone for now',
+      );
+    });
   }
 
   /** The greeting of a person's first room, as a source of its own, journaled before anything is sent. */
@@ -166,9 +179,11 @@ export class Bot {
   }
 
   private async sweep(): Promise<void> {
-    const { adoption, genesis, participation } = this.parts;
+    const { adoption, derived, genesis, participation } = this.parts;
     if (!participation.candidate()) return;
+    await derived.sweep();
     await adoption.sweep(this.ended.signal);
+    await this.parts.direct.sweep(this.ended.signal);
     await genesis.look();
   }
 }

@@ -1,3 +1,6 @@
+import type { OwnMessageStores } from './addressing/own-messages.js';
+import type { StrangersPolicy } from './addressing/strangers.js';
+import type { InvitesPolicy } from './invites.js';
 import type { Homeserver } from '../matrix/homeserver.js';
 import type { PlatformClient } from '../platform/client.js';
 import type { Channel } from '../sync/channel.js';
@@ -13,6 +16,8 @@ export interface BotDeps {
   state: State;
   platform: PlatformClient;
   journal: { readonly state: JournalState; append(entries: JournalEntry[]): Promise<void> };
+  /** What is remembered of our own messages. */
+  ownMessages: OwnMessageStores;
   clock: Clock;
   log: Log;
   /** Counts what happened, for /metrics. */
@@ -32,8 +37,17 @@ export interface BotSettings {
   prefix: string;
   /** Who may talk to the bot. */
   allowed: (mxid: string) => boolean;
+  /** What the others hear. */
+  strangers: StrangersPolicy;
+  invites: InvitesPolicy;
+  /** Rooms in which every message is for the bot. */
+  alwaysRooms: (room: string) => boolean;
+  /** Who may use what is for admins. */
+  isAdmin: (mxid: string) => boolean;
   /** Ms without an answer after which a placeholder shows; Infinity: never. */
   placeholderAfterMs: number;
+  /** The placeholder's edits show what the agent has said so far. */
+  streaming: boolean;
   /** Length of a long poll, ms. */
   pollMs: number;
   /** The outermost conditions of O1 and D6: documents in sync, the right device. Undefined: fine. */

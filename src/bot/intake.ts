@@ -6,11 +6,11 @@ import type { SourceRef } from './source.js';
 
 /** What one event means to the bot. */
 export type Meaning =
-  | { is: 'source'; ref: SourceRef; event: RoomEvent }
+  | { is: 'source'; ref: SourceRef; event: RoomEvent; direct?: boolean }
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
-  | { is: 'made'; source: string; room: string; person: string; name?: string }
+  | { is: 'made'; source: string; room: string; person: string; name?: string; from?: string }
   | { is: 'nothing' };
 
 /** Create-event key that names the source a room was made for, and the person it is for. */
@@ -58,7 +58,7 @@ function refOf(room: string, event: RoomEvent): SourceRef {
  * inviting room gets; a join that replaces a join is a change of profile (PROTOCOL P4). */
 function membership(room: string, event: RoomEvent, self: string): Meaning {
   const unsigned = event.unsigned ?? {};
-  const before = unsigned['prev_content'] as { membership?: unknown } | undefined;
+  const before = unsigned['prev_content'] as { membership?: unknown; is_direct?: unknown } | undefined;
   const invite = unsigned['replaces_state'];
   const inviter = unsigned['prev_sender'];
   if (event.state_key !== self || event.content['membership'] !== 'join') return NOTHING;
@@ -68,17 +68,25 @@ function membership(room: string, event: RoomEvent, self: string): Meaning {
   return {
     is: 'source',
     event,
+    direct: before.is_direct === true,
     ref: { id: invite, room, sender: inviter, ts: event.origin_server_ts, kind: 'invite' },
   };
 }
 
 function creation(room: string, event: RoomEvent, self: string): Meaning {
   const made = event.content[MADE_FOR_KEY] as
-    { source?: unknown; person?: unknown; name?: unknown } | undefined;
+    { source?: unknown; person?: unknown; name?: unknown; from?: unknown } | undefined;
   if (event.sender !== self || typeof made?.source !== 'string' || typeof made.person !== 'string')
     return NOTHING;
-  const { source, person, name } = made;
-  return { is: 'made', source, person, room, ...(typeof name === 'string' && { name }) };
+  const { source, person, name, from } = made;
+  return {
+    is: 'made',
+    source,
+    person,
+    room,
+    ...(typeof name === 'string' && { name }),
+    ...(typeof from === 'string' && { from }),
+  };
 }
 
 function ownEvent(event: RoomEvent): Meaning {

@@ -1,17 +1,26 @@
-import { HomeserverError, type Homeserver } from '../matrix/homeserver.js';
+import type { Homeserver } from '../matrix/homeserver.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
+import { type DirectChats, isRefusal } from './addressing/direct-chats.js';
 import type { JournalEntry } from './journal.js';
 
-interface Pending {
+/** Whose invites are taken up; the others are declined. */
+export type InvitesPolicy = 'allowed' | 'all' | 'none';
+
+interface Invite {
   inviter: string;
+  /** To a direct chat. */
+  direct: boolean;
+}
+
+interface Pending extends Invite {
   seenAt: number;
-  joining: boolean;
+  underWay: boolean;
 }
 
 /**
- * Rooms that the account is invited to and has not joined. Joining is idempotent, so any replica may do it: rank r
- * after r × patience, until /sync shows the room as joined or left (PROTOCOL P4, O3).
+ * Rooms that the account is invited to and has neither joined nor declined. Both are idempotent, so any replica may do it:
+ * rank r after r × patience, until /sync shows the room as joined or left (PROTOCOL P4, O3).
  */
 export class Invites {
   private readonly pending = new Map<string, Pending>();
@@ -23,7 +32,8 @@ export class Invites {
       clock: Clock;
       log: Log;
       journal: { append(entries: JournalEntry[]): Promise<void> };
-      allowed: (mxid: string) => boolean;
+      direct: Pick<DirectChats, 'note' | 'ensure'>;
+      accepts: (inviter: string) => boolean;
       mayBegin: () => boolean;
       /** How long this replica waits for others before it joins, ms. */
       delay: (room: string, inviter: string) => number;
@@ -33,9 +43,10 @@ export class Invites {
     this.stop = deps.clock.every(deps.everyMs, () => this.look());
   }
 
-  note(room: string, inviter: string): void {
-    if (!this.deps.allowed(inviter) || this.pending.has(room)) return;
-    this.pending.set(room, { inviter, seenAt: this.deps.clock.monotonic(), joining: false });
+  note(room: string, { inviter, direct }: Invite): void {
+    if (this.pending.has(room)) return;
+    if (direct && this.deps.accepts(inviter)) this.deps.direct.note(room, inviter);
+    this.pending.set(room, { inviter, direct, seenAt: this.deps.clock.monotonic(), underWay: false });
     this.look();
   }
 
@@ -51,9 +62,9 @@ export class Invites {
     if (!this.deps.mayBegin()) return;
     for (const [room, invite] of this.pending) {
       const due = invite.seenAt + this.deps.delay(room, invite.inviter);
-      if (invite.joining || due > this.deps.clock.monotonic()) continue;
-      invite.joining = true;
-      void this.join(room, invite);
+      if (invite.underWay || due > this.deps.clock.monotonic()) continue;
+      invite.underWay = true;
+      void this.take(room, invite);
     }
   }
 
@@ -62,18 +73,37 @@ export class Invites {
   }
 
   /** Never rejects: what fails is tried again at the next look, or given up when the homeserver refuses. */
-  private async join(room: string, invite: Pending): Promise<void> {
-    const { homeserver, journal, log } = this.deps;
+  private async take(room: string, invite: Pending): Promise<void> {
+    const { accepts, homeserver, journal, log } = this.deps;
+    const accepted = accepts(invite.inviter);
     try {
-      await homeserver.join(room);
+      if (accepted) await this.join(room, invite);
+      else await homeserver.leave(room);
+      if (!accepted) await this.giveUp(room, journal);
     } catch (error) {
-      const refused =
-        error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;
-      log.warn({ room, error: String(error), givenUp: refused }, 'an invite could not be taken up');
+      const refused = isRefusal(error);
+      log.warn(
+        { room, accepted, error: String(error), givenUp: refused },
+        'an invite could not be dealt with',
+      );
       if (refused) await this.giveUp(room, journal);
     } finally {
-      invite.joining = false;
+      invite.underWay = false;
     }
+  }
+
+  /** A direct chat is listed as one before we are in it: the first message there must find that so. */
+  private async join(room: string, { direct }: Pending): Promise<void> {
+    const { homeserver, log } = this.deps;
+    if (direct) {
+      try {
+        await this.deps.direct.ensure();
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        log.warn({ room, error: String(error) }, 'the homeserver keeps no list of direct chats');
+      }
+    }
+    await homeserver.join(room);
   }
 
   private async giveUp(
@@ -86,7 +116,7 @@ export class Invites {
     } catch (error) {
       this.deps.log.warn(
         { room, error: String(error) },
-        'a refused invite stays in the journal until the next append',
+        'an invite that is over stays in the journal until the next append',
       );
     }
   }

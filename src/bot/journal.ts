@@ -7,7 +7,7 @@ const sourceRef = z.object({
   room: z.string(),
   sender: z.string(),
   ts: z.number(),
-  kind: z.enum(['message', 'invite', 'encrypted', 'greeting']),
+  kind: z.enum(['message', 'invite', 'encrypted', 'greeting', 'stranger']),
 });
 
 const answer = z.object({
@@ -18,7 +18,7 @@ const answer = z.object({
 
 /**
  * The replica's own journal: its sync position, the sources it knows and has not seen settled, the texts it froze
- * for them, and the invites it has not taken up. A position may stand only behind sources that stand in the
+ * for them, the invites it has not taken up, and the chats whose name or place is to be written again. A position may stand only behind sources that stand in the
  * journal (PROTOCOL C3), so both go in one append.
  */
 export const journalEntry = z.discriminatedUnion('t', [
@@ -26,8 +26,15 @@ export const journalEntry = z.discriminatedUnion('t', [
   z.object({ t: z.literal('source'), ref: sourceRef }),
   z.object({ t: z.literal('frozen'), source: z.string(), answer }),
   z.object({ t: z.literal('settled'), source: z.string() }),
-  z.object({ t: z.literal('invite'), room: z.string(), inviter: z.string() }),
+  z.object({
+    t: z.literal('invite'),
+    room: z.string(),
+    inviter: z.string(),
+    direct: z.boolean().optional(),
+  }),
   z.object({ t: z.literal('joined'), room: z.string() }),
+  z.object({ t: z.literal('derived'), room: z.string() }),
+  z.object({ t: z.literal('derived-written'), room: z.string() }),
 ]);
 
 export type JournalEntry = z.infer<typeof journalEntry>;
@@ -35,14 +42,17 @@ export type JournalEntry = z.infer<typeof journalEntry>;
 export interface JournalState {
   position: string | undefined;
   sources: Map<string, { ref: SourceRef; frozen: Answer[] }>;
-  /** Room to inviter. */
-  invites: Map<string, string>;
+  /** By room: who invited, and whether as to a direct chat. */
+  invites: Map<string, { inviter: string; direct: boolean }>;
+  /** Chats whose state in the room or the space was seen behind their record. */
+  derived: Set<string>;
 }
 
 export const emptyJournal = (): JournalState => ({
   position: undefined,
   sources: new Map(),
   invites: new Map(),
+  derived: new Set(),
 });
 
 export function applyJournal(state: JournalState, entry: JournalEntry): void {
@@ -60,10 +70,16 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
       state.sources.delete(entry.source);
       return;
     case 'invite':
-      state.invites.set(entry.room, entry.inviter);
+      state.invites.set(entry.room, { inviter: entry.inviter, direct: entry.direct === true });
       return;
     case 'joined':
       state.invites.delete(entry.room);
+      return;
+    case 'derived':
+      state.derived.add(entry.room);
+      return;
+    case 'derived-written':
+      state.derived.delete(entry.room);
       return;
   }
 }
@@ -82,7 +98,9 @@ export function journalSnapshot(state: JournalState): JournalEntry[] {
     entries.push({ t: 'source', ref });
     for (const text of frozen) entries.push({ t: 'frozen', source: ref.id, answer: text });
   }
-  for (const [room, inviter] of state.invites) entries.push({ t: 'invite', room, inviter });
+  for (const [room, { inviter, direct }] of state.invites)
+    entries.push({ t: 'invite', room, inviter, direct });
+  for (const room of state.derived) entries.push({ t: 'derived', room });
   if (state.position !== undefined) entries.push({ t: 'position', token: state.position });
   return entries;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Answer } from '../delivery/answer.js';
-import { editContent, messageContent } from '../delivery/content.js';
+import { editContent, messageContent, type ReplyTo } from '../delivery/content.js';
 import type { NextAct } from '../delivery/decide.js';
 import type { DeliveryMark } from '../delivery/mark.js';
 import { steps, transactionId } from '../delivery/txn.js';
@@ -41,6 +41,11 @@ export class Outbox {
     this.stop();
   }
 
+  /** Throws {@link Stale} where the timeline must be read again before anything is sent or written (PROTOCOL D5). */
+  mustBeFresh(): void {
+    if (this.deps.fenced()) throw new Stale('the timeline must be read again before a write');
+  }
+
   /** Ms that the account's sends are held back now. */
   held(): number {
     return Math.max(0, this.heldUntil - this.deps.clock.monotonic());
@@ -57,17 +62,13 @@ export class Outbox {
         this.deps.homeserver.redact(source.ref.room, act.event, transactionId(source.id, act.step)),
       );
     }
-    return this.message(source, act.step, this.contentOf(source, act), signal);
+    return this.message(source, act.step, (replyTo) => this.contentOf(source, act, replyTo), signal);
   }
 
   /** The placeholder, before there is a text. */
   placeholder(source: Source, body: string, signal: AbortSignal): Promise<string> {
-    const content = this.fresh(source, {
-      kind: 'm.text',
-      body,
-      mark: this.mark(source, steps.anchor, false),
-    });
-    return this.message(source, steps.anchor, content, signal);
+    const message = { kind: 'm.text' as const, body, mark: this.mark(source, steps.anchor, false) };
+    return this.message(source, steps.anchor, (replyTo) => fresh(message, replyTo), signal);
   }
 
   stream(source: Source, anchor: string, n: number, body: string, signal: AbortSignal): Promise<string> {
@@ -78,7 +79,7 @@ export class Outbox {
       mark: this.mark(source, step, false),
       target: anchor,
     });
-    return this.message(source, step, content, signal);
+    return this.message(source, step, () => content, signal);
   }
 
   /** A step that is an event of another type (the ledger of P3). */
@@ -98,6 +99,7 @@ export class Outbox {
   private contentOf(
     source: Source,
     act: Extract<NextAct, { act: 'send' | 'repair' }>,
+    replyTo: ReplyTo | undefined,
   ): Record<string, unknown> {
     const { kind, body, mark } =
       act.act === 'repair'
@@ -111,12 +113,7 @@ export class Outbox {
           }
         : { kind: act.answer.kind, body: partOf(act.answer, act.part), mark: this.finalMark(source, act) };
     if (act.edits !== undefined) return editContent({ kind, body, mark, target: act.edits });
-    return this.fresh(source, { kind, body, mark });
-  }
-
-  private fresh(source: Source, message: { kind: Answer['kind']; body: string; mark: DeliveryMark }) {
-    const replies = source.ref.kind === 'message' || source.ref.kind === 'invite';
-    return messageContent({ ...message, ...(replies && { replyTo: source.id }) });
+    return fresh({ kind, body, mark }, replyTo);
   }
 
   private finalMark(source: Source, act: Extract<NextAct, { act: 'send' }>): DeliveryMark {
@@ -137,11 +134,27 @@ export class Outbox {
     };
   }
 
-  private message(source: Source, step: string, content: object, signal: AbortSignal): Promise<string> {
+  /** A thread that the homeserver does not take (a prompt of another server may name any event as its root) is no
+   * reason to leave the prompt without an answer: it is then a plain reply. */
+  private async message(
+    source: Source,
+    step: string,
+    content: (replyTo: ReplyTo | undefined) => object,
+    signal: AbortSignal,
+  ): Promise<string> {
     const txn = transactionId(source.id, step);
-    return this.put(signal, () =>
-      this.deps.homeserver.send(source.ref.room, 'm.room.message', txn, content, signal),
-    );
+    const send = (replyTo: ReplyTo | undefined) =>
+      this.put(signal, () =>
+        this.deps.homeserver.send(source.ref.room, 'm.room.message', txn, content(replyTo), signal),
+      );
+    const replyTo = source.replyTo();
+    try {
+      return await send(replyTo);
+    } catch (error) {
+      if (replyTo?.thread === undefined || !isBadRequest(error)) throw error;
+      source.threadRefused = true;
+      return send(source.replyTo());
+    }
   }
 
   private async put(signal: AbortSignal, send: () => Promise<string>): Promise<string> {
@@ -166,5 +179,11 @@ export class Outbox {
     this.heldUntil = Math.max(this.heldUntil, this.deps.clock.monotonic() + ms);
   }
 }
+
+const fresh = (message: Parameters<typeof messageContent>[0], replyTo: ReplyTo | undefined) =>
+  messageContent({ ...message, ...(replyTo !== undefined && { replyTo }) });
+
+const isBadRequest = (error: unknown): boolean =>
+  error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 400;
 
 const partOf = (answer: Answer, k: number): string => answer.parts[k - 1] ?? '';

@@ -4,6 +4,11 @@ import { TaskBoard } from '../tasks/board.js';
 import { registerOwn } from './actors/own.js';
 import { ActorReader } from './actors/reader.js';
 import { Recorder } from './actors/recorder.js';
+import { Addressing } from './addressing/addressing.js';
+import { DirectChats } from './addressing/direct-chats.js';
+import { OwnMessages } from './addressing/own-messages.js';
+import { RoomAnswers } from './addressing/room-answers.js';
+import { Strangers } from './addressing/strangers.js';
 import { Adoption } from './adoption.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
@@ -18,8 +23,10 @@ import { Presence } from './presence.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
+import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
+import { DerivedWatch } from './surface/derived-watch.js';
 import { Surface } from './surface/surface.js';
 
 /** A peer acknowledges a frozen answer within this, or the send goes on without it (PROTOCOL D4). */
@@ -42,6 +49,11 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   registerOwn(state.actors);
   const records = new Records(state);
   const tasks = new TaskBoard(state);
+  const answers = new RoomAnswers({ records, always: settings.alwaysRooms });
+  const direct = new DirectChats({ homeserver, records, clock, log });
+  const own = new OwnMessages({ stores: deps.ownMessages, homeserver, log, self });
+  const addressing = new Addressing({ homeserver, records, answers, direct, own, self });
+  const strangers = new Strangers({ records, policy: settings.strangers, tell: hooks.greet });
   const encrypted = new Set<string>();
   const recorder = new Recorder({
     actors: state.actors,
@@ -105,6 +117,12 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     fenced: () => fence.raised(),
     onRateLimit: () => deps.happened?.('send', 'rate-limited'),
   });
+  const signs = new Signs({
+    homeserver,
+    clock,
+    held: () => outbox.held(),
+    ...(deps.happened !== undefined && { happened: deps.happened }),
+  });
   const surface = new Surface({
     homeserver,
     outbox,
@@ -117,7 +135,13 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     self,
     clusterId,
     prefix,
+    isAdmin: settings.isAdmin,
+    known: (id) => engine.get(id),
     status: hooks.status,
+    addressed: (room) => ({
+      ...(answers.of(room) === 'always' && { answers: 'always' as const }),
+      ...(direct.known(room) && { direct: true as const }),
+    }),
     greet: hooks.greet,
   });
   const copies = new Copies(channel, clock, PEER_DEADLINE_MS, {
@@ -136,7 +160,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     clock,
     log,
     journal,
-    allowed,
+    direct,
+    accepts: (inviter) => settings.invites === 'all' || (settings.invites === 'allowed' && allowed(inviter)),
     mayBegin: () => participation.candidate(),
     delay: (room, inviter) => engine.rank(room, inviter) * patienceMs,
     everyMs: heartbeatMs,
@@ -150,12 +175,21 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     readBack: (room, options) => inbox.readBack(room, options),
     live: () => participation.live,
     allowed,
+    heedsStranger: (ref) => strangers.heeds(ref),
     ahead: (event) => surface.ahead(event),
     personal: (event) => surface.personal(event),
     onMade: (made) => surface.rooms.noteMade(made),
-    onInvite: (room, inviter) => invites.note(room, inviter),
+    onInvite: (room, invite) => invites.note(room, invite),
+    onDirect: (room, person) => direct.note(room, person),
+    onOwn: (room, event) => own.read(room, event),
+    onMember: (room) => addressing.renamed(room),
+    behind: (room, event) => surface.derived.behind(room, event),
+    onBehind: (chat) => derived.note(chat),
     onJoined: (room) => invites.done(room),
-    onLeft: (room, event) => recorder.archived(room, event),
+    onLeft: (room, event) => {
+      direct.left(room);
+      recorder.archived(room, event);
+    },
     onEncrypted: (room) => encrypted.add(room),
   });
   const position = journal.state.position;
@@ -179,11 +213,28 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     journal,
     timeline: new RoomReader(homeserver, inbox, receiver),
     fence,
+    admit: async (source, signal) => {
+      if (source.ref.kind !== 'message') return true;
+      if (!(await addressing.isForUs(source, signal))) return false;
+      if (allowed(source.ref.sender)) return true;
+      await strangers.answer(source.ref, signal);
+      return false;
+    },
+    signs,
     work: (source, context) => surface.work(source, context),
+    prepare: (source, signal) => surface.prepare(source, signal),
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
+    streaming: settings.streaming,
     ...(deps.happened !== undefined && { happened: deps.happened }),
     ...(deps.took !== undefined && { took: deps.took }),
+  });
+  const derived = new DerivedWatch({
+    derived: surface.derived,
+    journal,
+    clock,
+    log,
+    delay: (room) => engine.rank(room, records.room(room)?.matrix_user_id ?? room) * patienceMs,
   });
   const adoption = new Adoption({
     homeserver,
@@ -202,6 +253,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   });
   return {
     records,
+    answers,
+    direct,
     tasks,
     recorder,
     fence,
@@ -209,12 +262,14 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     engine,
     presence,
     outbox,
+    signs,
     surface,
     copies,
     invites,
     receiver,
     inbox,
     adoption,
+    derived,
     genesis,
     encrypted,
   };

@@ -23,11 +23,22 @@ export interface ReceiverDeps {
   live: () => boolean;
   /** Who may talk to the bot; of others nothing is a source. */
   allowed: (mxid: string) => boolean;
+  /** Whether a message of anybody else is looked at all the same. */
+  heedsStranger: (ref: SourceRef) => boolean;
   ahead: (event: RoomEvent) => boolean;
   personal: (event: RoomEvent) => boolean;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
-  onMade: (made: { source: string; person: string; room: string; name?: string }) => void;
-  onInvite: (room: string, inviter: string) => void;
+  onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
+  onInvite: (room: string, invite: { inviter: string; direct: boolean }) => void;
+  /** The bot joined as to a direct chat. */
+  onDirect: (room: string, person: string) => void;
+  /** A message of our own. */
+  onOwn: (room: string, event: RoomEvent) => void;
+  /** Our membership in a room, our display name there with it. */
+  onMember: (room: string) => void;
+  /** The chat whose name or place in its space this state event puts back behind its record (PROTOCOL P3). */
+  behind: (room: string, event: RoomEvent) => string | undefined;
+  onBehind: (chat: string) => void;
   /** The room is no longer a pending invite: joined, or left. */
   onJoined: (room: string) => void;
   /** The bot is in the room no more. */
@@ -58,8 +69,9 @@ export class Receiver {
         (event) => event.type === 'm.room.member' && event.state_key === this.deps.self,
       );
       if (invite === undefined) continue;
-      entries.push({ t: 'invite', room, inviter: invite.sender });
-      this.deps.onInvite(room, invite.sender);
+      const [inviter, direct] = [invite.sender, invite.content['is_direct'] === true];
+      entries.push({ t: 'invite', room, inviter, direct });
+      this.deps.onInvite(room, { inviter, direct });
     }
     for (const { room, events } of batch.left) {
       entries.push(...this.joined(room));
@@ -123,9 +135,18 @@ export class Receiver {
   }
 
   private takeEvent(room: string, event: RoomEvent, live: boolean): JournalEntry[] {
-    const meaning = meaningOf(room, event, this.deps.self);
+    const { self, onOwn, onDirect, onMember } = this.deps;
+    if (event.sender === self) onOwn(room, event);
+    if (event.type === 'm.room.member' && event.state_key === self) onMember(room);
+    const chat = event.state_key === undefined ? undefined : this.deps.behind(room, event);
+    if (chat !== undefined) {
+      this.deps.onBehind(chat);
+      return [{ t: 'derived', room: chat }];
+    }
+    const meaning = meaningOf(room, event, self);
     switch (meaning.is) {
       case 'source':
+        if (meaning.direct === true) onDirect(room, meaning.ref.sender);
         return this.takeSource(meaning.ref, meaning.event, live);
       case 'sent':
         return this.takeSent(room, meaning, event);
@@ -149,7 +170,7 @@ export class Receiver {
       return [];
     }
     if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
-    if (!this.deps.allowed(ref.sender)) return [];
+    if (!this.deps.allowed(ref.sender) && !this.deps.heedsStranger(ref)) return [];
     const { records } = this.deps;
     if (ref.ts < (records.genesis() ?? 0) || records.marked(ref) || records.forgotten(ref)) return [];
     const redacted = event.unsigned?.['redacted_because'] !== undefined;
@@ -207,5 +228,6 @@ export class Receiver {
 
 function kindOf(id: string): SourceKind {
   if (id.startsWith('onboarding:')) return 'greeting';
+  if (id.startsWith('stranger:')) return 'stranger';
   return id.startsWith('encrypted:') ? 'encrypted' : 'message';
 }

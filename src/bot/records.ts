@@ -21,6 +21,8 @@ export type BotActors = Pick<
 /** The part of a node that the bot stands on; `openNode()` gives it, schedule tests give one in memory. */
 export interface State {
   read(kind: RecordKind, key: string): Plain | undefined;
+  /** Every field as it stands, with its stamp and what caused it. */
+  provenance(kind: RecordKind, key: string): Readonly<Record<string, Standing>> | undefined;
   entries(kind: RecordKind): Iterable<[string, Plain]>;
   /** Travels in the message of every change. */
   epoch?: number;
@@ -65,6 +67,25 @@ export interface RoomRecord {
   space_id: string | undefined;
   platform_chat_id: string | undefined;
   agent_id: string | undefined;
+  answers: 'always' | 'mentioned' | undefined;
+  direct: boolean;
+  loaded_context: string | undefined;
+  archived: boolean;
+}
+
+/** A field's value with the write that it stands by. */
+export interface Standing {
+  value: unknown;
+  stamp: number;
+  cause: string;
+}
+
+/** A chat of a person, as `!chats` shows it. */
+export interface ChatRecord {
+  chatId: string;
+  room: string;
+  name: string;
+  archived: boolean;
 }
 
 /** Typed reading and writing of the records that the bot uses. Values come from peers: a field of a wrong type
@@ -89,7 +110,30 @@ export class Records {
       space_id: text(found['space_id']),
       platform_chat_id: text(found['platform_chat_id']),
       agent_id: text(found['agent_id']),
+      answers:
+        found['answers'] === 'always' || found['answers'] === 'mentioned' ? found['answers'] : undefined,
+      direct: found['direct'] === true,
+      loaded_context: text(found['loaded_context']),
+      archived: found['archived'] === true,
     };
+  }
+
+  /** Undefined where the field is not set. */
+  standing(room: string, field: string): Standing | undefined {
+    const found = this.state.provenance('room', roomKey(room))?.[field];
+    return found?.value === null ? undefined : found;
+  }
+
+  /** The person's chats in the order of their numbers. */
+  chatsOf(mxid: string): ChatRecord[] {
+    const chats: ChatRecord[] = [];
+    for (const [key, chat] of this.state.entries('chat')) {
+      const [chatId, room] = [text(chat['chat_id']), text(chat['room_id'])];
+      if (!key.startsWith(chatKey(mxid, '')) || chatId === undefined || room === undefined) continue;
+      const record = this.room(room);
+      chats.push({ chatId, room, name: record?.display_name ?? chatId, archived: record?.archived === true });
+    }
+    return chats.sort((a, b) => Number(a.chatId.slice(1)) - Number(b.chatId.slice(1)));
   }
 
   chatRoom(mxid: string, source: string): string | undefined {
@@ -104,6 +148,11 @@ export class Records {
   /** The settled mark of a source, if it stands in this replica's documents. */
   marked(source: SourceRef): boolean {
     return this.state.read('mark', markKey(source)) !== undefined;
+  }
+
+  /** For what reason it was settled, if its mark stands here. */
+  markReason(source: SourceRef): string | undefined {
+    return text(this.state.read('mark', markKey(source))?.['reason']);
   }
 
   /**

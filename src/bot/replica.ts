@@ -22,15 +22,19 @@ import type { Facts } from '../telemetry/health.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Clock } from '../time/clock.js';
-import { allowList } from './allow.js';
+import { allowList, roomList } from './allow.js';
+import type { StrangersPolicy } from './addressing/strangers.js';
 import { ownMachines } from './actors/own.js';
 import { Bot } from './bot.js';
 import { applyJournal, emptyJournal, forgetPosition, journalEntry, journalSnapshot } from './journal.js';
+import type { InvitesPolicy } from './invites.js';
+import { openOwnMessageStores, type PersistentState } from './persistent-state.js';
 import { documentsObstacle } from './documents-obstacle.js';
 import { inspectHandlers } from './inspect.js';
 import { showBot } from './metrics.js';
 import { defaultDevice, openSession, type Credentials } from './session.js';
 import { openReplicaState } from './state.js';
+import { adminList } from './surface/commands/permission.js';
 
 export type ReplicaConfig = Credentials & {
   homeserverUrl: string;
@@ -54,8 +58,17 @@ export type ReplicaConfig = Credentials & {
   autosaveMs: number;
   /** The operator says go: found the cluster without asking a peer (PROTOCOL C5). */
   found: boolean;
+  /** The placeholder of a run that takes long shows its text so far. */
+  streaming: boolean;
   prefix: string;
   allowedUsers?: string[];
+  strangers: StrangersPolicy;
+  invites: InvitesPolicy;
+  /** Patterns of room ids. */
+  alwaysRooms?: string[];
+  /** The keyed stores that survive restarts and reach the other replicas. */
+  persistentState: readonly PersistentState[];
+  admins?: string[];
   /** Beside the bot's own. */
   machines: readonly LoadedMachine[];
 };
@@ -182,6 +195,7 @@ async function open(
       state: node,
       platform,
       journal,
+      ownMessages: await openOwnMessageStores(node, config.persistentState),
       clock,
       log,
       happened: (event, outcome) => metrics.happened(event, outcome),
@@ -196,7 +210,12 @@ async function open(
       patienceMs: config.patienceMs,
       prefix: config.prefix,
       allowed: allowList(config.allowedUsers),
+      strangers: config.strangers,
+      invites: config.invites,
+      alwaysRooms: roomList(config.alwaysRooms),
+      isAdmin: adminList(config.admins),
       placeholderAfterMs: PLACEHOLDER_MS,
+      streaming: config.streaming,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),
     },

@@ -1,4 +1,5 @@
 import type { Answer } from '../delivery/answer.js';
+import { type ReplyTo, threadOf } from '../delivery/content.js';
 import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 
@@ -8,8 +9,9 @@ import type { RoomEvent } from '../matrix/homeserver.js';
  * - `invite`: the line in a room that we were invited to; `id` is the invite event.
  * - `encrypted`: the one notice of a room that we cannot read; `id` is `encrypted:<room id>`.
  * - `greeting`: the hello in a person's first chat room; `id` is `onboarding:<mxid>` (PROTOCOL P4).
+ * - `stranger`: the one notice in a room to a person who may not talk to the bot; `id` is `stranger:<hash of both>`.
  */
-export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting';
+export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting' | 'stranger';
 
 /** What of a source is durable in the journal: no text. */
 export interface SourceRef {
@@ -71,6 +73,10 @@ export class Source {
   outages = 0;
   /** Ms since the epoch when this replica froze its answer. */
   repliedAt: number | undefined;
+  /** The homeserver did not take an answer in the prompt's thread. */
+  threadRefused = false;
+  /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
+  offered: readonly string[] | null | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 
@@ -100,6 +106,13 @@ export class Source {
 
   get id(): string {
     return this.ref.id;
+  }
+
+  /** What its answers reply to; nothing where it is no event of the room's. */
+  replyTo(): ReplyTo | undefined {
+    if (this.ref.kind !== 'message' && this.ref.kind !== 'invite') return undefined;
+    const thread = this.threadRefused ? undefined : threadOf(this.event?.content ?? {});
+    return { event: this.id, ...(thread !== undefined && { thread }) };
   }
 
   view(): AnswerView {

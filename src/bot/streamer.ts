@@ -1,3 +1,5 @@
+import { wellFormed } from '../delivery/shown-text.js';
+import { firstPart } from '../delivery/split.js';
 import { type Clock, sleep } from '../time/clock.js';
 import { HomeserverError } from '../matrix/homeserver.js';
 import { type Outbox, Stale } from './outbox.js';
@@ -22,7 +24,7 @@ export interface RunSoFar {
  */
 export class Streamer {
   private text: string;
-  private shown = '';
+  private shown = PLACEHOLDER;
   private n = 0;
   private readonly stopped = new AbortController();
   private readonly loop: Promise<void>;
@@ -32,16 +34,27 @@ export class Streamer {
     private readonly source: Source,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
-    afterMs: number,
+    private readonly settings: {
+      /** Ms without an answer after which the placeholder is sent; Infinity: never. */
+      afterMs: number;
+      /** Edits show the text so far. */
+      streaming: boolean;
+    },
     running: AbortSignal,
-    { since, text = '' }: RunSoFar = {},
+    { since, text = PLACEHOLDER }: RunSoFar = {},
   ) {
     this.text = text;
+    const { afterMs } = settings;
     // Of another clock than ours, perhaps: it takes away at most the whole pause, and adds nothing.
     const gone = since === undefined ? 0 : Math.max(0, clock.now() - since);
     this.loop = Number.isFinite(afterMs)
       ? this.run(Math.max(0, afterMs - gone), running).catch((error: unknown) => this.fail(error))
       : Promise.resolve();
+  }
+
+  /** What the agent has said so far; where that is not to be shown, the placeholder stands. */
+  progress(text: string): void {
+    this.show(this.settings.streaming && text !== '' ? text : PLACEHOLDER);
   }
 
   show(text: string): void {
@@ -86,6 +99,6 @@ export class Streamer {
     if (this.text === this.shown || this.outbox.held() > 0) return;
     this.n += 1;
     this.shown = this.text;
-    await this.outbox.stream(this.source, anchor, this.n, this.text.slice(0, 15_000), signal);
+    await this.outbox.stream(this.source, anchor, this.n, firstPart(wellFormed(this.text)), signal);
   }
 }

@@ -86,6 +86,9 @@ export function parseEvent(body: unknown): RoomEvent {
   return roomEvent.parse(body);
 }
 
+/** @throws ZodError when it is no JSON object. */
+export const parseContent = (body: unknown): Record<string, unknown> => jsonObject.parse(body);
+
 /** @throws ZodError when it is not a list; malformed events in it are dropped. */
 export function parseEvents(body: unknown, onDropped: OnDropped): RoomEvent[] {
   return keep(roomEvent, jsonList.parse(body), onDropped);

@@ -49,6 +49,8 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
     call('GET', '/account/whoami', (body) => answers.whoamiBody.parse(body), { signal });
   let self: string | undefined;
   const ownUser = async (signal?: AbortSignal) => (self ??= (await whoami(signal)).user_id);
+  const ownData = async (type: string, signal?: AbortSignal) =>
+    `/user/${encodeURIComponent(await ownUser(signal))}/account_data/${encodeURIComponent(type)}`;
 
   return {
     whoami,
@@ -110,12 +112,15 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
         `/directory/room/${encodeURIComponent(alias)}`,
         (body) => answers.roomIdBody.parse(body).room_id,
         { signal },
-      ).catch((error: unknown) => {
-        if (error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 404) {
-          return undefined;
-        }
-        throw error;
-      }),
+      ).catch(absent),
+
+    stateContent: (room, type, key, signal) =>
+      call(
+        'GET',
+        `${inRoom(room)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`,
+        answers.parseContent,
+        { signal },
+      ).catch(absent),
 
     join: (room, signal) => call('POST', `/join/${encodeURIComponent(room)}`, nothing, { body: {}, signal }),
     leave: (room, signal) => call('POST', `${inRoom(room)}/leave`, nothing, { body: {}, signal }),
@@ -124,6 +129,11 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
       call('POST', `${inRoom(room)}/invite`, nothing, { body: { user_id: user }, signal }),
     joinedRooms: (signal) =>
       call('GET', '/joined_rooms', (body) => answers.joinedRoomsBody.parse(body).joined_rooms, { signal }),
+
+    accountData: async (type, signal) =>
+      call('GET', await ownData(type, signal), answers.parseContent, { signal }).catch(absent),
+    setAccountData: async (type, content, signal) =>
+      call('PUT', await ownData(type, signal), nothing, { body: content, signal }),
 
     typing: async (room, on, timeoutMs, signal) => {
       const user = await ownUser(signal);
@@ -139,6 +149,12 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
         signal,
       }),
   };
+}
+
+/** A 404 says that there is none. */
+function absent(error: unknown): undefined {
+  if (error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 404) return;
+  throw error;
 }
 
 const inRoom = (room: string) => `/rooms/${encodeURIComponent(room)}`;

@@ -28,6 +28,13 @@ export interface Homeserver {
   roomState(room: string, signal?: AbortSignal): Promise<RoomEvent[]>;
   /** `PUT /rooms/{room}/state/{type}/{key}`. */
   setState(room: string, type: string, key: string, content: object, signal?: AbortSignal): Promise<string>;
+  /** `GET /rooms/{room}/state/{type}/{key}`: the content of one state event; undefined when there is none. */
+  stateContent(
+    room: string,
+    type: string,
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<Record<string, unknown> | undefined>;
   createRoom(body: CreateRoom, signal?: AbortSignal): Promise<string>;
   /** `GET /directory/room/{alias}`; undefined when there is none. */
   resolveAlias(alias: string, signal?: AbortSignal): Promise<string | undefined>;
@@ -37,6 +44,10 @@ export interface Homeserver {
   forget(room: string, signal?: AbortSignal): Promise<void>;
   invite(room: string, user: string, signal?: AbortSignal): Promise<void>;
   joinedRooms(signal?: AbortSignal): Promise<string[]>;
+  /** `GET /user/{self}/account_data/{type}`; undefined when there is none. */
+  accountData(type: string, signal?: AbortSignal): Promise<Record<string, unknown> | undefined>;
+  /** `PUT /user/{self}/account_data/{type}`, whole: the last writer wins, and nothing says who that was. */
+  setAccountData(type: string, content: object, signal?: AbortSignal): Promise<void>;
   typing(room: string, on: boolean, timeoutMs: number, signal?: AbortSignal): Promise<void>;
   readReceipt(room: string, event: string, signal?: AbortSignal): Promise<void>;
 }

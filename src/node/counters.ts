@@ -1,6 +1,7 @@
 import type { CountMalformed, Malformed } from '../documents/errors.js';
 import { ClaimCounters } from '../keyed/claim-counters.js';
 import { KeyedCounters } from '../keyed/counters.js';
+import { OnceCounters } from './once/once-counters.js';
 
 /** What went wrong outside this node, counted: a peer's bytes, a caller's handler. */
 export class NodeCounters {
@@ -57,6 +58,9 @@ export class NodeCounters {
 
   /** Of claims, since the start. */
   readonly claims = new ClaimCounters();
+
+  /** Of events handed to `once`, since the start. */
+  readonly once = new OnceCounters();
 
   readonly countMalformed: CountMalformed = (what) => {
     this.malformed[what] += 1;

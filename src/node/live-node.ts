@@ -35,10 +35,13 @@ import type { CutPorts } from './generations/ports.js';
 import type { KeyedStores } from './keyed/keyed-stores.js';
 import type { LiveNodeParts, NodeInside } from './inside.js';
 import { register } from './membership.js';
+import type { MatrixStorage } from './matrix-storage/sdk-shape.js';
 import type { NodeMigrations } from './migrations/node-migrations.js';
 import { Moves } from './moves.js';
 import { OpenDocuments, type OpenDocument } from './open-documents.js';
 import type { NodeEvent } from './node-events.js';
+import type { OnceOptions } from './once/once-options.js';
+import type { Turn } from './once/turn.js';
 import { DEFAULT_SHARDS } from './options.js';
 import { recordView, type Provenance, type RecordView } from './record-view.js';
 import { Records } from './records.js';
@@ -48,6 +51,7 @@ import { ReplicationLag, type Replication } from './replication-lag.js';
 import { nameOf, openShards } from './shards.js';
 import { openGenerations, scheduleCuts } from './start-generations.js';
 import { startKeyed } from './start-keyed.js';
+import { startMatrixStorage, type NodeMatrix } from './start-matrix-storage.js';
 import { makeMigrations } from './start-migrations.js';
 import type { DocumentHeads, StateNode } from './state-node.js';
 import type { NodeStatus } from './status.js';
@@ -92,6 +96,7 @@ export class LiveNode implements StateNode {
   #generations: Generations | undefined;
   #keyed: KeyedStores | undefined;
   #claims: NodeClaims | undefined;
+  #matrix: NodeMatrix | undefined;
   #lag: ReplicationLag | undefined;
 
   constructor(parts: LiveNodeParts) {
@@ -249,6 +254,12 @@ export class LiveNode implements StateNode {
     cleanup.add('migrations', () => this.migrations.close());
     this.backups.start();
     cleanup.add('backups', () => this.backups.close());
+    this.#matrix = await startMatrixStorage(this.#inside, {
+      openStore: (store) => this.openKeyedStore(store),
+      openClaims: (store) => this.claims.open(store),
+      hasAuthority: () => this.claims.authority() !== undefined,
+    });
+    cleanup.add('matrix storage', () => this.#matrix?.close());
     this.#report({ state: 'ready', since: clock.now() });
   }
 
@@ -314,6 +325,19 @@ export class LiveNode implements StateNode {
   get claims(): NodeClaims {
     if (this.#claims === undefined) throw new NodeError('closed', 'the node is not open yet');
     return this.#claims;
+  }
+
+  matrixStorage({ lease }: { lease?: number } = {}): MatrixStorage {
+    const { storage } = this.#openMatrix();
+    if (lease !== undefined) storage.transactionLease = lease;
+    return storage;
+  }
+
+  once<E>(
+    handler: (room: string, event: E, turn: Turn) => unknown,
+    options: OnceOptions = {},
+  ): (room: string, event: E) => void {
+    return this.#openMatrix().once.add(handler, options);
   }
 
   keyedEntries(): Map<string, number> {
@@ -434,6 +458,13 @@ export class LiveNode implements StateNode {
       change: (writes, cause) => this.change(writes, cause),
       moved: (document, touched) => this.#moved(document, touched),
     };
+  }
+
+  #openMatrix(): NodeMatrix {
+    if (this.#closing !== undefined || this.#matrix === undefined) {
+      throw new NodeError('closed', 'the node is closed');
+    }
+    return this.#matrix;
   }
 
   #openActors(): LiveActors {

@@ -16,7 +16,10 @@ import type { NodeClaims } from './claims/node-claims.js';
 import type { NodeCounters } from './counters.js';
 import type { NodeErasure } from './erasure/node-erasure.js';
 import type { CutPorts } from './generations/ports.js';
+import type { MatrixStorage } from './matrix-storage/sdk-shape.js';
 import type { NodeEvent } from './node-events.js';
+import type { OnceOptions } from './once/once-options.js';
+import type { Turn } from './once/turn.js';
 import type { RecordView } from './record-view.js';
 import type { Replication } from './replication-lag.js';
 import type { NodeStatus } from './status.js';
@@ -121,6 +124,26 @@ export interface StateNode extends RecordView {
   readonly claims: NodeClaims;
   /** Entries that stand, by namespace. */
   keyedEntries(): Map<string, number>;
+
+  /**
+   * A storage provider for a bot on matrix-bot-sdk (docs/matrix-storage.md): sync token and filter on this replica,
+   * values, registered users and completed transactions on all. The same one at every call. `lease`: how long after a
+   * replica's death another takes its transaction up, milliseconds; 100 ms to 60 s, default 15 s.
+   *
+   * @throws {NodeError} `closed`.
+   */
+  matrixStorage(options?: { lease?: number }): MatrixStorage;
+  /**
+   * A handler of events that is called by one of the live replicas for each: `client.on('room.message',
+   * node.once(handler))`. The event is claimed before, committed when the handler resolves, released when it throws;
+   * when the replica dies another takes it up. Needs a relay that is named as the authority on claims.
+   *
+   * @throws {KeyedStoreError} `bad-options`; `already-open`, for a second handler of one name; {NodeError} `closed`.
+   */
+  once<E>(
+    handler: (room: string, event: E, turn: Turn) => unknown,
+    options?: OnceOptions,
+  ): (room: string, event: E) => void;
 
   /** Shard whose owner answers in a room: of its person, else of the room, and with no record yet, or no room, of `sender`. */
   shardOf(room: string | undefined, sender: string): number;

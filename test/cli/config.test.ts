@@ -51,6 +51,29 @@ describe('settings', () => {
     expect(read({}).required(setting.relayToken)).toBe('token-from-a-file');
   });
 
+  it('patterns of ids are ids with stars; a list of none is refused, for it would allow everybody', () => {
+    const allowed = (text: string) => read({ UNDERSTUDY_ALLOWED_USERS: text }).optional(setting.allowedUsers);
+    expect(allowed('@alice:*, *:example.org')).toEqual(['@alice:*', '*:example.org']);
+    expect(allowed('*')).toEqual(['*']);
+    expect(allowed('')).toBeUndefined();
+    expect(() => allowed(' , ')).toThrow('lists none');
+    expect(() => allowed('example.org')).toThrow('has "example.org"');
+    const rooms = (text: string) => read({ UNDERSTUDY_ALWAYS_ROOMS: text }).optional(setting.alwaysRooms);
+    expect(rooms('!abc,!d:example.org')).toEqual(['!abc', '!d:example.org']);
+    expect(() => rooms('#name:example.org')).toThrow('must list ids such as !abc:example.org');
+  });
+
+  it('keyed stores are made persistent by name, from a list in the file too', () => {
+    writeFileSync(file, 'persistent_state: [threads, sent]\n');
+    expect(read({}).required(setting.persistentState)).toEqual(['threads', 'sent']);
+    const named = (text: string) =>
+      read({ UNDERSTUDY_PERSISTENT_STATE: text }).required(setting.persistentState);
+    expect(named('approvals,prompts')).toEqual(['prompts', 'approvals']);
+    expect(() => named('sent,all')).toThrow('has "all"');
+    writeFileSync(file, '');
+    expect(read({}).required(setting.persistentState)).toEqual([]);
+  });
+
   it('what is no secret has no _FILE twin', () => {
     expect(read({ UNDERSTUDY_LEASE_FILE: '/nowhere' }).required(setting.lease)).toBe(3_000);
   });

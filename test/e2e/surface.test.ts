@@ -37,7 +37,7 @@ test('invited, the bot joins, makes space and C1 once, greets there, and points 
   world.messages.push({ room: home, text: /./, times: 0 });
   world.messages.push({
     room: c1,
-    text: /^Hello! This room is a chat of your own[^]*!new \[NAME\]:[^]*!help:/,
+    text: /^Hello! This room is a chat of your own[^]*!new \[NAME\]:[^]*!help \[COMMAND\]:/,
   });
   await world.answered();
   expect((await stateOf(world, c1, 'm.room.name'))?.['name']).toBe('Chat');
@@ -79,7 +79,7 @@ test('commands: help, agents, agent, new, status, a hint at what is no command, 
   const c1 = chats[0]!;
 
   const help = await told(world, room, '!help', 'Commands:');
-  for (const command of ['help', 'new [NAME]', 'agents', 'agent ID', 'context', 'status'])
+  for (const command of ['help [COMMAND]', 'new [NAME]', 'agents', 'agent ID', 'context', 'status'])
     expect(help).toContain(`!${command}:`);
   await told(world, room, '!nonsense', 'There is no command !nonsense. !help lists them.');
   // Asked again where the machine stood still just then: a peer not heard for a lease is not called alive.
@@ -91,7 +91,7 @@ test('commands: help, agents, agent, new, status, a hint at what is no command, 
   expect(status).not.toContain('warning');
 
   expect(await told(world, c1, '!agents', 'Agents')).toMatch(/→ echo: Echo — Says it again\n· drill: Drill/);
-  await told(world, c1, '!agent', 'Which one? !agent ID');
+  await told(world, c1, '!agent', 'Usage: !agent ID');
   await told(world, c1, '!agent nobody', 'There is no agent “nobody”.');
   await told(world, c1, '!agent drill', 'This room now talks to Drill (drill), in a fresh context.');
   await sameHeads(world);
@@ -126,7 +126,7 @@ test('commands: help, agents, agent, new, status, a hint at what is no command, 
 });
 
 test('an encrypted room gets one clear notice that points to C1, and a health warning', async () => {
-  const world = await cluster({ replicas: 2 });
+  const world = await cluster({ replicas: 2, settings: { UNDERSTUDY_ADMINS: '*' } });
   const room = await world.room();
   await world.answered();
   const [c1] = (await invitedTo(world)).chats;

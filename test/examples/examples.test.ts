@@ -75,10 +75,12 @@ describe('examples', () => {
     const folders = (await readdir(`${root}/examples`, { withFileTypes: true })).filter((one) =>
       one.isDirectory(),
     );
-    expect(folders.map(({ name }) => name).sort()).toEqual(['order', 'traffic-light']);
+    expect(folders.map(({ name }) => name).sort()).toEqual(['hello-bot', 'order', 'traffic-light']);
     for (const { name } of folders) {
       const readme = await readFile(`${root}/examples/${name}/README.md`, 'utf8');
-      expect(readme).toContain(`node examples/${name}/run.mjs`);
+      // A bot needs a homeserver: test/e2e/hello-bot.test.ts runs it.
+      const program = name === 'hello-bot' ? 'bot' : 'run';
+      expect(readme).toContain(`node examples/${name}/${program}.mjs`);
       expect(readme.split('\n').length).toBeLessThanOrEqual(41);
     }
   });

@@ -311,6 +311,53 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
       expect((await refusal(fixture.bot.join(elsewhere))).status).toBe(403);
     });
 
+    test('account data is the account’s, over all of its devices, and the last write stands', async () => {
+      const type = `test.${run}`;
+      expect(await fixture.bot.accountData(type)).toBeUndefined();
+      await fixture.bot.setAccountData(type, { rooms: ['one'] });
+      await fixture.elsewhere.setAccountData(type, { others: 1 });
+      expect(await fixture.botAgain.accountData(type)).toEqual({ others: 1 });
+      expect(await fixture.person.accountData(type)).toBeUndefined();
+    });
+
+    test('one’s own name in a room can be changed and read; state that is not there is undefined', async () => {
+      const room = await sharedRoom();
+      const called = { membership: 'join', displayname: 'Somebody' };
+      await fixture.bot.setState(room, 'm.room.member', fixture.botId, called);
+      const found = await fixture.bot.stateContent(room, 'm.room.member', fixture.botId);
+      expect(found).toMatchObject(called);
+      expect(await fixture.bot.stateContent(room, 'm.room.topic', '')).toBeUndefined();
+    });
+
+    test('the root of a thread says whether we take part in it', async () => {
+      const room = await sharedRoom();
+      const roots = await say(fixture.person, room, 'one', 'two');
+      const takesPart = async (root: string) => {
+        const relations = (await fixture.bot.event(room, root)).unsigned?.['m.relations'] as
+          { 'm.thread'?: { current_user_participated?: boolean } } | undefined;
+        return relations?.['m.thread']?.current_user_participated;
+      };
+      const reply = (root: string) => ({
+        ...text('in it'),
+        'm.relates_to': { rel_type: 'm.thread', event_id: root },
+      });
+      for (const root of roots) await fixture.person.send(room, 'm.room.message', txn(), reply(root));
+      const [root = '', other = ''] = roots;
+      expect(await takesPart(root)).toBe(false);
+      await fixture.bot.send(room, 'm.room.message', txn(), reply(root));
+      expect([await takesPart(root), await takesPart(other)]).toEqual([true, false]);
+    });
+
+    test('an invite is declined by leaving, by whoever and however often', async () => {
+      const room = await fixture.person.createRoom({ preset: 'private_chat', invite: [fixture.botId] });
+      await Promise.all([fixture.bot.leave(room), fixture.botAgain.leave(room)]);
+      const members = await fixture.person.roomState(room);
+      const own = members.find(
+        ({ type, state_key }) => type === 'm.room.member' && state_key === fixture.botId,
+      );
+      expect(own?.content['membership']).toBe('leave');
+    });
+
     test('typing and receipts are taken', async () => {
       const room = await sharedRoom();
       const [id = ''] = await say(fixture.person, room, 'x');

@@ -58,6 +58,7 @@ function placeOf(name) {
   if (name.startsWith('R-')) return 'test/sync';
   if (name.startsWith('K1')) return 'test/claims';
   if (name.startsWith('B-')) return 'test/backup';
+  if (name.startsWith('N-')) return 'test/matrix-storage';
   if (name.startsWith('E-')) return 'test/erasure';
   if (name.startsWith('T-')) return 'test/state';
   if (name.startsWith('X-')) return 'test/doctor';

@@ -1,6 +1,7 @@
 import type { Match } from '../simulation/faults.js';
 import type { SimulatedPerson } from '../simulation/person.js';
 import type { SimulatedReplica } from '../simulation/replica.js';
+import { PART_BYTES } from '../../src/delivery/split.js';
 import { World } from '../simulation/world.js';
 
 export interface Setting {
@@ -35,7 +36,8 @@ export async function alone(prepare: (world: World) => void = () => {}) {
 }
 
 /** A text of that many parts. */
-export const longText = (head: string, parts: number) => `${head} ${'x'.repeat(15_000 * parts - 8_000)}`;
+export const longText = (head: string, parts: number) =>
+  `${head} ${'x'.repeat(PART_BYTES * parts - PART_BYTES / 2)}`;
 
 /** The agent's answers have that many parts each. */
 export const inParts = (parts: number) => (world: World) => {

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/time/clock.js';
 import type { SimulatedRequest } from './faults.js';
 import { type Device, positionOf, type SimulatedRooms } from './rooms.js';
 
-type About = Partial<Pick<SimulatedRequest, 'room' | 'type' | 'txn' | 'content'>>;
+type About = Partial<Pick<SimulatedRequest, 'room' | 'type' | 'txn' | 'event' | 'content'>>;
 
 /** One process's connection to the simulated homeserver, under one device. */
 export class SimulatedClient implements Homeserver {
@@ -110,6 +110,23 @@ export class SimulatedClient implements Homeserver {
     );
   }
 
+  stateContent(room: string, type: string, key: string, signal?: AbortSignal) {
+    return this.#call('stateContent', { room, type }, signal, () =>
+      this.server.stateContent(this.identity, room, type, key),
+    );
+  }
+
+  accountData(type: string, signal?: AbortSignal) {
+    return this.#call('accountData', { type }, signal, () => this.server.accountData(this.identity, type));
+  }
+
+  setAccountData(type: string, content: object, signal?: AbortSignal) {
+    const about = { type, content: content as Record<string, unknown> };
+    return this.#call('setAccountData', about, signal, () =>
+      this.server.setAccountData(this.identity, type, content as Record<string, unknown>),
+    );
+  }
+
   resolveAlias(alias: string, signal?: AbortSignal) {
     return this.#call('resolveAlias', {}, signal, () => this.server.resolveAlias(alias));
   }
@@ -134,12 +151,13 @@ export class SimulatedClient implements Homeserver {
     return this.#call('joinedRooms', {}, signal, () => this.server.joinedRooms(this.identity.user));
   }
 
-  typing(room: string, _on: boolean, _timeoutMs: number, signal?: AbortSignal) {
-    return this.#call('typing', { room }, signal, () => this.#mustBeIn(room));
+  typing(room: string, on: boolean, timeoutMs: number, signal?: AbortSignal) {
+    const content = on ? { typing: on, timeout: timeoutMs } : { typing: on };
+    return this.#call('typing', { room, content }, signal, () => this.#mustBeIn(room));
   }
 
-  readReceipt(room: string, _event: string, signal?: AbortSignal) {
-    return this.#call('readReceipt', { room }, signal, () => this.#mustBeIn(room));
+  readReceipt(room: string, event: string, signal?: AbortSignal) {
+    return this.#call('readReceipt', { room, event, content: {} }, signal, () => this.#mustBeIn(room));
   }
 
   #mustBeIn(room: string): void {

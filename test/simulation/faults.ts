@@ -11,6 +11,8 @@ export interface SimulatedRequest {
   room?: string;
   type?: string;
   txn?: string;
+  /** Of a read receipt: what was read. */
+  event?: string;
   content?: Record<string, unknown>;
 }
 
@@ -84,10 +86,10 @@ export class Faults {
     return hold;
   }
 
-  /** The next `times` matching requests are answered 429 or 502 and not applied. */
-  refuse(match: Match, status: 429 | 502, times = 1, retryAfterMs?: number): void {
+  /** The next `times` matching requests are answered 400, 429 or 502 and not applied. */
+  refuse(match: Match, status: 400 | 429 | 502, times = 1, retryAfterMs?: number): void {
     const detail = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-    const code = status === 429 ? 'rate-limited' : 'unreachable';
+    const code = ({ 400: 'refused', 429: 'rate-limited', 502: 'unreachable' } as const)[status];
     this.#refusals.push({
       match,
       error: new HomeserverError(code, `simulated ${status}`, detail),

@@ -21,6 +21,21 @@ export interface Invocation {
   user: string;
 }
 
+/** A context: what was said in it, run by run, and what was saved of it. */
+interface Context {
+  id: string;
+  agent: string;
+  key: string;
+  turns?: Turn[];
+  saved?: Map<string, Turn[]>;
+}
+
+interface Turn {
+  run: string;
+  text: string;
+  done: boolean;
+}
+
 interface Run {
   events: RunEvent[];
   done: boolean;
@@ -39,7 +54,12 @@ export class SimulatedPlatform {
   /** Runs begun, in order. */
   readonly invocations: Invocation[] = [];
   /** Contexts made. */
-  readonly chats: { id: string; agent: string; key: string }[] = [];
+  readonly chats: Context[] = [];
+  /** Runs that were cancelled, by key, in order. */
+  readonly cancelled: string[] = [];
+  /** Told of each write right after it was carried out, before its answer is on the way. */
+  onWrite: (process: SimulatedProcess) => void = () => {};
+  readonly #written = new Map<string, unknown>();
   /** Contexts deleted, in order. */
   readonly deleted: string[] = [];
   readonly #deletions = new Set<string>();
@@ -86,21 +106,71 @@ export class SimulatedPlatform {
       this.chats.push(made);
       return { platform_chat_id: made.id, agent };
     };
-    const unused = () => Promise.reject(new PlatformError('refused', 'not simulated'));
+    const write = <T>(key: string, signal: AbortSignal | undefined, apply: () => T): Promise<T> =>
+      call(signal, () => {
+        if (!this.#written.has(key)) this.#written.set(key, apply());
+        this.onWrite(process);
+        return this.#written.get(key) as T;
+      });
+    const find = (id: string) => {
+      const found = this.chats.find((one) => one.id === id);
+      if (!found) throw new PlatformError('refused', 'there is no such chat', 404, 'no-such-chat');
+      return found;
+    };
     return {
       agents: (signal) => call(signal, () => this.agents),
-      createChat: (key, { agent }, signal) => call(signal, () => chat(key, agent)),
-      branchChat: (key, from, _request, signal) =>
-        call(signal, () => chat(key, this.chats.find(({ id }) => id === from)?.agent ?? '')),
+      createChat: (key, { agent }, signal) =>
+        call(signal, () => {
+          const made = chat(key, agent);
+          this.onWrite(process);
+          return made;
+        }),
+      branchChat: (key, from, { before }, signal) =>
+        write(key, signal, () => {
+          const { agent, turns = [] } = find(from);
+          const end = turns.findIndex(({ run, done }) => (before === undefined ? !done : run === before));
+          if (end < 0 && before !== undefined)
+            throw new PlatformError('refused', 'no such run', 404, 'no-such-run');
+          const branched = chat(key, agent);
+          find(branched.platform_chat_id).turns = turns.slice(0, end < 0 ? undefined : end);
+          return branched;
+        }),
       sendMessage: (key, chatId, { text, user }, signal) =>
         this.#follow(process, { key, chat: chatId, text, user }, signal),
-      cancel: (_key, signal) => call(signal, () => undefined),
-      saveContext: unused,
-      loadContext: unused,
-      listContexts: unused,
+      cancel: (key, signal) =>
+        call(signal, () => {
+          this.#cancel(key);
+          this.onWrite(process);
+        }),
+      saveContext: (key, id, name, signal) =>
+        write(key, signal, () => {
+          const one = find(id);
+          (one.saved ??= new Map()).set(name, [...(one.turns ?? [])]);
+        }),
+      loadContext: (key, id, name, signal) =>
+        write(key, signal, () => {
+          const one = find(id);
+          const saved = one.saved?.get(name);
+          if (!saved) throw new PlatformError('refused', 'no such context', 404, 'no-such-context');
+          one.turns = [...saved];
+        }),
+      listContexts: (id, signal) =>
+        call(signal, () => [...(find(id).saved?.keys() ?? [])].sort().map((name) => ({ name, saved_at: 0 }))),
       deleteChat: (key, chatId, signal) => call(signal, () => this.#delete(key, chatId)),
-      deleteContext: unused,
+      deleteContext: () => Promise.reject(new PlatformError('refused', 'not simulated')),
     };
+  }
+
+  /** A run that has not begun is ended before it can. */
+  #cancel(key: string): void {
+    const end: RunEvent = { type: 'error', code: 'cancelled', message: 'the run was cancelled' };
+    const run = this.#runs.get(key) ?? { events: [], done: false, wake: new Set() };
+    this.#runs.set(key, run);
+    if (run.done) return;
+    run.done = true;
+    run.events.push(end);
+    this.cancelled.push(key);
+    for (const wake of [...run.wake]) wake();
   }
 
   #delete(key: string, chat: string): void {
@@ -156,9 +226,14 @@ export class SimulatedPlatform {
     this.#runs.set(this.forgetful ? `${prompt.key} ${this.invocations.length}` : prompt.key, run);
     this.invocations.push(prompt);
     const reply = this.answer(prompt, this.invocations.length);
+    const turn: Turn = { run: prompt.key, text: prompt.text, done: false };
+    const context = this.chats.find(({ id }) => id === prompt.chat);
+    (context ? (context.turns ??= []) : []).push(turn);
     const { deltas = [], takesMs = 5, approval, error } = reply;
     const say = (ms: number, event: RunEvent, done: boolean) =>
       this.clock.after(ms, () => {
+        if (run.done) return;
+        turn.done ||= done;
         run.events.push(event);
         run.done = done;
         for (const wake of [...run.wake]) wake();

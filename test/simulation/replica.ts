@@ -1,7 +1,12 @@
 import { Bot } from '../../src/bot/bot.js';
 import type { BotSettings } from '../../src/bot/deps.js';
 import type { Homeserver } from '../../src/matrix/homeserver.js';
-import type { Fields, Log } from '../../src/telemetry/log.js';
+import { KeyedCounters } from '../../src/keyed/counters.js';
+import { sentMessages } from '../../src/keyed/namespaces/sent-messages.js';
+import { threadParticipation } from '../../src/keyed/namespaces/thread-participation.js';
+import { limitsOf, type KeyedStoreOptions } from '../../src/keyed/options.js';
+import { KeyedStore } from '../../src/keyed/store.js';
+import { type Fields, type Log, silentLog } from '../../src/telemetry/log.js';
 import type { SimulatedClient } from './client.js';
 import { Disk } from './disk.js';
 import { SimulatedJournal } from './journal.js';
@@ -91,6 +96,10 @@ export class SimulatedReplica {
         state,
         platform: this.platform.client(process),
         journal,
+        ownMessages: {
+          sent: remembering(sentMessages, process, this.id),
+          threads: remembering(threadParticipation, process, this.id),
+        },
         clock: process.clock,
         log: this.#log(),
         happened: (event, outcome) => world.happened.push({ replica: this.id, event, outcome }),
@@ -180,6 +189,20 @@ export class SimulatedReplica {
     };
     return log;
   }
+}
+
+/** A keyed store in memory, as a node opens it that was not told to keep it. */
+function remembering<V>(options: KeyedStoreOptions<V>, { clock }: SimulatedProcess, replica: string) {
+  return new KeyedStore({
+    limits: limitsOf(options),
+    shape: options.shape,
+    clock,
+    log: silentLog,
+    counters: new KeyedCounters(),
+    replica,
+    flushed: () => Promise.resolve(true),
+    close: () => Promise.resolve(),
+  });
 }
 
 const isUnderWay = (value: unknown): boolean =>

@@ -26,6 +26,7 @@ export class SimulatedRooms {
   readonly #aliases = new Map<string, string>();
   readonly #transactions = new Map<string, string>();
   readonly #watchers = new Set<() => void>();
+  readonly #accountData = new Map<string, Record<string, unknown>>();
   #position = 0;
   #ids = 0;
 
@@ -38,7 +39,7 @@ export class SimulatedRooms {
     return this.faults.hold(match, stage);
   }
 
-  refuse(match: Match, status: 429 | 502, times = 1, retryAfterMs?: number): void {
+  refuse(match: Match, status: 400 | 429 | 502, times = 1, retryAfterMs?: number): void {
     this.faults.refuse(match, status, times, retryAfterMs);
   }
 
@@ -146,12 +147,37 @@ export class SimulatedRooms {
   }
 
   event(viewer: Device, roomId: string, eventId: string): RoomEvent {
-    return this.#seen(this.#visible(viewer, roomId, eventId), viewer);
+    const found = this.#seen(this.#visible(viewer, roomId, eventId), viewer);
+    const inThread = this.room(roomId).timeline.filter(({ event }) => {
+      const relation = event.content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
+      return relation?.rel_type === 'm.thread' && relation.event_id === eventId;
+    });
+    // Like Synapse: no aggregation of a redacted event.
+    if (inThread.length === 0 || found.unsigned?.['redacted_because'] !== undefined) return found;
+    const current_user_participated = [found, ...inThread.map(({ event }) => event)].some(
+      ({ sender }) => sender === viewer.user,
+    );
+    const thread = { count: inThread.length, current_user_participated };
+    return { ...found, unsigned: { ...found.unsigned, 'm.relations': { 'm.thread': thread } } };
   }
 
   roomState(viewer: Device, roomId: string): RoomEvent[] {
     const room = this.room(roomId);
     return room.stateBefore(room.visibleTo(viewer.user) + 1).map((one) => this.#seen(one, viewer));
+  }
+
+  stateContent({ user }: Device, roomId: string, type: string, key: string) {
+    const room = this.room(roomId);
+    if (room.membership(user) !== 'join') throw forbidden('not in the room');
+    return room.stateEvent(type, key)?.event.content;
+  }
+
+  accountData({ user }: Device, type: string): Record<string, unknown> | undefined {
+    return this.#accountData.get(`${user} ${type}`);
+  }
+
+  setAccountData({ user }: Device, type: string, content: Record<string, unknown>): void {
+    this.#accountData.set(`${user} ${type}`, structuredClone(content));
   }
 
   send(from: Device, roomId: string, type: string, txn: string, content: object): string {
@@ -180,7 +206,9 @@ export class SimulatedRooms {
 
   setState(from: Device, roomId: string, type: string, key: string, content: object): string {
     const room = this.room(roomId);
-    room.authorise(from.user, type, true);
+    // Whoever is in a room may say anew how they are called there.
+    const isOwn = type === 'm.room.member' && key === from.user && room.membership(key) === 'join';
+    if (!isOwn) room.authorise(from.user, type, true);
     const now = room.stateEvent(type, key)?.event;
     // A homeserver makes no event of a state that is there already.
     if (now && now.sender === from.user && JSON.stringify(now.content) === JSON.stringify(content))

@@ -4,6 +4,7 @@ import type { Source } from '../../src/bot/source.js';
 import { readLedger } from '../../src/bot/surface/ledger.js';
 import { canonicalJson } from '../../src/documents/json.js';
 import { rendezvousOrder } from '../../src/routing/rendezvous.js';
+import { eventProblems, roomProblems } from '../world/event-schema.js';
 import { judge, tell, type ExpectedAnswer, type ExpectedMessage } from '../world/judge.js';
 import type { TimelineEvent } from '../world/matrix-http.js';
 import { seenMessages, type SeenMessage } from '../world/seen.js';
@@ -19,6 +20,15 @@ import { joinInto, seed } from './state.js';
 
 export const LEASE = 3000;
 export const PATIENCE = 5000;
+
+function problemsOf({ call, type, content }: SimulatedRequest): string[] {
+  if (call === 'createRoom') return roomProblems(content);
+  if (call === 'typing' || call === 'readReceipt')
+    return eventProblems(call === 'typing' ? 'typing-request' : 'receipt-request', content);
+  if (call === 'redact') return eventProblems('m.room.redaction', content);
+  // What is only read has none.
+  return type === undefined || content === undefined ? [] : eventProblems(type, content);
+}
 
 const seenOf = (source: Source | undefined) =>
   source && {
@@ -54,7 +64,13 @@ export class World {
     patienceMs: PATIENCE,
     prefix: '!',
     allowed: () => true,
+    strangers: 'silence',
+    invites: 'allowed',
+    // Who is answered where is what other schedules are about.
+    alwaysRooms: () => true,
+    isAdmin: () => false,
     placeholderAfterMs: Infinity,
+    streaming: true,
     pollMs: 30_000,
     obstacle: () => undefined,
   };
@@ -264,7 +280,16 @@ export class World {
     const histories = new Map(rooms.map((room) => [room, this.history(room)]));
     const problems = judge(histories, { bot: this.bot, answers: this.answers, messages: this.messages });
     const orphans = this.orphanRooms();
-    return [problems.length === 0 ? '' : tell(problems), ...orphans].filter((line) => line !== '').join('\n');
+    return [problems.length === 0 ? '' : tell(problems), ...orphans, ...this.unfitEvents()]
+      .filter((line) => line !== '')
+      .join('\n');
+  }
+
+  /** What replicas sent and Matrix does not know so. */
+  unfitEvents(): string[] {
+    const replicas = new Set(this.replicas.map(({ id }) => id));
+    const sent = this.server.requests.filter(({ client }) => replicas.has(client.split('/')[0] ?? ''));
+    return [...new Set(sent.flatMap(problemsOf))];
   }
 
   /** What is wrong in what the replicas' actors say, once everything is quiet and exchanged; empty when nothing is. */

@@ -182,7 +182,9 @@ export class Cluster extends Conversation {
   }
 
   override async problems(): Promise<string> {
-    return [...this.crashes, await super.problems()].filter((problem) => problem !== '').join('\n');
+    return [...this.crashes, ...this.puts.unfit, await super.problems()]
+      .filter((problem) => problem !== '')
+      .join('\n');
   }
 
   /** Ends every process, by SIGKILL, and removes every folder. */

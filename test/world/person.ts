@@ -86,8 +86,11 @@ export class Person {
     }
   }
 
-  async createRoom(options: { name?: string; invite?: string[]; encrypted?: boolean } = {}): Promise<string> {
-    const { name, invite = [], encrypted = false } = options;
+  /** A direct chat, unless told otherwise. */
+  async createRoom(
+    options: { name?: string; invite?: string[]; encrypted?: boolean; direct?: boolean } = {},
+  ): Promise<string> {
+    const { name, invite = [], encrypted = false, direct = true } = options;
     const encryption = {
       type: 'm.room.encryption',
       state_key: '',
@@ -95,6 +98,7 @@ export class Person {
     };
     const body = {
       preset: 'private_chat',
+      is_direct: direct,
       invite,
       ...(name && { name }),
       ...(encrypted && { initial_state: [encryption] }),

@@ -156,6 +156,7 @@ export class Proxy {
     drop: boolean,
   ): Promise<void> {
     const body = await readAll(incoming);
+    this.log.hold(seen.method, seen.path, parsed(body));
     const txn = isEventPut(seen) ? EVENT_PUT.exec(seen.path)?.[1] : undefined;
     let put: Put | undefined;
     if (txn !== undefined) {

@@ -1,3 +1,5 @@
+import { eventProblems, roomProblems } from './event-schema.js';
+
 /** One PUT of an event that some client made through a proxy. */
 export interface Put {
   client: string;
@@ -11,9 +13,24 @@ export interface Put {
   status?: number;
 }
 
+const V3 = '/_matrix/client/v3';
+const STATE_PUT = /^\/rooms\/[^/]+\/state\/([^/]+)/;
+const SEND_PUT = /^\/rooms\/[^/]+\/send\/([^/]+)/;
+
 /** Every PUT of an event that passed the proxies which share this log, in the order of arrival. */
 export class PutLog {
   readonly puts: Put[] = [];
+  readonly #unfit = new Set<string>();
+
+  /** What clients sent through the proxies and Matrix does not know so; empty when nothing is. */
+  get unfit(): string[] {
+    return [...this.#unfit];
+  }
+
+  /** Holds what a request says of an event to its schema. */
+  hold(method: string, path: string, body: unknown): void {
+    for (const problem of problemsOf(method, path.replace(/\?.*$/, ''), body)) this.#unfit.add(problem);
+  }
 
   byTxn(): Map<string, Put[]> {
     const found = new Map<string, Put[]>();
@@ -45,4 +62,15 @@ export class PutLog {
       return later.some((put) => put.arrivedAt < (first?.answeredAt ?? Infinity));
     });
   }
+}
+
+function problemsOf(method: string, path: string, body: unknown): string[] {
+  if (!path.startsWith(V3) || method === 'GET') return [];
+  const rest = path.slice(V3.length);
+  const type = SEND_PUT.exec(rest)?.[1] ?? STATE_PUT.exec(rest)?.[1];
+  if (type !== undefined) return eventProblems(decodeURIComponent(type), body);
+  if (rest === '/createRoom') return roomProblems(body);
+  if (/^\/rooms\/[^/]+\/redact\//.test(rest)) return eventProblems('m.room.redaction', body);
+  if (/^\/rooms\/[^/]+\/typing\//.test(rest)) return eventProblems('typing-request', body);
+  return /^\/rooms\/[^/]+\/receipt\//.test(rest) ? eventProblems('receipt-request', body) : [];
 }

@@ -21,7 +21,7 @@ export interface RunStanding {
 export class ActorReader {
   constructor(private readonly actors: Pick<BotActors, 'exists' | 'snapshot'>) {}
 
-  run(source: Source): RunStanding {
+  run(source: Pick<Source, 'id' | 'ref'>): RunStanding {
     const run = this.active(runKey(source));
     const conversation = this.active(conversationKey(source.ref.room));
     const { started_at: since } = (run?.context ?? {}) as Partial<RunContext>;

@@ -22,6 +22,9 @@ export const conversationKey = (room: string) => `conversation/${room}`;
 export const onboardingKey = (mxid: string) => `onboarding/${mxid}`;
 export const runKey = ({ id, ref }: Pick<Source, 'id' | 'ref'>) => `run/${ref.room}/${id}`;
 
+/** How a run ends that a person stopped: the platform's own code. */
+export const CANCELLED = 'cancelled';
+
 /** Longer ids of others' are hashed, so that no key grows without bound. */
 const LONGEST_ID = 100;
 
@@ -66,12 +69,17 @@ export class Recorder {
   settled(source: Source, reason: SettleReason): Write[] {
     const { asksAgent } = this.deps;
     const failure = this.failureOf(source, reason);
-    const isPrompt = asksAgent(source);
-    const events = [this.arrival(source)];
+    const isForUs = reason !== 'not-for-us';
+    const isPrompt = isForUs && asksAgent(source);
+    const events = [isForUs ? this.arrival(source) : this.noted(source)];
     if (isPrompt && source.repliedAt !== undefined) events.push(this.replies(source, source.repliedAt));
-    // Of what is not known to be no prompt the conversation may wait for the end.
-    if (isPrompt || (source.ref.kind === 'message' && source.event === undefined)) {
-      const fields = { source: source.id, outcome: failure ?? reason, failed: failure !== undefined };
+    // Of what is not known to be no prompt, to another replica either, the conversation may wait for the end.
+    if (isPrompt || (source.ref.kind === 'message' && (source.event === undefined || !isForUs))) {
+      const fields = {
+        source: source.id,
+        outcome: failure ?? reason,
+        failed: failure !== undefined && failure !== CANCELLED,
+      };
       events.push({
         id: `${source.id}/settled`,
         event: { type: 'SETTLED', ...fields },
@@ -132,6 +140,16 @@ export class Recorder {
     this.note(source, this.conversation(source, [this.replies(source, source.repliedAt)]));
   }
 
+  /** The person closed the chat. */
+  closed(room: string, cause: Cause): Write[] {
+    if (!this.has(conversationKey(room))) return [];
+    return this.writes(
+      conversationKey(room),
+      [{ id: `${cause.id}/archived`, event: { type: 'ARCHIVED' } }],
+      cause,
+    );
+  }
+
   /** The bot is in the room no more; `event` took it out. */
   archived(room: string, event: { id: string; ts: number }): void {
     if (!this.has(conversationKey(room))) return;
@@ -156,8 +174,12 @@ export class Recorder {
   }
 
   private arrival(source: Source): PlannedEvent {
-    const type = this.deps.asksAgent(source) ? 'PROMPT' : 'NOTED';
-    return { id: source.id, event: { type }, ts: source.ref.ts };
+    if (!this.deps.asksAgent(source)) return this.noted(source);
+    return { id: source.id, event: { type: 'PROMPT' }, ts: source.ref.ts };
+  }
+
+  private noted({ id, ref }: Source): PlannedEvent {
+    return { id, event: { type: 'NOTED' }, ts: ref.ts };
   }
 
   private replies(source: Source, ts: number): PlannedEvent {
@@ -232,6 +254,7 @@ export class Recorder {
 }
 
 function endOf(reason: SettleReason, failure: string | undefined): ActorEvent {
+  if (failure === CANCELLED) return { type: 'CANCELLED', result: failure };
   if (failure !== undefined) return { type: 'FAILED', result: failure };
   return { type: reason === 'answered' ? 'COMPLETED' : 'CANCELLED', result: reason };
 }

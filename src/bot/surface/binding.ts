@@ -1,4 +1,4 @@
-import type { PlatformClient } from '../../platform/client.js';
+import { type PlatformClient, PlatformError } from '../../platform/client.js';
 import type { Homeserver } from '../../matrix/homeserver.js';
 import { meaningOf } from '../intake.js';
 import type { Write } from '../../documents/write.js';
@@ -17,6 +17,8 @@ export interface BindingDeps {
   agents: Agents;
   clusterId: string;
   self: string;
+  /** What the record says of who is answered there. */
+  addressed: (room: string) => { answers?: 'always'; direct?: true };
   /** Finishes a room that a source made: its records come from that source's steps alone (PROTOCOL P3). */
   finish: (made: MadeRoom, signal: AbortSignal) => Promise<void>;
 }
@@ -82,8 +84,28 @@ export class Binding {
     return bound;
   }
 
+  /** Calls the platform with the room's context, made if there is none, and once more where it was lost. */
+  async within<T>(
+    room: string,
+    person: string,
+    cause: Cause,
+    signal: AbortSignal,
+    call: (bound: Bound) => Promise<T>,
+  ): Promise<{ result: T } | Extract<Choice, { gone: string }>> {
+    const bound = await this.bind(room, person, cause, signal);
+    if ('gone' in bound) return bound;
+    try {
+      return { result: await call(bound) };
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.reason !== 'no-such-chat') throw error;
+      return { result: await call(await this.regain(room, person, bound, cause, signal)) };
+    }
+  }
+
   private binds(room: string, person: string, to: Bound): Write {
     const known = this.deps.records.room(room);
+    // What was loaded into another context is not in this one.
+    const isOther = known?.loaded_context !== undefined && known.platform_chat_id !== to.platformChat;
     return {
       kind: 'room',
       key: roomKey(room),
@@ -92,6 +114,8 @@ export class Binding {
         matrix_user_id: known?.matrix_user_id ?? person,
         platform_chat_id: to.platformChat,
         agent_id: to.agent,
+        ...this.deps.addressed(room),
+        ...(isOther && { loaded_context: null }),
       },
     };
   }

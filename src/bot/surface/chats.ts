@@ -4,7 +4,10 @@ import { type Cause, chatKey, type Records, roomKey, userKey } from '../records.
 import type { Agents, Choice } from './agents.js';
 import { onboardingSource } from './ledger.js';
 import { stepKey } from './platform-key.js';
-import type { Rooms } from './rooms.js';
+import type { Bound } from './binding.js';
+import type { Branching } from './branching.js';
+import type { DerivedState } from './derived.js';
+import type { Rooms, Wanted } from './rooms.js';
 
 export interface ChatsDeps {
   records: Records;
@@ -12,6 +15,8 @@ export interface ChatsDeps {
   rooms: Rooms;
   platform: PlatformClient;
   agents: Agents;
+  branching: Branching;
+  derived: DerivedState;
 }
 
 /** A chat room of a person, with its own context. */
@@ -32,23 +37,20 @@ export class Chats {
     cause: Cause,
     person: string,
     space: string,
-    wantedName: string | undefined,
+    wanted: Wanted,
     signal: AbortSignal,
   ): Promise<MadeChat | Extract<Choice, { gone: string }>> {
-    const { records, recorder, rooms, agents, platform } = this.deps;
-    const choice = await agents.choose(undefined, person, signal);
+    const { records, recorder, rooms, derived } = this.deps;
+    const choice = await this.choose(person, wanted, signal);
     if ('gone' in choice) return choice;
-    const { room, number } = await rooms.decide(cause.id, person, space, wantedName, signal);
+    const { room, number } = await rooms.decide(cause.id, person, space, wanted, signal);
     const chatId = `C${number}`;
-    const name = wantedName ?? `Chat ${chatId}`;
+    const name = wanted.name ?? `Chat ${chatId}`;
     if (records.room(room)?.platform_chat_id === undefined) {
-      const chat = await platform.createChat(
-        stepKey(cause.id, 'createChat'),
-        { agent: choice.agent.id, title: name },
-        signal,
-      );
+      const bound = await this.context(person, wanted, name, cause, signal);
+      if ('gone' in bound) return bound;
+      const archived = await rooms.isArchived(room);
       signal.throwIfAborted();
-      const bound = { platformChat: chat.platform_chat_id, agent: chat.agent };
       await records.write(
         [
           ...recorder.bound(room, bound, cause),
@@ -61,8 +63,9 @@ export class Chats {
               display_name: name,
               matrix_user_id: person,
               space_id: space,
-              platform_chat_id: chat.platform_chat_id,
-              agent_id: chat.agent,
+              platform_chat_id: bound.platformChat,
+              agent_id: bound.agent,
+              ...(archived && { archived }),
             },
           },
           {
@@ -83,13 +86,30 @@ export class Chats {
       // By itself: a kill may have come after the room's records were durable.
       await records.write(recorder.onboarded(person, 'CHAT', room, cause), cause);
     }
-    await rooms.furnish(room, {
-      name: records.room(room)?.display_name ?? name,
-      space,
-      order: number,
-      person,
-    });
-    return { room, chatId, name };
+    await derived.write(room);
+    await rooms.invite(person, [room, space]);
+    return { room, chatId, name: records.room(room)?.display_name ?? name };
+  }
+
+  /** Before a room is made: whether there is an agent to talk to there. A branch keeps that of its room. */
+  private choose(person: string, { from }: Wanted, signal: AbortSignal): Promise<Choice> {
+    return this.deps.agents.choose(from, person, signal);
+  }
+
+  private async context(
+    person: string,
+    { from }: Wanted,
+    title: string,
+    cause: Cause,
+    signal: AbortSignal,
+  ): Promise<Bound | Extract<Choice, { gone: string }>> {
+    const { agents, platform, branching } = this.deps;
+    if (from !== undefined) return branching.branch(from, person, cause, signal);
+    const choice = await agents.choose(undefined, person, signal);
+    if ('gone' in choice) return choice;
+    const request = { agent: choice.agent.id, title };
+    const chat = await platform.createChat(stepKey(cause.id, 'createChat'), request, signal);
+    return { platformChat: chat.platform_chat_id, agent: chat.agent };
   }
 
   /** Derived from the ledger's numbers: one more than the highest known. */

@@ -62,7 +62,7 @@ export class Onboarding {
     const cause = { id: onboardingSource(person) };
     const known = records.user(person)?.space_id ?? reader.spaceOf(person);
     const space = known ?? (await this.space(person, cause));
-    const chat = await chats.make(cause, person, space, 'Chat', signal);
+    const chat = await chats.make(cause, person, space, { name: 'Chat' }, signal);
     if ('gone' in chat) return chat;
     const greeting = await greet(this.greeting(person, chat.room));
     while (greeting.settled === undefined) {

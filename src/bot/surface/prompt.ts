@@ -3,7 +3,7 @@ import type { Log } from '../../telemetry/log.js';
 import { type Clock, sleep } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
 import type { ActorReader } from '../actors/reader.js';
-import { type Recorder, shortId } from '../actors/recorder.js';
+import { CANCELLED, type Recorder, shortId } from '../actors/recorder.js';
 import type { Source } from '../source.js';
 import type { RunSoFar } from '../streamer.js';
 import type { Binding } from './binding.js';
@@ -112,6 +112,7 @@ async function follow(
     if (asked !== undefined && event.type !== 'approval') {
       deps.recorder.approval(source, 'RESUMED', asked);
       asked = undefined;
+      context.progress(shown);
     }
     switch (event.type) {
       case 'delta':
@@ -121,13 +122,14 @@ async function follow(
       case 'approval':
         asked = event.id;
         deps.recorder.approval(source, 'ASKED', event.id);
-        context.progress(`${shown}\n(waits for an approval: ${event.question})`);
+        context.asks(`${shown}\n(waits for an approval: ${event.question})`);
         break;
       case 'final':
         return says('m.text', event.text === '' ? '(The agent gave an empty answer.)' : event.text);
       case 'error':
-        deps.log.warn({ source: source.id, code: event.code }, 'a run ended with an error');
         source.failure = shortId(event.code);
+        if (event.code === CANCELLED) return notice('Cancelled.');
+        deps.log.warn({ source: source.id, code: event.code }, 'a run ended with an error');
         return notice(`The agent failed: ${event.message} (reference ${source.id.slice(1, 9)}).`);
     }
   }

@@ -3,7 +3,7 @@ import type { Log } from '../../telemetry/log.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import type { Outbox } from '../outbox.js';
 import { type Ledger, LEDGER_TYPE, readLedger } from './ledger.js';
-import { serverOf } from './spaces.js';
+import { isArchived } from './derived.js';
 
 export interface RoomsDeps {
   homeserver: Homeserver;
@@ -19,7 +19,12 @@ export interface MadeRoom {
   room: string;
   /** The name that was asked for, so that whoever finishes the room gives it that name. */
   name?: string;
+  /** The room whose context the room's own goes on from, so that whoever finishes it branches the same. */
+  from?: string;
 }
+
+/** What was asked for of a room that is to be made. */
+export type Wanted = Pick<MadeRoom, 'name' | 'from'>;
 
 /**
  * Rooms made for a source: make, then decide (PROTOCOL P3). `createRoom` is not idempotent, so it runs first; a
@@ -63,14 +68,14 @@ export class Rooms {
     source: string,
     person: string,
     space: string,
-    name: string | undefined,
+    wanted: Wanted,
     signal: AbortSignal,
   ): Promise<{ room: string; number: number }> {
     let ledger = await this.ledger(space);
     if (!ledger.entries.has(source)) {
       const room =
         this.allMade().find((made) => made.source === source)?.room ??
-        (await this.create(source, person, name));
+        (await this.create(source, person, wantedOf(wanted)));
       signal.throwIfAborted();
       await this.deps.outbox.event(space, source, 'ledger', LEDGER_TYPE, { source, room }, signal);
       ledger = await this.ledger(space);
@@ -95,23 +100,14 @@ export class Rooms {
     }
   }
 
-  /** What follows from the record: name, place in the space, the person invited. Each reads before it writes. */
-  async furnish(
-    room: string,
-    to: { name: string; space: string; order: number; person: string },
-  ): Promise<void> {
-    const { homeserver, self } = this.deps;
-    const state = await homeserver.roomState(room);
-    const name = find(state, 'm.room.name', '');
-    if (name?.content['name'] !== to.name)
-      await homeserver.setState(room, 'm.room.name', '', { name: to.name });
-    await this.inviteOnce(room, to.person, state);
-    const children = await homeserver.roomState(to.space);
-    if (find(children, 'm.space.child', room)?.content['via'] === undefined) {
-      const order = String(to.order).padStart(6, '0');
-      await homeserver.setState(to.space, 'm.space.child', room, { via: [serverOf(self)], order });
-    }
-    await this.inviteOnce(to.space, to.person, children);
+  /** The person is invited to the chat and to the space. */
+  async invite(person: string, rooms: readonly string[]): Promise<void> {
+    for (const room of rooms) await this.inviteOnce(room, person, await this.deps.homeserver.roomState(room));
+  }
+
+  /** The room says that it was archived, perhaps before its records were lost. */
+  async isArchived(room: string): Promise<boolean> {
+    return isArchived(await this.deps.homeserver.roomState(room), this.deps.self);
   }
 
   /** A person with any membership is not invited again. */
@@ -126,13 +122,13 @@ export class Rooms {
     }
   }
 
-  private async create(source: string, person: string, name: string | undefined): Promise<string> {
+  private async create(source: string, person: string, wanted: Wanted): Promise<string> {
     const room = await this.deps.homeserver.createRoom({
       preset: 'private_chat',
       visibility: 'private',
-      creation_content: { [MADE_FOR_KEY]: { source, person, ...(name !== undefined && { name }) } },
+      creation_content: { [MADE_FOR_KEY]: { source, person, ...wanted } },
     });
-    this.noteMade({ source, person, room, ...(name !== undefined && { name }) });
+    this.noteMade({ source, person, room, ...wanted });
     return room;
   }
 }
@@ -140,3 +136,9 @@ export class Rooms {
 function find(state: RoomEvent[], type: string, key: string): RoomEvent | undefined {
   return state.find((event) => event.type === type && event.state_key === key);
 }
+
+/** Only what was asked for: the argument may be a whole room. */
+const wantedOf = ({ name, from }: Wanted): Wanted => ({
+  ...(name !== undefined && { name }),
+  ...(from !== undefined && { from }),
+});

@@ -11,14 +11,20 @@ import type { Source, SourceRef } from '../source.js';
 import { Agents } from './agents.js';
 import { Binding } from './binding.js';
 import { Chats } from './chats.js';
-import { agentCommand, agentsCommand } from './commands/agent.js';
-import { type Command, parseCommand } from './commands/command.js';
-import { contextCommand } from './commands/context.js';
-import { commandList, helpCommand } from './commands/help.js';
-import { newCommand } from './commands/new.js';
-import { type StatusReport, statusCommand } from './commands/status.js';
+import { Branching } from './branching.js';
+import { bareNumber, Choices } from './choices.js';
+import { commandRuns } from './commands/all.js';
+import type { Call } from './commands/command.js';
+import { Dispatch } from './commands/dispatch.js';
+import { commandList } from './commands/help.js';
+import { commands } from './commands/list.js';
+import { visible } from './commands/permission.js';
+import type { StatusReport } from './commands/status.js';
+import { DerivedState } from './derived.js';
 import { Onboarding } from './onboarding.js';
 import { answerPrompt, throughOutages } from './prompt.js';
+import { RunUnderWay } from './run-under-way.js';
+import { SavedContexts } from './saved.js';
 import { type MadeRoom, Rooms } from './rooms.js';
 import { serverOf, Spaces } from './spaces.js';
 import { link, notice, pickAnAgent } from './texts.js';
@@ -36,7 +42,12 @@ export interface SurfaceDeps {
   self: string;
   clusterId: string;
   prefix: string;
+  isAdmin: (mxid: string) => boolean;
+  /** A source that this replica has in memory. */
+  known: (id: string) => Source | undefined;
   status: () => StatusReport;
+  /** What a room's record says of who is answered there, once it is bound. */
+  addressed: (room: string) => { answers?: 'always'; direct?: true };
   greet: (ref: SourceRef) => Promise<Source>;
 }
 
@@ -46,52 +57,65 @@ export interface SurfaceDeps {
  */
 export class Surface {
   readonly rooms: Rooms;
+  readonly derived: DerivedState;
   private readonly agents: Agents;
   private readonly onboarding: Onboarding;
   private readonly chats: Chats;
   private readonly binding: Binding;
   private readonly spaces: Spaces;
-  private readonly commands = new Map<string, Command>();
+  private readonly dispatch: Dispatch;
+  private readonly choices: Choices;
+  private readonly saved: SavedContexts;
 
   constructor(private readonly deps: SurfaceDeps) {
-    const { records, recorder, reader, platform, clock, greet, prefix, self } = deps;
+    const { records, recorder, reader, platform, clock, greet } = deps;
     this.rooms = new Rooms(deps);
     this.agents = new Agents(platform, records);
-    this.chats = new Chats({ records, recorder, platform, rooms: this.rooms, agents: this.agents });
+    this.derived = new DerivedState(deps);
+    this.choices = new Choices(deps);
+    const { rooms, agents, derived } = this;
+    const branching = new Branching({ ...deps, binding: () => this.binding });
+    this.chats = new Chats({ records, recorder, platform, rooms, agents, branching, derived });
     this.spaces = new Spaces(deps);
-    const { spaces, chats, agents } = this;
+    const { spaces, chats } = this;
     const now = () => clock.now();
     this.onboarding = new Onboarding({ records, recorder, reader, spaces, chats, greet, now });
     const finish = (made: MadeRoom, signal: AbortSignal) => this.finish(made, signal);
-    this.binding = new Binding({ ...deps, rooms: this.rooms, agents, finish });
-    for (const command of [
-      newCommand({ onboarding: this.onboarding, chats, self, prefix }),
-      agentsCommand({ agents }),
-      agentCommand({ agents, platform, binding: this.binding, prefix }),
-      contextCommand({ records }),
-      statusCommand(deps),
-      helpCommand({ prefix, commands: () => this.commands.values() }),
-    ]) {
-      this.commands.set(command.name, command);
-    }
+    this.binding = new Binding({ ...deps, rooms, agents, finish });
+    const { onboarding, binding } = this;
+    this.saved = new SavedContexts({ ...deps, binding });
+    const { saved } = this;
+    const underWay = new RunUnderWay({ ...deps, isPrompt: (event) => this.isPrompt(event) });
+    const runs = commandRuns({ ...deps, onboarding, chats, agents, binding, derived, saved, underWay });
+    this.dispatch = new Dispatch({ ...deps, runs });
   }
 
   /** A command that passes ahead of the run before it (PROTOCOL O6). */
   ahead(event: RoomEvent): boolean {
-    const parsed = parseCommand(this.deps.prefix, bodyOf(event));
-    return parsed !== undefined && this.commands.get(parsed.name)?.ahead === true;
+    return this.dispatch.entry(bodyOf(event))?.ahead === true;
   }
 
   /** A command that writes the person's own records (PROTOCOL O5). */
   personal(event: RoomEvent): boolean {
-    const parsed = parseCommand(this.deps.prefix, bodyOf(event));
-    return parsed !== undefined && this.commands.get(parsed.name)?.personal === true;
+    return this.dispatch.entry(bodyOf(event))?.personal === true;
   }
 
   /** It goes to the room's agent; false also while the event is not known. */
-  asksAgent({ ref, event }: Source): boolean {
-    if (ref.kind !== 'message' || event === undefined) return false;
-    return isText(event) && parseCommand(this.deps.prefix, bodyOf(event)) === undefined;
+  asksAgent({ ref, event, offered }: Source): boolean {
+    if (ref.kind !== 'message' || event === undefined || Array.isArray(offered)) return false;
+    return this.isPrompt(event);
+  }
+
+  private isPrompt(event: RoomEvent): boolean {
+    return isText(event) && !this.dispatch.isCommand(bodyOf(event));
+  }
+
+  /** Whether a bare number is a choice is read before anything is written of it (PROTOCOL P5). */
+  async prepare(source: Source, signal: AbortSignal): Promise<void> {
+    const { event, ref, offered } = source;
+    if (offered !== undefined || event === undefined || ref.kind !== 'message') return;
+    if (!isText(event) || bareNumber(bodyOf(event)) === undefined) return;
+    source.offered = (await this.choices.openList(event, ref.room, signal)) ?? null;
   }
 
   async work(source: Source, context: WorkContext): Promise<Outcome> {
@@ -102,7 +126,7 @@ export class Surface {
     switch (source.ref.kind) {
       case 'greeting':
         return notice(
-          `Hello! This room is a chat of your own. Write, and the agent answers here.\n${commandList(this.deps.prefix, this.commands.values())}`,
+          `Hello! This room is a chat of your own. Write, and the agent answers here.\n${commandList(this.deps.prefix, visible(commands, false))}`,
         );
       case 'invite':
         return this.pointToChat(source, 'Hello! Your chat with me is here', context.signal);
@@ -112,6 +136,8 @@ export class Surface {
           'This room is encrypted and I cannot read it. Please talk to me in your plain chat',
           context.signal,
         );
+      case 'stranger':
+        return notice('I answer only people on my list. Whoever runs me can add you to it.');
       case 'message':
         return this.message(source, context);
     }
@@ -120,7 +146,12 @@ export class Surface {
   private async pointToChat(source: Source, text: string, signal: AbortSignal): Promise<Outcome> {
     const welcome = await this.onboarding.ensure(source.ref.sender, signal);
     if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, this.deps.prefix);
-    return notice(`${text}: ${link(welcome.room, serverOf(this.deps.self))}`);
+    const { records, self } = this.deps;
+    // The first chat may have been archived since.
+    const open = records.chatsOf(source.ref.sender).filter(({ archived }) => !archived);
+    const isOpen = open.length === 0 || open.some(({ room }) => room === welcome.room);
+    const room = isOpen ? welcome.room : (open[0]?.room ?? welcome.room);
+    return notice(`${text}: ${link(room, serverOf(self))}`);
   }
 
   private async message(source: Source, context: WorkContext): Promise<Outcome> {
@@ -128,34 +159,46 @@ export class Surface {
     const { event } = source;
     if (event.unsigned?.['redacted_because'] !== undefined) return { settle: 'dropped' };
     const { room, sender: person, ts } = source.ref;
+    const { signal } = context;
     const body = bodyOf(event);
-    const { prefix } = this.deps;
-    const parsed = parseCommand(prefix, body);
-    if (parsed === undefined) {
-      if (!isText(event)) return notice('I can read text only for now.');
-      if (this.deps.records.room(room) === undefined) {
-        const welcome = await this.onboarding.ensure(person, context.signal);
-        if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
-      }
-      return answerPrompt({ ...this.deps, binding: this.binding }, source, body, context);
+    const { prefix, records, outbox } = this.deps;
+    const fresh = () => {
+      signal.throwIfAborted();
+      outbox.mustBeFresh();
+    };
+    const call = { source, room, person, cause: { id: source.id, ts }, signal, fresh };
+    const commanded = await this.dispatch.run(body, call);
+    if (commanded !== undefined) return commanded;
+    if (!isText(event)) return notice('I can read text only for now.');
+    await this.prepare(source, signal);
+    if (records.room(room)?.archived === true) {
+      source.failure = 'archived';
+      return notice(`This chat is archived. ${prefix}branch goes on from it in a new one.`);
     }
-    const command = this.commands.get(parsed.name);
-    if (command === undefined)
-      return notice(`There is no command ${prefix}${parsed.name}. ${prefix}help lists them.`);
-    return command.run({
-      room,
-      person,
-      cause: { id: source.id, ts },
-      args: parsed.args,
-      signal: context.signal,
-    });
+    if (source.offered) return this.choose(source.offered, bareNumber(body) ?? 0, call);
+    if (records.room(room) === undefined) {
+      const welcome = await this.onboarding.ensure(person, signal);
+      if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
+    }
+    return answerPrompt({ ...this.deps, binding: this.binding }, source, body, context);
+  }
+
+  /** A number answers the list before it, which was made for the same person. */
+  private choose(
+    names: readonly string[],
+    number: number,
+    call: Omit<Call, 'args' | 'isAdmin'>,
+  ): Promise<Outcome> {
+    const name = names[number - 1];
+    if (name === undefined) return Promise.resolve(notice(`The list goes from 1 to ${names.length}.`));
+    return this.saved.load(call, name);
   }
 
   /** The records of a room that a source made come from that source's own steps (PROTOCOL P3). */
   private async finish(made: MadeRoom, signal: AbortSignal): Promise<void> {
     const welcome = await this.onboarding.ensure(made.person, signal);
     if ('gone' in welcome || this.deps.records.room(made.room) !== undefined) return;
-    await this.chats.make({ id: made.source }, made.person, welcome.space, made.name, signal);
+    await this.chats.make({ id: made.source }, made.person, welcome.space, made, signal);
   }
 
   /** P3, adopt: a made room whose source another room won is left; one that won and has no records gets them. */

@@ -1,4 +1,5 @@
 import { type Answer, type AnswerKind, freeze } from '../../delivery/answer.js';
+import { wellFormed } from '../../delivery/shown-text.js';
 import { splitText } from '../../delivery/split.js';
 import type { Agent } from '../../platform/client.js';
 import type { Outcome } from '../attendant.js';
@@ -12,7 +13,7 @@ export function says(kind: AnswerKind, text: string): Outcome {
 export const notice = (text: string): Outcome => says('m.notice', text);
 
 function cut(kind: AnswerKind, text: string): Answer {
-  return freeze(kind, splitText(text));
+  return freeze(kind, splitText(wellFormed(text)));
 }
 
 export const link = (room: string, server: string) =>

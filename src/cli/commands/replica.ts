@@ -165,7 +165,13 @@ function replicaConfig(
     autosaveMs: config.autosaveMs,
     machines,
     found,
+    streaming: config.streaming,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
+    strangers: config.strangers,
+    invites: config.invites,
+    ...(config.alwaysRooms !== undefined && { alwaysRooms: config.alwaysRooms }),
+    persistentState: config.persistentState,
+    ...(config.admins !== undefined && { admins: config.admins }),
   };
 }

@@ -139,9 +139,16 @@ export interface ReplicaSettings {
   seed: string | undefined;
   /** Where a scaffold puts agents; the platform reads it. */
   agentsFile: string;
+  streaming: boolean;
   prefix: string;
-  /** Full user ids, or `*:server`; undefined: everybody. */
+  /** Patterns of user ids; undefined: everybody. */
   allowedUsers: string[] | undefined;
+  strangers: 'silence' | 'notice';
+  invites: 'allowed' | 'all' | 'none';
+  /** Patterns of room ids. */
+  alwaysRooms: string[] | undefined;
+  persistentState: ('threads' | 'sent' | 'prompts' | 'approvals')[];
+  admins: string[] | undefined;
   http: Pages;
 }
 
@@ -175,8 +182,14 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     },
     seed: read.optional(setting.seed),
     agentsFile: resolve(read.required(setting.agentsFile)),
+    streaming: read.required(setting.streaming) === 'on',
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
+    strangers: read.required(setting.strangers),
+    invites: read.required(setting.invites),
+    alwaysRooms: read.optional(setting.alwaysRooms),
+    persistentState: read.required(setting.persistentState),
+    admins: read.optional(setting.admins),
     http: pages(read),
   };
   if (settings.heartbeatMs * 2 > settings.leaseMs) {

@@ -114,8 +114,28 @@ export const diskLowFiles = define('UNDERSTUDY_DISK_LOW_FILES', value.wholeNumbe
 });
 /** How often a replica saves its state by itself; 0: at the end only. */
 export const autosave = define('UNDERSTUDY_AUTOSAVE', value.durationOrNever, { fallback: '30s' });
+/** Whether a run that takes long shows its text so far. */
+export const streaming = define('UNDERSTUDY_STREAMING', value.oneOf('on', 'off'), { fallback: 'on' });
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
-export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.words);
+export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.idPatterns('@', '@alice:example.org'));
+/** What people hear who may not talk to the bot. */
+export const strangers = define('UNDERSTUDY_STRANGERS', value.oneOf('silence', 'notice'), {
+  fallback: 'silence',
+});
+/** Whose invites are taken up. */
+export const invites = define('UNDERSTUDY_INVITES', value.oneOf('allowed', 'all', 'none'), {
+  fallback: 'allowed',
+});
+/** Rooms in which every message is for the bot. */
+export const alwaysRooms = define('UNDERSTUDY_ALWAYS_ROOMS', value.idPatterns('!', '!abc:example.org'));
+/** Keyed stores that survive restarts and reach the other replicas. */
+export const persistentState = define(
+  'UNDERSTUDY_PERSISTENT_STATE',
+  value.listOf('threads', 'sent', 'prompts', 'approvals'),
+  { fallback: '' },
+);
+/** Who may see what is for operators. */
+export const admins = define('UNDERSTUDY_ADMINS', value.idPatterns('@', '@alice:example.org'));
 export const httpHost = define('UNDERSTUDY_HTTP_HOST', value.text, { fallback: '127.0.0.1' });
 export const httpPort = define('UNDERSTUDY_HTTP_PORT', value.port, { fallback: '0' });
 export const replicas = define('UNDERSTUDY_REPLICAS', value.wholeNumber(1, 9), { fallback: '2' });
@@ -173,8 +193,14 @@ export const everySetting: readonly Setting<unknown>[] = [
   diskLowFiles,
   machinesDir,
   seed,
+  streaming,
   prefix,
   allowedUsers,
+  strangers,
+  invites,
+  alwaysRooms,
+  persistentState,
+  admins,
   httpHost,
   httpPort,
   replicas,

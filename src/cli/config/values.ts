@@ -111,7 +111,34 @@ export const origins = z.string().transform((text, context) => {
   return listed;
 });
 
-export const words = z.string().transform(commaList);
+/** Ids, or patterns of them in which `*` stands for any run of characters; `*` alone is all. */
+export const idPatterns = (sigil: '@' | '!', example: string) =>
+  z.string().transform((text, context) => {
+    const listed = commaList(text);
+    const wrong = listed.find((one) => one !== '*' && !isIdPattern(sigil, one));
+    if (listed.length > 0 && wrong === undefined) return listed;
+    context.addIssue(
+      `must list ids such as ${example}, in which * stands for anything, and ${wrong === undefined ? 'lists none' : `has ${JSON.stringify(wrong)}`}`,
+    );
+    return z.NEVER;
+  });
+
+/** With a colon, but for rooms: ids of newer rooms name no server. */
+const isIdPattern = (sigil: '@' | '!', text: string): boolean =>
+  (text.startsWith(sigil) || text.startsWith('*')) &&
+  (sigil === '!' || text.includes(':')) &&
+  !/\s/.test(text);
+
+/** Some of these words, separated by commas. */
+export const listOf = <Word extends string>(...allowed: Word[]) =>
+  z.string().transform((text, context) => {
+    const listed = commaList(text);
+    const found = allowed.filter((word) => listed.includes(word));
+    const wrong = listed.find((one) => !found.some((word) => word === one));
+    if (wrong === undefined) return found;
+    context.addIssue(`must list some of ${allowed.join(', ')}, and has ${JSON.stringify(wrong)}`);
+    return z.NEVER;
+  });
 
 function commaList(text: string): string[] {
   return text

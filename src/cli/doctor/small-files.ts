@@ -14,6 +14,8 @@ const smallFiles: Record<string, string> = {
   'attendance.json': 'nothing: the next start puts it aside, and counts anew how long members were away',
   'claims.json':
     'nothing: it is begun anew; a relay whose storage was put back is told by other replicas alone',
+  'matrix-storage.json':
+    'nothing: the next start puts it aside, and the bot syncs from the beginning; what was handled is not handled again',
   'keyed.json': 'nothing: the next start puts it aside; windows that are over may stay on the disk',
 };
 

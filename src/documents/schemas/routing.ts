@@ -102,6 +102,23 @@ export const room = {
       why: 'the latest choice counts',
       kind: 'choice',
     },
+    answers: {
+      schema: z.enum(['always', 'mentioned']),
+      what: 'which messages are for the bot: every one, or those that address it; absent: as `mentioned`',
+      writer:
+        'owner of the room when it is bound, and a replica at its start, from `UNDERSTUDY_ALWAYS_ROOMS`',
+      merge: 'higherStampWins',
+      why: 'the latest setting counts',
+      kind: 'choice',
+    },
+    direct: {
+      schema: z.boolean(),
+      what: 'a direct chat, as `m.direct` said when the room was bound',
+      writer: 'owner of the room, on first use',
+      merge: 'higherStampWins',
+      why: 'puts back an entry of `m.direct` that another write took away',
+      kind: 'fact',
+    },
     loaded_context: {
       schema: id,
       what: 'name of the saved context last loaded here',

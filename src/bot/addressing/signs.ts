@@ -1,0 +1,69 @@
+import type { RoomEvent } from '../../matrix/homeserver.js';
+
+/** What in a message itself may say that it is for us. */
+export interface Signs {
+  /** `m.mentions` names us. */
+  mentioned: boolean;
+  /** There is no `m.mentions`: the text may name us (MSC3952: where there is one, nothing else mentions). */
+  text: string | undefined;
+  /** The event that it really replies to. */
+  replyTo: string | undefined;
+  /** The root of the thread that it stands in. */
+  thread: string | undefined;
+}
+
+/** Reads a message's signs. Pure; what is malformed counts as said and names nobody. */
+export function signsOf({ content }: RoomEvent, self: string): Signs {
+  const relation = record(content['m.relates_to']);
+  const thread = relation?.['rel_type'] === 'm.thread' ? eventId(relation['event_id']) : undefined;
+  // In a thread a reply may be there for clients that know no threads only.
+  const isFallback = thread !== undefined && relation?.['is_falling_back'] === true;
+  const replied = eventId(record(relation?.['m.in_reply_to'])?.['event_id']);
+  const users = record(content['m.mentions'])?.['user_ids'];
+  const isSilent = !Object.hasOwn(content, 'm.mentions');
+  return {
+    mentioned: Array.isArray(users) && users.includes(self),
+    text: isSilent ? spoken(text(content['body']) ?? '', replied !== undefined) : undefined,
+    replyTo: isFallback ? undefined : replied,
+    thread,
+  };
+}
+
+/** Without the lines that old clients quote of what is replied to: those are another's words. */
+function spoken(body: string, isReply: boolean): string {
+  if (!isReply) return body;
+  const lines = body.split('\n');
+  const first = lines.findIndex((line) => !line.startsWith('> '));
+  return first < 0 ? '' : lines.slice(first).join('\n');
+}
+
+const record = (value: unknown): Record<string, unknown> | undefined =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;
+
+/** What a homeserver could be asked for (Matrix spec, event ids). */
+const eventId = (value: unknown): string | undefined =>
+  typeof value === 'string' && /^\$[\x21-\x7e]{1,254}$/.test(value) ? value : undefined;
+
+const wordBefore = /[\p{L}\p{N}\p{M}_]$/u;
+const wordAfter = /^[\p{L}\p{N}\p{M}_]/u;
+
+/** True when `name` stands in `body` as a whole word, in whatever case: no letter, digit or accent of any script goes on
+ * from it. A name that ends in no letter, as an emoji does, may stand against anything. */
+export function namesAsWord(body: string, name: string): boolean {
+  const [said, wanted] = [folded(body), folded(name).trim()];
+  if (wanted === '') return false;
+  const [opens, closes] = [wordAfter.test(wanted), wordBefore.test(wanted)];
+  for (let at = said.indexOf(wanted); at >= 0; at = said.indexOf(wanted, at + 1)) {
+    const end = at + wanted.length;
+    const isBegun = opens && wordBefore.test(said.slice(Math.max(0, at - 2), at));
+    const goesOn = closes && wordAfter.test(said.slice(end, end + 2));
+    // An accent that follows makes another letter of the last one, whatever that is.
+    if (!isBegun && !goesOn && !/^\p{M}/u.test(said.slice(end, end + 2))) return true;
+  }
+  return false;
+}
+
+const folded = (value: string): string => value.normalize('NFC').toLowerCase();

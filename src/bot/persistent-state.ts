@@ -1,0 +1,32 @@
+import { approvalReactions } from '../keyed/namespaces/approval-reactions.js';
+import { interactivePrompts } from '../keyed/namespaces/interactive-prompts.js';
+import { sentMessages } from '../keyed/namespaces/sent-messages.js';
+import { threadParticipation } from '../keyed/namespaces/thread-participation.js';
+import type { StateNode } from '../node/state-node.js';
+import type { OwnMessageStores } from './addressing/own-messages.js';
+
+/** The keyed stores of the bot, by the words of the setting that makes them persistent. */
+const stores = {
+  threads: threadParticipation,
+  sent: sentMessages,
+  prompts: interactivePrompts,
+  approvals: approvalReactions,
+} as const;
+
+export type PersistentState = keyof typeof stores;
+
+/** How a store is opened: in memory alone, unless it is one of those named. */
+export function storeOptions<S extends PersistentState>(store: S, named: readonly PersistentState[]) {
+  return { ...stores[store], persistent: named.includes(store) };
+}
+
+/** @throws {KeyedStoreError} `already-open`. */
+export async function openOwnMessageStores(
+  node: Pick<StateNode, 'openKeyedStore'>,
+  named: readonly PersistentState[],
+): Promise<OwnMessageStores> {
+  return {
+    sent: await node.openKeyedStore(storeOptions('sent', named)),
+    threads: await node.openKeyedStore(storeOptions('threads', named)),
+  };
+}

@@ -1,0 +1,91 @@
+import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import { meaningOf } from '../intake.js';
+import { LONGEST_ARGUMENT } from './commands/arguments.js';
+import { eventsBefore } from './room-history.js';
+
+const HEAD = 'Saved contexts of this room:';
+/** So long after its event a list waits for a choice, in time of the timeline (PROTOCOL P5). */
+const OPEN_MS = 10 * 60_000;
+/** A list must be one message. */
+const LARGEST_LIST = 8000;
+const MOST_EVENTS_BACK = 1000;
+
+/** The list that a person chooses from; what does not fit can be loaded by its name. */
+export function listText(names: readonly string[], prefix: string): string {
+  const lines = [HEAD];
+  let size = 0;
+  for (const [i, name] of names.entries()) {
+    const line = `${i + 1}. ${name}`;
+    size += Buffer.byteLength(line) + 1;
+    if (size > LARGEST_LIST) {
+      lines.push(`(and ${names.length - i} more)`);
+      break;
+    }
+    lines.push(line);
+  }
+  lines.push(`Write a number within 10 minutes, or ${prefix}load NAME.`);
+  return lines.join('\n');
+}
+
+/** The names of a list as it was shown, in its order; undefined where the text is no list. */
+export function readList(text: string): string[] | undefined {
+  const [head, ...lines] = text.split('\n');
+  if (head !== HEAD) return undefined;
+  const names: string[] = [];
+  for (const line of lines) {
+    const name = line.startsWith(`${names.length + 1}. `)
+      ? line.slice(`${names.length + 1}. `.length)
+      : undefined;
+    if (name === undefined) break;
+    names.push(name);
+  }
+  return names.length > 0 && names.every((name) => name.length <= 2 * LONGEST_ARGUMENT) ? names : undefined;
+}
+
+/** A bare number, as a choice is written. */
+export function bareNumber(text: string): number | undefined {
+  const found = /^\s*(\d{1,4})\s*$/.exec(text);
+  return found ? Number(found[1]) : undefined;
+}
+
+/**
+ * The list that a bare number answers: the newest of ours to that person that stands before it in the timeline, for
+ * ten minutes, and until one was chosen. Read from the room alone, so that every replica reads the same (PROTOCOL P5).
+ */
+export class Choices {
+  constructor(private readonly deps: { homeserver: Homeserver; self: string }) {}
+
+  async openList(number: RoomEvent, room: string, signal: AbortSignal): Promise<string[] | undefined> {
+    const { homeserver, self } = this.deps;
+    const chosen: number[] = [];
+    let seen = 0;
+    for await (const event of eventsBefore(homeserver, room, number.event_id, signal)) {
+      seen += 1;
+      if (seen > MOST_EVENTS_BACK) return undefined;
+      if (event.sender === number.sender) {
+        const earlier = bareNumber(bodyOf(event));
+        if (earlier !== undefined) chosen.push(earlier);
+      }
+      if (event.sender !== self) continue;
+      // Our own events carry the clock of the list itself.
+      if (number.origin_server_ts - event.origin_server_ts > OPEN_MS) return undefined;
+      const list = await this.listTo(number.sender, room, event, signal);
+      if (list === undefined) continue;
+      return chosen.some((n) => n >= 1 && n <= list.length) ? undefined : list;
+    }
+    return undefined;
+  }
+
+  private async listTo(person: string, room: string, event: RoomEvent, signal: AbortSignal) {
+    const meaning = meaningOf(room, event, this.deps.self);
+    if (meaning.is !== 'sent' || meaning.event.redacted || meaning.event.kind !== 'm.notice')
+      return undefined;
+    const list = readList(meaning.event.body);
+    if (list === undefined || !meaning.source.startsWith('$')) return undefined;
+    const asked = await this.deps.homeserver.event(room, meaning.source, signal);
+    return asked.sender === person ? list : undefined;
+  }
+}
+
+const bodyOf = ({ content, type }: RoomEvent): string =>
+  type === 'm.room.message' && typeof content['body'] === 'string' ? content['body'] : '';
