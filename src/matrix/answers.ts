@@ -118,11 +118,21 @@ export function parseSync(body: unknown, onDropped: OnDropped): SyncAnswer {
 }
 
 const messagesBody = z.object({ chunk: jsonList, end: z.string().optional().catch(undefined) });
+const relationsBody = z.object({ chunk: jsonList, next_batch: z.string().optional().catch(undefined) });
 
 /** @throws ZodError when there is no `chunk`; malformed events are dropped. */
 export function parseMessages(body: unknown, onDropped: OnDropped): { chunk: RoomEvent[]; end?: string } {
   const { chunk, end } = messagesBody.parse(body);
   return { chunk: keep(roomEvent, chunk, onDropped), ...(end === undefined ? {} : { end }) };
+}
+
+/** @throws ZodError as {@link parseMessages}. */
+export function parseRelations(body: unknown, onDropped: OnDropped): { chunk: RoomEvent[]; end?: string } {
+  const { chunk, next_batch } = relationsBody.parse(body);
+  return {
+    chunk: keep(roomEvent, chunk, onDropped),
+    ...(next_batch === undefined ? {} : { end: next_batch }),
+  };
 }
 
 export const contextBody = z.object({ event: roomEvent, end: z.string() });

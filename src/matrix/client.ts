@@ -68,6 +68,18 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
         signal,
       }),
 
+    thread: (room, root, { from }, signal) =>
+      api(
+        {
+          method: 'GET',
+          path: `/_matrix/client/v1${inRoom(room)}/relations/${encodeURIComponent(root)}/m.thread`,
+          query: { dir: 'b', from, limit: pageSize },
+          deadlineMs,
+          signal,
+        },
+        (body) => answers.parseRelations(body, onDropped),
+      ),
+
     context: (room, event, signal) =>
       call(
         'GET',

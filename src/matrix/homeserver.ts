@@ -16,6 +16,13 @@ export interface Homeserver {
     page: { from?: string; to?: string; dir: 'f' | 'b'; limit?: number },
     signal?: AbortSignal,
   ): Promise<{ chunk: RoomEvent[]; end?: string }>;
+  /** `GET /rooms/{room}/relations/{root}/m.thread`, one page, newest first. `end` is absent on the last page. */
+  thread(
+    room: string,
+    root: string,
+    page: { from?: string },
+    signal?: AbortSignal,
+  ): Promise<{ chunk: RoomEvent[]; end?: string }>;
   /** `GET /rooms/{room}/context/{event}?limit=0`: the event and the token just after it, for reading on from it. */
   context(room: string, event: string, signal?: AbortSignal): Promise<{ event: RoomEvent; after: string }>;
   /** `GET /rooms/{room}/event/{event}`. */

@@ -62,7 +62,7 @@ test(
     await world.command(room, `!agent ${canary()}`, 'no agent');
     await world.answered();
     await world.command(room, `!${'unheard'} ${canary()}`, 'no command');
-    await world.command(room, `!status ${canary()}`, 'answered by');
+    await world.command(room, `!status ${canary()}`, 'Usage: !status');
     await world.answered();
 
     const { owner } = await struckMidRun(world, room, {

@@ -329,23 +329,30 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
       expect(await fixture.bot.stateContent(room, 'm.room.topic', '')).toBeUndefined();
     });
 
-    test('the root of a thread says whether we take part in it', async () => {
+    test('a thread is read newest first, page after page, also what was written since it was last read', async () => {
       const room = await sharedRoom();
-      const roots = await say(fixture.person, room, 'one', 'two');
-      const takesPart = async (root: string) => {
-        const relations = (await fixture.bot.event(room, root)).unsigned?.['m.relations'] as
-          { 'm.thread'?: { current_user_participated?: boolean } } | undefined;
-        return relations?.['m.thread']?.current_user_participated;
-      };
-      const reply = (root: string) => ({
+      const [root = '', other = ''] = await say(fixture.person, room, 'one', 'two');
+      const reply = (to: string) => ({
         ...text('in it'),
-        'm.relates_to': { rel_type: 'm.thread', event_id: root },
+        'm.relates_to': { rel_type: 'm.thread', event_id: to },
       });
-      for (const root of roots) await fixture.person.send(room, 'm.room.message', txn(), reply(root));
-      const [root = '', other = ''] = roots;
-      expect(await takesPart(root)).toBe(false);
-      await fixture.bot.send(room, 'm.room.message', txn(), reply(root));
-      expect([await takesPart(root), await takesPart(other)]).toEqual([true, false]);
+      const thread = async (of: string) => {
+        const ids: string[] = [];
+        for (let from: string | undefined; ;) {
+          const page = await fixture.bot.thread(room, of, from === undefined ? {} : { from });
+          ids.push(...page.chunk.map(({ event_id }) => event_id));
+          if (page.end === undefined) return ids;
+          from = page.end;
+        }
+      };
+      const write = (from: Homeserver, to: string) => from.send(room, 'm.room.message', txn(), reply(to));
+      expect(await thread(root)).toEqual([]);
+      const said = [await write(fixture.person, root), await write(fixture.bot, root)];
+      expect(await thread(root)).toEqual([...said].reverse());
+      expect(await thread(other)).toEqual([]);
+      for (let n = 0; n < 110; n++) said.push(await write(fixture.person, root));
+      expect(await thread(root)).toEqual([...said].reverse());
+      await expect(fixture.bot.thread(room, '$nothing', {})).rejects.toMatchObject({ code: 'refused' });
     });
 
     test('an invite is declined by leaving, by whoever and however often', async () => {

@@ -72,6 +72,10 @@ export class SimulatedClient implements Homeserver {
     return this.#call('messages', { room }, signal, () => this.server.messages(this.identity, room, page));
   }
 
+  thread(room: string, root: string, page: { from?: string }, signal?: AbortSignal) {
+    return this.#call('thread', { room }, signal, () => this.server.thread(this.identity, room, root, page));
+  }
+
   context(room: string, event: string, signal?: AbortSignal) {
     return this.#call('context', { room }, signal, () => this.server.context(this.identity, room, event));
   }

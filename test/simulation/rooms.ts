@@ -13,6 +13,9 @@ export interface Device {
   device: string;
 }
 
+/** Events on a page of a thread. */
+const THREAD_PAGE = 100;
+
 /** The homeserver's own side: rooms, aliases, transaction ids, and what each device may see of them. */
 export class SimulatedRooms {
   readonly serverName = 'sim.test';
@@ -147,18 +150,22 @@ export class SimulatedRooms {
   }
 
   event(viewer: Device, roomId: string, eventId: string): RoomEvent {
-    const found = this.#seen(this.#visible(viewer, roomId, eventId), viewer);
-    const inThread = this.room(roomId).timeline.filter(({ event }) => {
-      const relation = event.content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
-      return relation?.rel_type === 'm.thread' && relation.event_id === eventId;
-    });
-    // Like Synapse: no aggregation of a redacted event.
-    if (inThread.length === 0 || found.unsigned?.['redacted_because'] !== undefined) return found;
-    const current_user_participated = [found, ...inThread.map(({ event }) => event)].some(
-      ({ sender }) => sender === viewer.user,
-    );
-    const thread = { count: inThread.length, current_user_participated };
-    return { ...found, unsigned: { ...found.unsigned, 'm.relations': { 'm.thread': thread } } };
+    return this.#seen(this.#visible(viewer, roomId, eventId), viewer);
+  }
+
+  thread(viewer: Device, roomId: string, root: string, { from }: { from?: string }) {
+    this.#visible(viewer, roomId, root);
+    const before = from === undefined ? Infinity : positionOf(from);
+    const all = this.room(roomId)
+      .timeline.filter(({ position, event: { content } }) => {
+        const relation = content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
+        return position < before && relation?.rel_type === 'm.thread' && relation.event_id === root;
+      })
+      .reverse();
+    const chunk = all.slice(0, THREAD_PAGE);
+    const last = chunk.at(-1);
+    const end = all.length > chunk.length && last && token(last.position);
+    return { chunk: chunk.map((one) => this.#seen(one, viewer)), ...(end ? { end } : {}) };
   }
 
   roomState(viewer: Device, roomId: string): RoomEvent[] {

@@ -16,15 +16,22 @@ export interface OwnMessageStores {
   threads: Store<ThreadParticipation>;
 }
 
+/** Of a thread so many pages of 100 are read back at most. */
+const MOST_PAGES = 10;
+const MOST_FOREIGN = 1000;
+
 /**
  * Which messages are ours, and in which threads we take part. The stores are an economy: what they do not know is asked of
  * the homeserver, so that replicas that remember different things still judge alike (docs/decisions/0019).
  */
 export class OwnMessages {
+  /** Threads that were read and had nothing of ours; what we write there later is read here ({@link read}). */
+  private readonly foreign = new Set<string>();
+
   constructor(
     private readonly deps: {
       stores: OwnMessageStores;
-      homeserver: Pick<Homeserver, 'event'>;
+      homeserver: Pick<Homeserver, 'event' | 'thread'>;
       log: Log;
       self: string;
     },
@@ -42,13 +49,15 @@ export class OwnMessages {
     this.keep(() =>
       stores.sent.register(messageAt(room, event.event_id), source === undefined ? {} : { source }, options),
     );
-    if (thread !== undefined) this.keep(() => stores.threads.register(threadAt(room, thread), {}, options));
+    if (thread === undefined) return;
+    this.foreign.delete(place(room, thread));
+    this.keep(() => stores.threads.register(threadAt(room, thread), {}, options));
   }
 
   /** True when that event is a message of ours. Rejects with {@link HomeserverError} while nobody can tell. */
   async isOurs(room: string, event: string, signal: AbortSignal): Promise<boolean> {
     if (this.knownOurs(room, event)) return true;
-    const found = await this.ask(room, event, signal);
+    const found = await this.seen(() => this.deps.homeserver.event(room, event, signal));
     if (found === undefined || found.sender !== this.deps.self || found.type !== 'm.room.message')
       return false;
     this.read(room, found);
@@ -58,10 +67,45 @@ export class OwnMessages {
   /** True when we wrote the root of that thread, or anything in it. Rejects as {@link isOurs}. */
   async takesPart(room: string, root: string, signal: AbortSignal): Promise<boolean> {
     if (this.knownThread(room, root)) return true;
-    const found = await this.ask(room, root, signal);
-    if (found === undefined || !(found.sender === this.deps.self || participated(found))) return false;
+    if (this.foreign.has(place(room, root))) return false;
+    const { homeserver, self } = this.deps;
+    const isOurs = ({ sender }: RoomEvent) => sender === self;
+    const found = await this.seen(() => homeserver.event(room, root, signal));
+    if (found === undefined) return false;
+    if (!isOurs(found) && !(await this.wroteIn(room, root, isOurs, signal))) {
+      this.remember(place(room, root));
+      return false;
+    }
     this.keep(() => this.deps.stores.threads.register(threadAt(room, root), {}));
     return true;
+  }
+
+  /**
+   * Read from the thread itself: Synapse keeps the `current_user_participated` of its summary for good once it was
+   * asked for, also after we have written there (the homeserver contract tests show it).
+   */
+  private async wroteIn(
+    room: string,
+    root: string,
+    isOurs: (event: RoomEvent) => boolean,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    let from: string | undefined;
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const at = from === undefined ? {} : { from };
+      const read = await this.seen(() => this.deps.homeserver.thread(room, root, at, signal));
+      if (read === undefined) return false;
+      if (read.chunk.some(isOurs)) return true;
+      if (read.end === undefined || read.end === from) return false;
+      from = read.end;
+    }
+    return false;
+  }
+
+  private remember(thread: string): void {
+    this.foreign.add(thread);
+    const [oldest] = this.foreign;
+    if (this.foreign.size > MOST_FOREIGN && oldest !== undefined) this.foreign.delete(oldest);
   }
 
   knownOurs(room: string, event: string): boolean {
@@ -83,9 +127,9 @@ export class OwnMessages {
   }
 
   /** Undefined when the homeserver shows us no such event in that room. */
-  private async ask(room: string, event: string, signal: AbortSignal): Promise<RoomEvent | undefined> {
+  private async seen<T>(ask: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await this.deps.homeserver.event(room, event, signal);
+      return await ask();
     } catch (error) {
       const { code, detail } = error instanceof HomeserverError ? error : { code: undefined, detail: {} };
       if (code === 'refused' && detail.status !== 401) return undefined;
@@ -104,13 +148,7 @@ export class OwnMessages {
   }
 }
 
-/** What the homeserver says of a thread with its root (Matrix spec, bundled aggregations of threads). */
-function participated(root: RoomEvent): boolean {
-  const relations = root.unsigned?.['m.relations'] as Record<string, unknown> | undefined;
-  const thread = relations?.['m.thread'] as { current_user_participated?: unknown } | undefined;
-  return thread?.current_user_participated === true;
-}
-
+const place = (room: string, thread: string): string => `${room} ${thread}`;
 const messageAt = (room: string, message: string) =>
   messageKey({ surface: 'matrix', channel: room, message });
 const threadAt = (room: string, thread: string) => threadKey({ surface: 'matrix', channel: room, thread });
