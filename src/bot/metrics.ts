@@ -32,6 +32,6 @@ export function showBot(metrics: Metrics, bot: Bot): void {
   metrics.gauge(
     'send_held_seconds',
     'For how long sends are still held back, because the homeserver asked for it.',
-    () => bot.outbox.held() / 1000,
+    () => bot.budget.held() / 1000,
   );
 }
