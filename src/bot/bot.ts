@@ -105,6 +105,7 @@ export class Bot {
       homeserverAgoMs: clock.monotonic() - this.inbox.lastSuccess(),
       pending: this.engine.unsettled(),
       heldMs: this.budget.held(),
+      held: { ...this.budget.counts },
       tasks: this.tasks.summary(),
       warnings: encrypted === 0 ? [] : [`${encrypted} encrypted room(s) that I cannot read`],
     };

@@ -84,10 +84,10 @@ test('Q-final: a final that is refused waits as long as is asked, each time, and
     made.settings.placeholderAfterMs = 500;
     made.platform.answer = () => ({ text: 'done', takesMs: 3000 });
   });
-  world.server.refuse(of(first, 'send', /^final$/), 429, 3, 7000);
+  world.server.refuse(of(first, 'send', /^final$/), 429, 5, 7000);
   await world.asks(alice, room, 'hello', { token: '', text: 'done' });
   await world.settleAll();
-  expect(world.requests(of(first, 'send', /^final$/))).toHaveLength(4);
+  expect(world.requests(of(first, 'send', /^final$/))).toHaveLength(6);
   expect(world.sent(room).filter((event) => stepOf(event) === 'final')).toHaveLength(1);
   expect(world.platform.invocations).toHaveLength(1);
   expect(world.verdict()).toBe('');

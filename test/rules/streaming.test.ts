@@ -75,7 +75,7 @@ test('D3-together: answers that are shown at once share the edits, over all repl
   expect(world.verdict()).toBe('');
 });
 
-test('D3-limit: forty words shown at five sends a second: the final text once, and no edit after it', async () => {
+test('D3-ramp: forty words shown at five sends a second: the final text once, and no edit after it', async () => {
   const { world, alice, room } = await alone(talking(4000));
   const limit = world.server.limit(world.bot, { perSecond: 5, burst: 1 });
   world.server.refuse(({ user, call }) => user === world.bot && call === 'send', 429, 1, 900);
