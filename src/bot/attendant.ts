@@ -13,6 +13,7 @@ import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
 import type { SettleReason, Source } from './source.js';
 import type { Signs } from './signs.js';
+import type { Streams } from './rate/streams.js';
 import { type RunSoFar, Streamer } from './streamer.js';
 
 /** How the surface ends its work on a source: a text to deliver, or nothing to say. */
@@ -63,6 +64,7 @@ export interface AttendantDeps {
   placeholderAfterMs: number;
   /** The placeholder's edits show the text so far. */
   streaming: boolean;
+  streams: Streams;
   /** Counts what happened, for /metrics. */
   happened?: (event: string, outcome: string) => void;
   /** How long a step took, milliseconds, for /metrics. */
@@ -204,7 +206,16 @@ export class Attendant {
 
   /** Runs the surface's work under a durable attempt, until it ends or the room or a peer brings a text first. */
   private async run(source: Source, signal: AbortSignal): Promise<Outcome | undefined> {
-    const { attempts, work, outbox, clock, signs, placeholderAfterMs: afterMs, streaming } = this.deps;
+    const {
+      attempts,
+      work,
+      outbox,
+      clock,
+      signs,
+      placeholderAfterMs: afterMs,
+      streaming,
+      streams,
+    } = this.deps;
     if (attempts.spent(source.ref) >= MOST_ATTEMPTS) {
       source.failure = 'attempts';
       return { answer: gaveUp(source) };
@@ -224,7 +235,7 @@ export class Attendant {
         signal: running,
         thinking: (soFar) => {
           endTyping ??= signs.typing(source);
-          streamer ??= new Streamer(source, outbox, clock, { afterMs, streaming }, running, soFar);
+          streamer ??= new Streamer(source, outbox, clock, { afterMs, streaming, streams }, signal, soFar);
         },
         progress: (text) => streamer?.progress(text),
         asks: (text) => streamer?.show(text),

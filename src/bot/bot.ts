@@ -6,9 +6,10 @@ import type { BotDeps, BotSettings } from './deps.js';
 import type { Engine } from './engine.js';
 import { ForgottenContexts } from './forgotten-contexts.js';
 import type { Invites } from './invites.js';
-import type { Outbox } from './outbox.js';
 import { assemble, type BotParts } from './parts.js';
 import type { Presence } from './presence.js';
+import type { Budget } from './rate/budget.js';
+import type { Streams } from './rate/streams.js';
 import { type Records, roomKey } from './records.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
@@ -25,7 +26,8 @@ export class Bot {
   readonly surface: Surface;
   readonly records: Records;
   readonly presence: Presence;
-  readonly outbox: Outbox;
+  readonly budget: Budget;
+  readonly streams: Streams;
   readonly invites: Invites;
   readonly fence: Fence;
   readonly tasks: TaskBoard;
@@ -43,13 +45,14 @@ export class Bot {
       status: () => this.status(),
       greet: (ref) => this.greet(ref),
     });
-    const { engine, inbox, surface, records, presence, outbox, invites, fence, tasks } = this.parts;
+    const { engine, inbox, surface, records, presence, budget, streams, invites, fence, tasks } = this.parts;
     this.engine = engine;
     this.inbox = inbox;
     this.surface = surface;
     this.records = records;
     this.presence = presence;
-    this.outbox = outbox;
+    this.budget = budget;
+    this.streams = streams;
     this.invites = invites;
     this.fence = fence;
     this.tasks = tasks;
@@ -101,7 +104,8 @@ export class Bot {
       relay: channel.connected(),
       homeserverAgoMs: clock.monotonic() - this.inbox.lastSuccess(),
       pending: this.engine.unsettled(),
-      heldMs: this.outbox.held(),
+      heldMs: this.budget.held(),
+      held: { ...this.budget.counts },
       tasks: this.tasks.summary(),
       warnings: encrypted === 0 ? [] : [`${encrypted} encrypted room(s) that I cannot read`],
     };
@@ -133,7 +137,7 @@ export class Bot {
     this.presence.close();
     this.tasks.close();
     this.parts.copies.close();
-    this.outbox.close();
+    this.budget.close();
     this.fence.close();
   }
 

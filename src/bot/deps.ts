@@ -48,6 +48,8 @@ export interface BotSettings {
   placeholderAfterMs: number;
   /** The placeholder's edits show what the agent has said so far. */
   streaming: boolean;
+  /** Such edits a second, of all answers over all replicas together. */
+  editsPerSecond: number;
   /** Length of a long poll, ms. */
   pollMs: number;
   /** The outermost conditions of O1 and D6: documents in sync, the right device. Undefined: fine. */

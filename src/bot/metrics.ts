@@ -32,6 +32,22 @@ export function showBot(metrics: Metrics, bot: Bot): void {
   metrics.gauge(
     'send_held_seconds',
     'For how long sends are still held back, because the homeserver asked for it.',
-    () => bot.outbox.held() / 1000,
+    () => bot.budget.held() / 1000,
   );
+  metrics.counter(
+    'send_holds_total',
+    'Times that the homeserver held the sends of the account back (429), met here or heard of from a peer.',
+    () => bot.budget.counts.holds,
+  );
+  metrics.counter(
+    'send_waited_seconds_total',
+    'For how long sends of this replica waited for such holds, all together.',
+    () => bot.budget.counts.waitedMs / 1000,
+  );
+  metrics.counter(
+    'stream_edits_left_out_total',
+    'Placeholders and stream edits that were due and gave way, because sends were held back.',
+    () => bot.budget.counts.leftOut,
+  );
+  metrics.gauge('streams', 'Answers that this replica shows while they come.', () => bot.streams.ofOurs());
 }

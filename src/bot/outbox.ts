@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { Answer } from '../delivery/answer.js';
 import { editContent, messageContent, type ReplyTo } from '../delivery/content.js';
 import type { NextAct } from '../delivery/decide.js';
@@ -6,49 +5,33 @@ import type { DeliveryMark } from '../delivery/mark.js';
 import { steps, transactionId } from '../delivery/txn.js';
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
 import type { Channel } from '../sync/channel.js';
-import { type Clock, sleep } from '../time/clock.js';
+import type { Budget } from './rate/budget.js';
+import type { SendClass } from './rate/turns.js';
 import type { Source } from './source.js';
 
 /** The timeline must be read again before anything is sent; thrown instead of a send, nothing went out. */
 export class Stale extends Error {}
 
-const hold = z.object({ ms: z.number().min(0).max(600_000) });
-
 /**
- * Sends steps, each under its derived transaction id (PROTOCOL D1), with one rate budget for the account: a 429
- * that any replica meets holds all of them back for as long as the homeserver asked, and nothing is dropped.
+ * Sends steps, each under its derived transaction id (PROTOCOL D1), within the account's budget: what a 429 refuses
+ * waits for its turn, and only what is shown for the moment is left out instead.
  */
 export class Outbox {
-  private heldUntil = 0;
-  private readonly stop: () => void;
-
   constructor(
     private readonly deps: {
       homeserver: Homeserver;
-      channel: Channel;
-      clock: Clock;
+      channel: Pick<Channel, 'self'>;
+      budget: Budget;
       /** Rises with ownership changes; travels in every event for people and repair (O4). */
       epoch: () => number;
       /** True while nothing may be sent (D5, O4); looked at right before each PUT. */
       fenced: () => boolean;
-      onRateLimit?: (ms: number) => void;
     },
-  ) {
-    this.stop = deps.channel.on('hold', hold, ({ ms }) => this.holdFor(ms));
-  }
-
-  close(): void {
-    this.stop();
-  }
+  ) {}
 
   /** Throws {@link Stale} where the timeline must be read again before anything is sent or written (PROTOCOL D5). */
   mustBeFresh(): void {
     if (this.deps.fenced()) throw new Stale('the timeline must be read again before a write');
-  }
-
-  /** Ms that the account's sends are held back now. */
-  held(): number {
-    return Math.max(0, this.heldUntil - this.deps.clock.monotonic());
   }
 
   /** One step of an answer. Resolves to the id of the event that stands under it, which may be another's (D2). */
@@ -62,24 +45,53 @@ export class Outbox {
         this.deps.homeserver.redact(source.ref.room, act.event, transactionId(source.id, act.step)),
       );
     }
-    return this.message(source, act.step, (replyTo) => this.contentOf(source, act, replyTo), signal);
+    return this.message(
+      source,
+      act.step,
+      (replyTo) => this.contentOf(source, act, replyTo),
+      signal,
+      (send) => this.put(signal, send),
+    );
   }
 
-  /** The placeholder, before there is a text. */
-  placeholder(source: Source, body: string, signal: AbortSignal): Promise<string> {
+  /** The placeholder, before there is a text. Undefined: left out, because answers need the budget. */
+  placeholder(source: Source, body: string, signal: AbortSignal): Promise<string | undefined> {
     const message = { kind: 'm.text' as const, body, mark: this.mark(source, steps.anchor, false) };
-    return this.message(source, steps.anchor, (replyTo) => fresh(message, replyTo), signal);
+    return this.message(
+      source,
+      steps.anchor,
+      (replyTo) => fresh(message, replyTo),
+      signal,
+      (send) => this.offer(send),
+    );
   }
 
-  stream(source: Source, anchor: string, n: number, body: string, signal: AbortSignal): Promise<string> {
-    const step = steps.stream(this.deps.channel.self.incarnation, n);
-    const content = editContent({
-      kind: 'm.text',
-      body,
-      mark: this.mark(source, step, false),
-      target: anchor,
-    });
-    return this.message(source, step, () => content, signal);
+  /**
+   * One edit that shows the text so far. Undefined: left out, because answers need the budget; with `until`, it waits
+   * for its turn as they do, at most until that fires.
+   */
+  async stream(
+    source: Source,
+    { anchor, body, until }: { anchor: string; body: string; until?: AbortSignal },
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    source.edits += 1;
+    const step = steps.stream(this.deps.channel.self.incarnation, source.edits);
+    const mark = this.mark(source, step, false);
+    const content = editContent({ kind: 'm.text', body, mark, target: anchor });
+    return this.message(
+      source,
+      step,
+      () => content,
+      signal,
+      (send) => (until === undefined ? this.offer(send) : this.put(until, send)),
+    );
+  }
+
+  /** A state event, which has no transaction id; it may land late. */
+  state(room: string, type: string, key: string, content: object, signal?: AbortSignal): Promise<string> {
+    const { homeserver } = this.deps;
+    return this.put(signal, () => homeserver.setState(room, type, key, content, signal), 'state');
   }
 
   /** A step that is an event of another type (the ledger of P3). */
@@ -136,17 +148,16 @@ export class Outbox {
 
   /** A thread that the homeserver does not take (a prompt of another server may name any event as its root) is no
    * reason to leave the prompt without an answer: it is then a plain reply. */
-  private async message(
+  private async message<T extends string | undefined = string>(
     source: Source,
     step: string,
     content: (replyTo: ReplyTo | undefined) => object,
     signal: AbortSignal,
-  ): Promise<string> {
+    by: (send: () => Promise<string>) => Promise<T>,
+  ): Promise<T> {
     const txn = transactionId(source.id, step);
     const send = (replyTo: ReplyTo | undefined) =>
-      this.put(signal, () =>
-        this.deps.homeserver.send(source.ref.room, 'm.room.message', txn, content(replyTo), signal),
-      );
+      by(() => this.deps.homeserver.send(source.ref.room, 'm.room.message', txn, content(replyTo), signal));
     const replyTo = source.replyTo();
     try {
       return await send(replyTo);
@@ -157,26 +168,18 @@ export class Outbox {
     }
   }
 
-  private async put(signal: AbortSignal, send: () => Promise<string>): Promise<string> {
-    for (;;) {
-      const ms = this.held();
-      if (ms > 0) await sleep(this.deps.clock, ms, signal);
-      signal.throwIfAborted();
-      if (this.deps.fenced()) throw new Stale('the timeline must be read again before a send');
-      try {
-        return await send();
-      } catch (error) {
-        if (!(error instanceof HomeserverError) || error.code !== 'rate-limited') throw error;
-        const wait = error.detail.retryAfterMs ?? 1000;
-        this.holdFor(wait);
-        this.deps.channel.broadcast('hold', { ms: wait });
-        this.deps.onRateLimit?.(wait);
-      }
-    }
+  private put<T>(signal: AbortSignal | undefined, send: () => Promise<T>, of: SendClass = 'answer') {
+    return this.deps.budget.send(of, () => this.now(send), signal);
   }
 
-  private holdFor(ms: number): void {
-    this.heldUntil = Math.max(this.heldUntil, this.deps.clock.monotonic() + ms);
+  private offer<T>(send: () => Promise<T>) {
+    return this.deps.budget.offer(() => this.now(send));
+  }
+
+  /** After whatever wait there was: this process may have stood still in it. */
+  private async now<T>(send: () => Promise<T>): Promise<T> {
+    if (this.deps.fenced()) throw new Stale('the timeline must be read again before a send');
+    return send();
   }
 }
 

@@ -20,6 +20,8 @@ import { Invites } from './invites.js';
 import { Outbox } from './outbox.js';
 import { Participation } from './participation.js';
 import { Presence } from './presence.js';
+import { Budget } from './rate/budget.js';
+import { Streams } from './rate/streams.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
@@ -95,6 +97,16 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   });
   state.actorTurn = (actor, since) => engine.actorTurn(actor, since);
   state.cutTurn = (shard, since) => engine.cutTurn(shard, since);
+  const budget = new Budget({
+    channel,
+    clock,
+    onRateLimit: () => deps.happened?.('send', 'rate-limited'),
+  });
+  const streams = new Streams({
+    budget,
+    perSecond: settings.editsPerSecond,
+    ofPeers: () => presence.streams(leaseMs),
+  });
   const presence = new Presence(channel, clock, {
     heartbeatMs,
     say: () => ({
@@ -102,8 +114,11 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
       begun: participation.able() ? engine.begun() : [],
       epoch: engine.epoch,
       version: settings.version,
+      streams: streams.ofOurs(),
+      heldMs: budget.met(),
     }),
     onProgress: (source) => engine.progress(source),
+    onHeld: (ms) => budget.hear(ms),
     onChange: () => {
       participation.relayMayHaveChanged();
       engine.evaluate();
@@ -112,15 +127,14 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   const outbox = new Outbox({
     homeserver,
     channel,
-    clock,
+    budget,
     epoch: () => engine.epoch,
     fenced: () => fence.raised(),
-    onRateLimit: () => deps.happened?.('send', 'rate-limited'),
   });
   const signs = new Signs({
     homeserver,
     clock,
-    held: () => outbox.held(),
+    isTight: () => budget.isTight(),
     ...(deps.happened !== undefined && { happened: deps.happened }),
   });
   const surface = new Surface({
@@ -226,6 +240,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     floorFree: (source) => engine.floorFree(source),
     placeholderAfterMs: settings.placeholderAfterMs,
     streaming: settings.streaming,
+    streams,
     ...(deps.happened !== undefined && { happened: deps.happened }),
     ...(deps.took !== undefined && { took: deps.took }),
   });
@@ -261,6 +276,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     participation,
     engine,
     presence,
+    budget,
+    streams,
     outbox,
     signs,
     surface,

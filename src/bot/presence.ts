@@ -2,12 +2,17 @@ import { z } from 'zod';
 import type { PeerState } from '../routing/turn.js';
 import type { Channel } from '../sync/channel.js';
 import type { Clock } from '../time/clock.js';
+import { LONGEST_HOLD_MS } from './rate/hold.js';
 
 const beat = z.object({
   candidate: z.boolean(),
   begun: z.array(z.string().max(255)).max(10_000),
   epoch: z.number().int().nonnegative(),
   version: z.string().max(40),
+  /** Answers that it shows while they come; an earlier version does not say. */
+  streams: z.number().int().min(0).max(10_000).default(0),
+  /** Ms for which it knows from the homeserver that the account may not send. */
+  heldMs: z.number().min(0).max(LONGEST_HOLD_MS).default(0),
 });
 
 /** What this replica says of itself in every heartbeat (PROTOCOL O1, O2). */
@@ -21,6 +26,7 @@ interface Peer {
   begun: ReadonlySet<string>;
   epoch: number;
   version: string;
+  streams: number;
 }
 
 /**
@@ -39,6 +45,8 @@ export class Presence {
       heartbeatMs: number;
       say: () => Beat;
       onProgress: (source: string) => void;
+      /** A peer says how long the account is held. */
+      onHeld: (ms: number) => void;
       onChange: () => void;
     },
   ) {
@@ -98,6 +106,15 @@ export class Presence {
       .map(([replica, { candidate, epoch, version }]) => ({ replica, candidate, epoch, version }));
   }
 
+  /** How many answers the others show while they come, by those that have beaten within `leaseMs`. */
+  streams(leaseMs: number): number {
+    const since = this.clock.monotonic() - leaseMs;
+    let sum = 0;
+    for (const { lastBeat, streams } of this.peers.values())
+      if ((lastBeat ?? -Infinity) >= since) sum += streams;
+    return sum;
+  }
+
   highestEpoch(): number {
     return Math.max(0, ...[...this.peers.values()].map((peer) => peer.epoch));
   }
@@ -110,7 +127,7 @@ export class Presence {
     const now = this.clock.monotonic();
     const before = this.peers.get(replica);
     const begun = new Set(said.begun);
-    const { candidate, epoch, version } = said;
+    const { candidate, epoch, version, streams, heldMs } = said;
     this.peers.set(replica, {
       incarnation,
       lastBeat: now,
@@ -119,7 +136,9 @@ export class Presence {
       begun,
       epoch,
       version,
+      streams,
     });
+    if (heldMs > 0) this.options.onHeld(heldMs);
     for (const source of begun) this.options.onProgress(source);
     for (const look of [...this.waiters]) look();
     const changed =
@@ -144,6 +163,7 @@ export class Presence {
         begun: new Set(),
         epoch: known?.epoch ?? 0,
         version: known?.version ?? '',
+        streams: 0,
       });
     }
     this.speak();

@@ -60,6 +60,7 @@ export type ReplicaConfig = Credentials & {
   found: boolean;
   /** The placeholder of a run that takes long shows its text so far. */
   streaming: boolean;
+  editsPerSecond: number;
   prefix: string;
   allowedUsers?: string[];
   strangers: StrangersPolicy;
@@ -216,6 +217,7 @@ async function open(
       isAdmin: adminList(config.admins),
       placeholderAfterMs: PLACEHOLDER_MS,
       streaming: config.streaming,
+      editsPerSecond: config.editsPerSecond,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),
     },

@@ -22,8 +22,8 @@ export class Signs {
     private readonly deps: {
       homeserver: Pick<Homeserver, 'typing' | 'readReceipt'>;
       clock: Clock;
-      /** Ms that the account's sends are held back now: then there are none of these. */
-      held: () => number;
+      /** The account's sends are held back, or were: then there are none of these. */
+      isTight: () => boolean;
       happened?: (event: string, outcome: string) => void;
     },
   ) {}
@@ -64,8 +64,8 @@ export class Signs {
   }
 
   private async try(what: string, call: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { clock, held, happened } = this.deps;
-    if (held() > 0 || this.ended.signal.aborted) return happened?.(what, 'skipped');
+    const { clock, isTight, happened } = this.deps;
+    if (isTight() || this.ended.signal.aborted) return happened?.(what, 'skipped');
     const late = new AbortController();
     const cancel = clock.after(DEADLINE_MS, () => late.abort());
     try {

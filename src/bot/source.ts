@@ -77,6 +77,8 @@ export class Source {
   threadRefused = false;
   /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
   offered: readonly string[] | null | undefined;
+  /** Stream edits begun by this process: each has a step of its own, over all its attempts. */
+  edits = 0;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 

@@ -1,13 +1,17 @@
 import { wellFormed } from '../delivery/shown-text.js';
 import { firstPart } from '../delivery/split.js';
+import { isStreamStep } from '../delivery/txn.js';
 import { type Clock, sleep } from '../time/clock.js';
 import { HomeserverError } from '../matrix/homeserver.js';
+import { ignoreAbort } from './failures.js';
 import { type Outbox, Stale } from './outbox.js';
+import { MOST_EDITS } from './rate/ramp.js';
+import type { Streams } from './rate/streams.js';
 import type { Source } from './source.js';
 
-/** Pause before the first edit, factor from edit to edit, and the longest pause (DESIGN §7: a ramp). */
-const RAMP = { firstMs: 1000, factor: 1.5, mostMs: 10_000 };
 const PLACEHOLDER = '…';
+/** An edit that is due and has nothing to show, or was left out, is looked at again after this. */
+const LOOK_MS = 500;
 
 /** What is known of a run when its streamer begins: of one that another replica began there is more. */
 export interface RunSoFar {
@@ -19,28 +23,32 @@ export interface RunSoFar {
 
 /**
  * Shows a run that takes long: a placeholder (the anchor) after a while, then edits of it on a ramp. Cosmetic: a
- * placeholder or an edit that fails or is held back by the rate budget is skipped, the final text never is.
- * None is begun once a final was read (PROTOCOL D3), and `stop` waits for the one under way.
+ * placeholder or an edit that fails or is held back by the rate budget is left out, and the next shows the newest text;
+ * a question to a person waits for its turn. No edit is begun once a final was read (PROTOCOL D3), and `stop` waits for
+ * the one under way, so that none lands after the final.
  */
 export class Streamer {
   private text: string;
   private shown = PLACEHOLDER;
-  private n = 0;
+  private asks = false;
   private readonly stopped = new AbortController();
+  private asked = new AbortController();
   private readonly loop: Promise<void>;
   private failure: Error | undefined;
 
   constructor(
     private readonly source: Source,
-    private readonly outbox: Outbox,
+    private readonly outbox: Pick<Outbox, 'placeholder' | 'stream'>,
     private readonly clock: Clock,
     private readonly settings: {
       /** Ms without an answer after which the placeholder is sent; Infinity: never. */
       afterMs: number;
       /** Edits show the text so far. */
       streaming: boolean;
+      streams: Streams;
     },
-    running: AbortSignal,
+    /** Ends the requests too: the process ends, or gives the source up. */
+    signal: AbortSignal,
     { since, text = PLACEHOLDER }: RunSoFar = {},
   ) {
     this.text = text;
@@ -48,17 +56,21 @@ export class Streamer {
     // Of another clock than ours, perhaps: it takes away at most the whole pause, and adds nothing.
     const gone = since === undefined ? 0 : Math.max(0, clock.now() - since);
     this.loop = Number.isFinite(afterMs)
-      ? this.run(Math.max(0, afterMs - gone), running).catch((error: unknown) => this.fail(error))
+      ? this.run(Math.max(0, afterMs - gone), signal).catch((error: unknown) => this.fail(error))
       : Promise.resolve();
   }
 
   /** What the agent has said so far; where that is not to be shown, the placeholder stands. */
   progress(text: string): void {
-    this.show(this.settings.streaming && text !== '' ? text : PLACEHOLDER);
+    this.text = this.settings.streaming && text !== '' ? text : PLACEHOLDER;
+    this.asks = false;
   }
 
+  /** A question to a person: it shows as soon as it can. */
   show(text: string): void {
     this.text = text;
+    this.asks = true;
+    this.asked.abort();
   }
 
   async stop(): Promise<void> {
@@ -72,33 +84,56 @@ export class Streamer {
     this.failure = error instanceof Error ? error : new Error(String(error));
   }
 
-  private async run(afterMs: number, running: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([running, this.stopped.signal]);
-    let pause = afterMs;
-    while (!signal.aborted) {
-      try {
-        await sleep(this.clock, pause, signal);
-        if (this.source.view().current !== undefined) return;
-        await this.send(running);
-        const longer = Math.max(pause, RAMP.firstMs) * RAMP.factor;
-        pause = this.n === 0 ? RAMP.firstMs : Math.min(longer, RAMP.mostMs);
-      } catch (error) {
-        if (signal.aborted || error instanceof Stale) return;
-        if (!(error instanceof HomeserverError)) throw error;
-        pause = Math.max(pause, RAMP.firstMs);
+  private async run(afterMs: number, signal: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([signal, this.stopped.signal]);
+    let end: (() => void) | undefined;
+    try {
+      for (let pause = afterMs; ;) {
+        await this.rest(pause, over);
+        if (over.aborted || this.source.view().current !== undefined) return;
+        const isSent = await this.look(signal, over);
+        if (this.source.view().anchor !== undefined) end ??= this.settings.streams.begin();
+        pause = isSent ? this.settings.streams.pauseMs(this.edits()) : LOOK_MS;
       }
+    } catch (error) {
+      if (!over.aborted && !(error instanceof Stale)) throw error;
+    } finally {
+      end?.();
     }
   }
 
-  private async send(signal: AbortSignal): Promise<void> {
-    const anchor = this.source.view().anchor;
-    if (anchor === undefined) {
-      await this.outbox.placeholder(this.source, PLACEHOLDER, signal);
-      return;
+  /** Until the next look is due, or a question has come. */
+  private async rest(ms: number, over: AbortSignal): Promise<void> {
+    const asked = this.asked.signal;
+    const early = this.source.view().anchor === undefined ? over : AbortSignal.any([over, asked]);
+    await sleep(this.clock, ms, early).catch(ignoreAbort(early));
+    if (asked.aborted) this.asked = new AbortController();
+  }
+
+  /** True where something was sent. What the homeserver does not take is left out. */
+  private async look(signal: AbortSignal, over: AbortSignal): Promise<boolean> {
+    try {
+      return (await this.send(signal, over)) !== undefined;
+    } catch (error) {
+      if (!(error instanceof HomeserverError)) throw error;
+      return false;
     }
-    if (this.text === this.shown || this.outbox.held() > 0) return;
-    this.n += 1;
-    this.shown = this.text;
-    await this.outbox.stream(this.source, anchor, this.n, firstPart(wellFormed(this.text)), signal);
+  }
+
+  private async send(signal: AbortSignal, over: AbortSignal): Promise<string | undefined> {
+    const { source, outbox, text, asks } = this;
+    const anchor = source.view().anchor;
+    if (anchor === undefined) return outbox.placeholder(source, PLACEHOLDER, signal);
+    if (text === this.shown || (!asks && this.edits() >= MOST_EDITS)) return undefined;
+    const body = firstPart(wellFormed(text));
+    const sent = await outbox.stream(source, { anchor, body, ...(asks && { until: over }) }, signal);
+    if (sent !== undefined) this.shown = text;
+    return sent;
+  }
+
+  /** Of this answer, by whichever replica: who takes it over goes on where the ramp was. */
+  private edits(): number {
+    const standing = this.source.events.filter(({ mark }) => isStreamStep(mark.step)).length;
+    return Math.max(standing, this.source.edits);
   }
 }

@@ -27,3 +27,6 @@ export const steps = {
   repair: (staleEvent: string) => `repair/${staleEvent}`,
   orphan: (event: string) => `orphan/${event}`,
 } as const;
+
+/** The step shows a text for the moment, and ends nothing. */
+export const isStreamStep = (step: string): boolean => step.startsWith('stream/');

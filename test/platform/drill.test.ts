@@ -4,7 +4,7 @@ import { drillBackend } from '../../src/platform/backends/drill.js';
 import { fillUp, readOrders, slices } from '../../src/platform/backends/drill-orders.js';
 import type { Clock } from '../../src/time/clock.js';
 
-const none = { waitMs: 0, deltas: 0, approve: false, fail: false, size: 0, vary: false };
+const none = { waitMs: 0, deltas: 0, everyMs: 50, approve: false, fail: false, size: 0, vary: false };
 
 it('reads its orders anywhere in a prompt, and only whole words', () => {
   expect(readOrders('hello')).toEqual(none);
@@ -15,7 +15,7 @@ it('reads its orders anywhere in a prompt, and only whole words', () => {
     size: 50_000,
   });
   expect(readOrders('approve fail vary')).toEqual({ ...none, approve: true, fail: true, vary: true });
-  expect(readOrders('await 3 upstream 4 failure wait3 resize 9 wait 3x')).toEqual(none);
+  expect(readOrders('await 3 upstream 4 everything 2 failure wait3 resize 9 wait 3x')).toEqual(none);
   expect(readOrders('wait 999999999 size 999999999999 stream 99999999')).toEqual({
     ...none,
     waitMs: 3_600_000,

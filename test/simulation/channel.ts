@@ -68,6 +68,13 @@ export class ChannelHub {
     return end;
   }
 
+  /** For a test that speaks in its place. */
+  endOf(replica: string): End {
+    const end = this.#ends.get(replica);
+    if (!end) throw new Error(`${replica} is not connected`);
+    return end;
+  }
+
   /** The connection breaks, as a relay notices at once when a process dies. */
   leave(replica: string): void {
     this.#ends.delete(replica);

@@ -1,4 +1,5 @@
 import { HomeserverError } from '../../src/matrix/homeserver.js';
+import type { RateLimit } from './rate-limit.js';
 
 /** One request as the simulated homeserver got it. */
 export interface SimulatedRequest {
@@ -79,6 +80,7 @@ interface Refusal {
 export class Faults {
   readonly #holds: Hold[] = [];
   readonly #refusals: Refusal[] = [];
+  readonly limits: RateLimit[] = [];
 
   hold(match: Match, stage: Stage): Hold {
     const hold = new Hold(match, stage);
@@ -99,7 +101,8 @@ export class Faults {
 
   refusalOf(request: SimulatedRequest): HomeserverError | undefined {
     const refusal = this.#refusals.find((one) => one.left > 0 && one.match(request));
-    if (!refusal) return undefined;
+    if (!refusal)
+      return this.limits.map((limit) => limit.refusalOf(request)).find((error) => error !== undefined);
     refusal.left -= 1;
     return refusal.error;
   }

@@ -5,6 +5,7 @@ import {
   type SyncAnswer,
 } from '../../src/matrix/homeserver.js';
 import type { Clock } from '../../src/time/clock.js';
+import { type Limit, RateLimit } from './rate-limit.js';
 import { Faults, type Match, type Hold, type Stage, type SimulatedRequest } from './faults.js';
 import { forbidden, notFound, SimulatedRoom, type Stored } from './room.js';
 
@@ -44,6 +45,13 @@ export class SimulatedRooms {
 
   refuse(match: Match, status: 400 | 429 | 502, times = 1, retryAfterMs?: number): void {
     this.faults.refuse(match, status, times, retryAfterMs);
+  }
+
+  /** From now on this account may send so much. */
+  limit(user: string, limit: Limit): RateLimit {
+    const made = new RateLimit(user, limit, this.clock);
+    this.faults.limits.push(made);
+    return made;
   }
 
   /** A day passes: no transaction id is known any more. */

@@ -71,6 +71,7 @@ export class World {
     isAdmin: () => false,
     placeholderAfterMs: Infinity,
     streaming: true,
+    editsPerSecond: 2,
     pollMs: 30_000,
     obstacle: () => undefined,
   };

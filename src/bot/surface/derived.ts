@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import type { Outbox } from '../outbox.js';
 import type { Records, Standing } from '../records.js';
 import { serverOf } from './spaces.js';
 
@@ -20,7 +21,9 @@ export const isArchived = (state: readonly RoomEvent[], self: string): boolean =
  * follows from an earlier write than its record's writes it again (PROTOCOL P3).
  */
 export class DerivedState {
-  constructor(private readonly deps: { homeserver: Homeserver; records: Records; self: string }) {}
+  constructor(
+    private readonly deps: { homeserver: Homeserver; outbox: Outbox; records: Records; self: string },
+  ) {}
 
   /** The chat whose derived state this event puts back behind its record; undefined when it does not. */
   behind(room: string, event: RoomEvent): string | undefined {
@@ -39,13 +42,13 @@ export class DerivedState {
 
   /** Reads what stands, and writes what is missing or behind. */
   async write(room: string): Promise<void> {
-    const { homeserver, records, self } = this.deps;
+    const { homeserver, outbox, records, self } = this.deps;
     const record = records.room(room);
     if (record?.room_type !== 'chat') return;
     const name = this.name(room);
     const named = find(await homeserver.roomState(room), 'm.room.name', '');
     if (name !== undefined && isLower(named, name, self))
-      await homeserver.setState(room, 'm.room.name', '', { name: name.value, ...mark(name) });
+      await outbox.state(room, 'm.room.name', '', { name: name.value, ...mark(name) });
     const place = this.place(room);
     if (record.space_id === undefined || place === undefined) return;
     const child = find(await homeserver.roomState(record.space_id), 'm.space.child', room);
@@ -53,7 +56,7 @@ export class DerivedState {
     const order = (record.chat_id ?? '').replace(/\D/g, '').padStart(6, '0');
     // Without `via` a child is none (Matrix spec, spaces).
     const content = record.archived ? {} : { via: [serverOf(self)], order };
-    await homeserver.setState(record.space_id, 'm.space.child', room, { ...content, ...mark(place) });
+    await outbox.state(record.space_id, 'm.space.child', room, { ...content, ...mark(place) });
   }
 
   private name(room: string): Standing | undefined {

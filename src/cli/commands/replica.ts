@@ -166,6 +166,7 @@ function replicaConfig(
     machines,
     found,
     streaming: config.streaming,
+    editsPerSecond: config.editsPerSecond,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
     strangers: config.strangers,

@@ -140,6 +140,7 @@ export interface ReplicaSettings {
   /** Where a scaffold puts agents; the platform reads it. */
   agentsFile: string;
   streaming: boolean;
+  editsPerSecond: number;
   prefix: string;
   /** Patterns of user ids; undefined: everybody. */
   allowedUsers: string[] | undefined;
@@ -183,6 +184,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     seed: read.optional(setting.seed),
     agentsFile: resolve(read.required(setting.agentsFile)),
     streaming: read.required(setting.streaming) === 'on',
+    editsPerSecond: read.required(setting.editsPerSecond),
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
     strangers: read.required(setting.strangers),

@@ -116,6 +116,10 @@ export const diskLowFiles = define('UNDERSTUDY_DISK_LOW_FILES', value.wholeNumbe
 export const autosave = define('UNDERSTUDY_AUTOSAVE', value.durationOrNever, { fallback: '30s' });
 /** Whether a run that takes long shows its text so far. */
 export const streaming = define('UNDERSTUDY_STREAMING', value.oneOf('on', 'off'), { fallback: 'on' });
+/** How often the texts so far are shown, over all answers and replicas. */
+export const editsPerSecond = define('UNDERSTUDY_EDITS_PER_SECOND', value.decimalNumber(0.01, 100), {
+  fallback: '2',
+});
 export const prefix = define('UNDERSTUDY_PREFIX', value.text, { fallback: '!' });
 export const allowedUsers = define('UNDERSTUDY_ALLOWED_USERS', value.idPatterns('@', '@alice:example.org'));
 /** What people hear who may not talk to the bot. */
@@ -194,6 +198,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   machinesDir,
   seed,
   streaming,
+  editsPerSecond,
   prefix,
   allowedUsers,
   strangers,

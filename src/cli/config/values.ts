@@ -55,6 +55,15 @@ export const wholeNumber = (least: number, most: number) =>
     return z.NEVER;
   });
 
+/** `2`, `0.5`. */
+export const decimalNumber = (least: number, most: number) =>
+  z.string().transform((text, context) => {
+    const value = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    context.addIssue(`must be a number from ${least} to ${most}, and is ${JSON.stringify(text)}`);
+    return z.NEVER;
+  });
+
 export const port = wholeNumber(0, 65_535);
 
 const url = (protocols: string[]) =>

@@ -1,4 +1,5 @@
 const LONGEST_WAIT_S = 3600;
+const DELTA_EVERY_S = 0.05;
 const MOST_DELTAS = 10_000;
 const LARGEST_ANSWER = 1_000_000;
 
@@ -8,6 +9,8 @@ export interface DrillOrders {
   waitMs: number;
   /** "stream 40": so many deltas. */
   deltas: number;
+  /** "every 0.5": seconds from delta to delta, in milliseconds here. */
+  everyMs: number;
   /** "approve": asks a person first. */
   approve: boolean;
   /** "fail": ends with an error. */
@@ -23,6 +26,7 @@ export function readOrders(text: string): DrillOrders {
   return {
     waitMs: Math.min(amount(text, 'wait'), LONGEST_WAIT_S) * 1000,
     deltas: Math.floor(Math.min(amount(text, 'stream'), MOST_DELTAS)),
+    everyMs: Math.min(amount(text, 'every') || DELTA_EVERY_S, LONGEST_WAIT_S) * 1000,
     size: Math.floor(Math.min(amount(text, 'size'), LARGEST_ANSWER)),
     approve: /\bapprove\b/i.test(text),
     fail: /\bfail\b/i.test(text),

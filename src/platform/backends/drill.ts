@@ -2,8 +2,6 @@ import { sleep, type Clock } from '../../time/clock.js';
 import { BackendError, type Backend } from './backend.js';
 import { fillUp, readOrders, slices } from './drill-orders.js';
 
-const DELTA_EVERY_MS = 50;
-
 /**
  * Answers "drill #<n>: <text>" and obeys words in the prompt (see `DrillOrders`), in the order wait, approve,
  * stream, fail or answer. Resumable: all progress follows from when its invocation began, so that a
@@ -29,7 +27,7 @@ export function drillBackend(clock: Clock): Backend {
 
       const streamFrom = orders.approve ? clock.now() : startedAt + orders.waitMs;
       for (const [index, piece] of slices(text, orders.deltas).entries()) {
-        await until(streamFrom + (index + 1) * DELTA_EVERY_MS);
+        await until(streamFrom + (index + 1) * orders.everyMs);
         signal.throwIfAborted();
         request.delta(piece);
       }

@@ -3,6 +3,7 @@ import type { PlatformClient } from '../../../platform/client.js';
 import type { Clock } from '../../../time/clock.js';
 import type { ActorReader } from '../../actors/reader.js';
 import type { Recorder } from '../../actors/recorder.js';
+import type { Outbox } from '../../outbox.js';
 import type { Records } from '../../records.js';
 import type { Agents } from '../agents.js';
 import type { Binding } from '../binding.js';
@@ -28,6 +29,7 @@ import { type StatusReport, statusCommand } from './status.js';
 
 export interface CommandDeps {
   homeserver: Homeserver;
+  outbox: Outbox;
   platform: PlatformClient;
   records: Records;
   recorder: Recorder;

@@ -1,5 +1,6 @@
 import type { Homeserver } from '../../../matrix/homeserver.js';
 import type { Recorder } from '../../actors/recorder.js';
+import type { Outbox } from '../../outbox.js';
 import { type Records, roomKey } from '../../records.js';
 import { ARCHIVED_TYPE, type DerivedState, isArchived } from '../derived.js';
 import { notice } from '../texts.js';
@@ -12,6 +13,7 @@ import { NO_CHAT } from './rename.js';
  */
 export function archiveCommand(deps: {
   homeserver: Homeserver;
+  outbox: Outbox;
   records: Records;
   recorder: Recorder;
   derived: DerivedState;
@@ -19,14 +21,14 @@ export function archiveCommand(deps: {
   prefix: string;
 }): Run {
   return async ({ room, cause, signal, fresh }) => {
-    const { homeserver, records, recorder, derived, self, prefix } = deps;
+    const { homeserver, outbox, records, recorder, derived, self, prefix } = deps;
     const record = records.room(room);
     if (record?.room_type !== 'chat') return notice(`${NO_CHAT} Leave it, or let me go.`);
     if (record.archived && records.standing(room, 'archived')?.cause !== cause.id)
       return notice('This chat is archived already.');
     if (!isArchived(await homeserver.roomState(room, signal), self)) {
       fresh();
-      await homeserver.setState(room, ARCHIVED_TYPE, '', { source: cause.id }, signal);
+      await outbox.state(room, ARCHIVED_TYPE, '', { source: cause.id }, signal);
     }
     fresh();
     const archived = { kind: 'room', key: roomKey(room), fields: { archived: true } } as const;

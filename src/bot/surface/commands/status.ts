@@ -12,7 +12,10 @@ export interface StatusReport {
   /** Ms since the homeserver's last answer. */
   homeserverAgoMs: number;
   pending: number;
+  /** Ms that the homeserver holds sends back from now on. */
   heldMs: number;
+  /** Since this replica's start: how often it did, how long sends waited, how many edits were left out. */
+  held: { holds: number; waitedMs: number; leftOut: number };
   tasks: TaskSummary;
   warnings: string[];
 }
@@ -57,13 +60,20 @@ function counted({ counts }: TaskSummary): string {
   return `tasks: ${parts.length === 0 ? 'none' : parts.join(', ')}`;
 }
 
-function details({ tasks: { underWay, unreadable }, warnings }: StatusReport, now: number): string[] {
+function details(report: StatusReport, now: number): string[] {
+  const { tasks, warnings, held } = report;
+  const { underWay, unreadable } = tasks;
   const named = underWay.slice(0, MOST_NAMED).map(({ description, status, agent, started_at }) => {
     const since = started_at === null ? '' : ` for ${Math.max(0, Math.round((now - started_at) / 1000))} s`;
     return `· ${agent ?? 'no agent yet'}, ${words[status]}${since}: ${description}`;
   });
   const more = underWay.length - named.length;
   return [
+    ...(held.holds > 0
+      ? [
+          `rate limit since my start: held ${held.holds} times, sends waited ${Math.round(held.waitedMs / 1000)} s, ${held.leftOut} edits left out`,
+        ]
+      : []),
     ...named,
     ...(more > 0 ? [`· and ${more} more`] : []),
     ...(unreadable > 0 ? [`warning: ${unreadable} task(s) stand still or are of a later version`] : []),
