@@ -324,7 +324,7 @@ export class HostileEvents {
       [[], {}, [[]]],
       { event_id: '$x', rel_type: 'm.replace', body: 'x' },
       { length: 5 },
-      { then: 'x', toString: 'x', valueOf: null },
+      JSON.parse('{"then":"x","toString":"x","valueOf":null}'),
       nested(random.below(60)),
       random.pick(TEXTS),
     ]);
