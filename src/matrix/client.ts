@@ -3,6 +3,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import * as answers from './answers.js';
 import { type Homeserver, HomeserverError } from './homeserver.js';
+import { pathOf } from './path.js';
 import { type ApiRequest, openApi } from './transport.js';
 
 export interface HomeserverOptions {
@@ -36,34 +37,38 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
   const nonces = nonceSource();
 
   type Extra = Partial<Pick<ApiRequest, 'query' | 'body' | 'signal' | 'deadlineMs'>>;
-  const call = <T>(
+  const call = async <T>(
     method: ApiRequest['method'],
-    path: string,
+    path: readonly string[],
     parse: (body: unknown) => T,
     extra: Extra = {},
-  ) => api({ deadlineMs, ...extra, method, path: `/_matrix/client/v3${path}` }, parse);
+  ) => api({ deadlineMs, ...extra, method, path: `/_matrix/client/v3${pathOf(path)}` }, parse);
   const nothing = () => undefined;
   const eventId = (body: unknown) => answers.eventIdBody.parse(body).event_id;
 
   const whoami = (signal?: AbortSignal) =>
-    call('GET', '/account/whoami', (body) => answers.whoamiBody.parse(body), { signal });
+    call('GET', ['account', 'whoami'], (body) => answers.whoamiBody.parse(body), { signal });
   let self: string | undefined;
   const ownUser = async (signal?: AbortSignal) => (self ??= (await whoami(signal)).user_id);
-  const ownData = async (type: string, signal?: AbortSignal) =>
-    `/user/${encodeURIComponent(await ownUser(signal))}/account_data/${encodeURIComponent(type)}`;
+  const ownData = async (type: string, signal?: AbortSignal) => [
+    'user',
+    await ownUser(signal),
+    'account_data',
+    type,
+  ];
 
   return {
     whoami,
 
     sync: ({ since, timeoutMs, signal }) =>
-      call('GET', '/sync', (body) => answers.parseSync(body, onDropped), {
+      call('GET', ['sync'], (body) => answers.parseSync(body, onDropped), {
         query: { since, timeout: timeoutMs, filter: syncFilter(nonces()) },
         deadlineMs: timeoutMs + (since === undefined ? Math.max(firstSyncMs, deadlineMs) : deadlineMs),
         signal,
       }),
 
     messages: (room, { from, to, dir, limit = pageSize }, signal) =>
-      call('GET', `${inRoom(room)}/messages`, (body) => answers.parseMessages(body, onDropped), {
+      call('GET', ['rooms', room, 'messages'], (body) => answers.parseMessages(body, onDropped), {
         query: { from, to, dir, limit },
         signal,
       }),
@@ -83,7 +88,7 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
     context: (room, event, signal) =>
       call(
         'GET',
-        `${inRoom(room)}/context/${encodeURIComponent(event)}`,
+        ['rooms', room, 'context', event],
         (body) => {
           const { event: found, end } = answers.contextBody.parse(body);
           return { event: found, after: end };
@@ -92,55 +97,47 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
       ),
 
     event: (room, event, signal) =>
-      call('GET', `${inRoom(room)}/event/${encodeURIComponent(event)}`, answers.parseEvent, { signal }),
+      call('GET', ['rooms', room, 'event', event], answers.parseEvent, { signal }),
 
     send: (room, type, txn, content, signal) =>
-      call('PUT', `${inRoom(room)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txn)}`, eventId, {
+      call('PUT', ['rooms', room, 'send', type, txn], eventId, {
         body: content,
         signal,
       }),
 
     redact: (room, event, txn, reason, signal) =>
-      call('PUT', `${inRoom(room)}/redact/${encodeURIComponent(event)}/${encodeURIComponent(txn)}`, eventId, {
+      call('PUT', ['rooms', room, 'redact', event, txn], eventId, {
         body: reason === undefined ? {} : { reason },
         signal,
       }),
 
     roomState: (room, signal) =>
-      call('GET', `${inRoom(room)}/state`, (body) => answers.parseEvents(body, onDropped), { signal }),
+      call('GET', ['rooms', room, 'state'], (body) => answers.parseEvents(body, onDropped), { signal }),
 
     setState: (room, type, key, content, signal) =>
-      call('PUT', `${inRoom(room)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`, eventId, {
+      call('PUT', ['rooms', room, 'state', type, key], eventId, {
         body: content,
         signal,
       }),
 
     createRoom: (body, signal) =>
-      call('POST', '/createRoom', (answer) => answers.roomIdBody.parse(answer).room_id, { body, signal }),
+      call('POST', ['createRoom'], (answer) => answers.roomIdBody.parse(answer).room_id, { body, signal }),
 
     resolveAlias: (alias, signal) =>
-      call(
-        'GET',
-        `/directory/room/${encodeURIComponent(alias)}`,
-        (body) => answers.roomIdBody.parse(body).room_id,
-        { signal },
-      ).catch(absent),
+      call('GET', ['directory', 'room', alias], (body) => answers.roomIdBody.parse(body).room_id, {
+        signal,
+      }).catch(absent),
 
     stateContent: (room, type, key, signal) =>
-      call(
-        'GET',
-        `${inRoom(room)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`,
-        answers.parseContent,
-        { signal },
-      ).catch(absent),
+      call('GET', ['rooms', room, 'state', type, key], answers.parseContent, { signal }).catch(absent),
 
-    join: (room, signal) => call('POST', `/join/${encodeURIComponent(room)}`, nothing, { body: {}, signal }),
-    leave: (room, signal) => call('POST', `${inRoom(room)}/leave`, nothing, { body: {}, signal }),
-    forget: (room, signal) => call('POST', `${inRoom(room)}/forget`, nothing, { body: {}, signal }),
+    join: (room, signal) => call('POST', ['join', room], nothing, { body: {}, signal }),
+    leave: (room, signal) => call('POST', ['rooms', room, 'leave'], nothing, { body: {}, signal }),
+    forget: (room, signal) => call('POST', ['rooms', room, 'forget'], nothing, { body: {}, signal }),
     invite: (room, user, signal) =>
-      call('POST', `${inRoom(room)}/invite`, nothing, { body: { user_id: user }, signal }),
+      call('POST', ['rooms', room, 'invite'], nothing, { body: { user_id: user }, signal }),
     joinedRooms: (signal) =>
-      call('GET', '/joined_rooms', (body) => answers.joinedRoomsBody.parse(body).joined_rooms, { signal }),
+      call('GET', ['joined_rooms'], (body) => answers.joinedRoomsBody.parse(body).joined_rooms, { signal }),
 
     accountData: async (type, signal) =>
       call('GET', await ownData(type, signal), answers.parseContent, { signal }).catch(absent),
@@ -149,14 +146,14 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
 
     typing: async (room, on, timeoutMs, signal) => {
       const user = await ownUser(signal);
-      await call('PUT', `${inRoom(room)}/typing/${encodeURIComponent(user)}`, nothing, {
+      await call('PUT', ['rooms', room, 'typing', user], nothing, {
         body: on ? { typing: true, timeout: timeoutMs } : { typing: false },
         signal,
       });
     },
 
     readReceipt: (room, event, signal) =>
-      call('POST', `${inRoom(room)}/receipt/m.read/${encodeURIComponent(event)}`, nothing, {
+      call('POST', ['rooms', room, 'receipt', 'm.read', event], nothing, {
         body: {},
         signal,
       }),
@@ -168,8 +165,6 @@ function absent(error: unknown): undefined {
   if (error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 404) return;
   throw error;
 }
-
-const inRoom = (room: string) => `/rooms/${encodeURIComponent(room)}`;
 
 /** Unlike any other process's and unlike any before (PROTOCOL D5). */
 function nonceSource(): () => string {

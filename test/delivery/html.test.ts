@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { editContent, messageContent } from '../../src/delivery/content.js';
 import { matrixHtml } from '../../src/delivery/html.js';
+import { eventProblems } from '../world/event-schema.js';
 import { htmlProblems } from '../world/matrix-html.js';
 import { HOSTILE } from './hostile-markdown.js';
 
@@ -56,6 +58,21 @@ describe('Markdown as Matrix HTML', () => {
     expect(HOSTILE.length).toBeGreaterThan(40);
     for (const text of HOSTILE)
       expect([text.slice(0, 60), htmlProblems(matrixHtml(text) ?? '')]).toEqual([text.slice(0, 60), []]);
+  });
+
+  test('no hostile text mentions anybody, as a message or as an edit, and each fits what Matrix says of messages', () => {
+    const mark = { source: '$1', step: 'anchor', final: true, epoch: 0, replica: 'r' };
+    for (const body of HOSTILE) {
+      const message = { kind: 'm.text' as const, body, mark };
+      const edit = editContent({ ...message, target: '$1' });
+      for (const content of [messageContent(message), edit, edit['m.new_content']] as Record<
+        string,
+        unknown
+      >[]) {
+        expect(content['m.mentions'], body.slice(0, 60)).toEqual({});
+        expect([body.slice(0, 60), ...eventProblems('m.room.message', content)]).toEqual([body.slice(0, 60)]);
+      }
+    }
   });
 
   test('whatever is said, what comes out is well-formed and within the specification', () => {

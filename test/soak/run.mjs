@@ -45,6 +45,13 @@ const parts = {
     minutes: 30,
     about: 'every bit of a big folder flipped, in an order that covers it evenly, with real starts between',
   },
+  hostile: {
+    files: ['test/matrix/fuzz.test.ts'],
+    only: 'M-fuzz',
+    minutes: 30,
+    about:
+      'hostile events through both replicas of a simulated world, 1,000 to a world, with prompts among them',
+  },
   saves: {
     files: ['test/soak/saves.test.ts'],
     minutes: 60,

@@ -29,7 +29,7 @@ export class PutLog {
 
   /** Holds what a request says of an event to its schema. */
   hold(method: string, path: string, body: unknown): void {
-    for (const problem of problemsOf(method, path.replace(/\?.*$/, ''), body)) this.#unfit.add(problem);
+    for (const problem of requestProblems(method, path.replace(/\?.*$/, ''), body)) this.#unfit.add(problem);
   }
 
   byTxn(): Map<string, Put[]> {
@@ -64,13 +64,28 @@ export class PutLog {
   }
 }
 
-function problemsOf(method: string, path: string, body: unknown): string[] {
-  if (!path.startsWith(V3) || method === 'GET') return [];
-  const rest = path.slice(V3.length);
-  const type = SEND_PUT.exec(rest)?.[1] ?? STATE_PUT.exec(rest)?.[1];
-  if (type !== undefined) return eventProblems(decodeURIComponent(type), body);
-  if (rest === '/createRoom') return roomProblems(body);
-  if (/^\/rooms\/[^/]+\/redact\//.test(rest)) return eventProblems('m.room.redaction', body);
-  if (/^\/rooms\/[^/]+\/typing\//.test(rest)) return eventProblems('typing-request', body);
-  return /^\/rooms\/[^/]+\/receipt\//.test(rest) ? eventProblems('receipt-request', body) : [];
+/** Requests that change something, and what their bodies are held to. */
+const REQUESTS: [method: string, path: RegExp, problems: (body: unknown, type: string) => string[]][] = [
+  ['PUT', SEND_PUT, (body, type) => eventProblems(type, body)],
+  ['PUT', STATE_PUT, (body, type) => eventProblems(type, body)],
+  ['PUT', /^\/user\/[^/]+\/account_data\/([^/]+)$/, (body, type) => eventProblems(type, body)],
+  ['PUT', /^\/rooms\/[^/]+\/redact\//, (body) => eventProblems('m.room.redaction', body)],
+  ['PUT', /^\/rooms\/[^/]+\/typing\//, (body) => eventProblems('typing-request', body)],
+  ['POST', /^\/rooms\/[^/]+\/receipt\//, (body) => eventProblems('receipt-request', body)],
+  ['POST', /^\/rooms\/[^/]+\/invite$/, (body) => eventProblems('invite-request', body)],
+  ['POST', /^\/rooms\/[^/]+\/(?:leave|forget)$/, (body) => eventProblems('membership-request', body)],
+  ['POST', /^\/join\/[^/]+$/, (body) => eventProblems('membership-request', body)],
+  ['POST', /^\/createRoom$/, roomProblems],
+  ['POST', /^\/login$/, (body) => eventProblems('login-request', body)],
+];
+
+/** What is wrong with a request that changes something at the homeserver. One that is not known is wrong. */
+export function requestProblems(method: string, path: string, body: unknown): string[] {
+  if (!path.startsWith('/_matrix/') || method === 'GET') return [];
+  const rest = path.startsWith(V3) ? path.slice(V3.length) : path;
+  for (const [wanted, pattern, problems] of REQUESTS) {
+    const found = wanted === method ? pattern.exec(rest) : null;
+    if (found) return problems(body, decodeURIComponent(found[1] ?? ''));
+  }
+  return [`${method} ${rest.replace(/[!@$#][^/]*/g, '…')}: nothing is known of such a request`];
 }
