@@ -23,8 +23,10 @@ export function showBot(metrics: Metrics, bot: Bot): void {
   metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () =>
     bot.encryptedRooms(),
   );
-  metrics.gauge('staged_attachments', "Files in memory that wait for their sender's next prompt.", () =>
-    bot.staged().items,
+  metrics.gauge(
+    'staged_attachments',
+    "Files in memory that wait for their sender's next prompt.",
+    () => bot.staged().items,
   );
   metrics.gauge(
     'staged_attachment_bytes',

@@ -129,9 +129,19 @@ test('F-outage: an outage of the homeserver while files are fetched is waited ou
   const { world, alice, room, only } = await alone();
   await files(world, alice, room)('a.png');
   await world.settleAll();
-  world.server.refuse(of(only, 'media'), 502, 3);
-  world.server.refuse((request) => of(only, 'whoami')(request), 502, 20);
-  await world.asks(alice, room, 'asked', { text: 'asked by run 1' });
+  let isDown = true;
+  const away = new Set(['media', 'whoami']);
+  world.server.refuse(({ client, call }) => isDown && client.startsWith(only.id) && away.has(call), 502, 1e6);
+  const prompt = await world.asks(alice, room, 'asked', { text: 'asked by run 1' });
+  // More deaths than a prompt has attempts.
+  for (let deaths = 0; deaths < 4; deaths++) {
+    await world.until(() => only.bot.engine.get(prompt)?.waiting === true);
+    await world.clock.advance(100);
+    only.kill();
+    world.restart(only);
+  }
+  await world.until(() => only.bot.engine.get(prompt)?.waiting === true);
+  isDown = false;
   await world.settleAll();
   expect(world.verdict()).toBe('');
   expect(given(world)).toEqual(['asked + a.png']);
@@ -198,7 +208,7 @@ test('F-count: more files than go with one prompt are said once, and hold up not
   const { world, alice, room } = await setting();
   const file = files(world, alice, room);
   for (let i = 1; i <= 12; i++) await file(`${i}.png`);
-  await world.asks(alice, room, 'asked', { text: /^I take 10 files with one prompt, and 12 came before/ });
+  await world.asks(alice, room, 'prompt', { text: /^I take 10 files with one prompt, and 12 came before/ });
   await world.asks(alice, room, 'next', { text: 'next by run 1' });
   await world.settleAll();
   expect(world.verdict()).toBe('');

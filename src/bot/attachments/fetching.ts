@@ -60,7 +60,7 @@ async function fetchOne(
   { signal, waits }: Pick<WorkContext, 'signal' | 'waits'>,
 ): Promise<Uint8Array | Lack> {
   let pause = AGAIN_MS.first;
-  for (let tries = 1; ; ) {
+  for (let tries = 1; ;) {
     try {
       return await homeserver.media(address, { most, deadlineMs: FILE_MS }, signal);
     } catch (error) {
@@ -68,8 +68,7 @@ async function fetchOne(
       const { status, retryAfterMs } = error.detail;
       // A token that is not ours any more says nothing about the file.
       if (status === 401) throw error;
-      if (error.code === 'refused')
-        return status === 413 ? 'too-large' : status === 404 ? 'gone' : 'refused';
+      if (error.code === 'refused') return status === 413 ? 'too-large' : status === 404 ? 'gone' : 'refused';
       log.warn({ event, error: error.message, againInMs: pause }, 'a file does not come');
       if (error.code === 'unreachable') {
         if (await answers(homeserver, signal)) tries += 1;

@@ -26,7 +26,12 @@ export interface MediaMessage {
 const KINDS = new Set(['m.image', 'm.file', 'm.audio', 'm.video']);
 
 /** Reads a message that carries a file; undefined where it is none. Pure; what it says is the sender's word. */
-export function readMedia({ type, content, event_id, origin_server_ts }: RoomEvent): MediaMessage | undefined {
+export function readMedia({
+  type,
+  content,
+  event_id,
+  origin_server_ts,
+}: RoomEvent): MediaMessage | undefined {
   const { msgtype, body, filename, url, file, info } = content;
   if (type !== 'm.room.message' || typeof msgtype !== 'string' || !KINDS.has(msgtype)) return undefined;
   if (typeof body !== 'string') return undefined;
@@ -58,10 +63,12 @@ export function readAddress(url: unknown): MediaAddress | undefined {
 
 /** One line of text, as it may stand in a message: no control characters, nothing that turns the line around. */
 function nameOf(name: string): string {
-  const line = name
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu, ' ')
-    .trim();
-  return Array.from(line).slice(0, LONGEST_NAME / 2).join('') || 'file';
+  const line = name.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return (
+    Array.from(line)
+      .slice(0, LONGEST_NAME / 2)
+      .join('') || 'file'
+  );
 }
 
 const typeOf = (said: unknown): string =>

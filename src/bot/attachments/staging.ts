@@ -76,8 +76,7 @@ export class Staging {
 
   redacted(room: string, event: string): void {
     for (const waiting of this.people.values())
-      if (waiting.room === room)
-        waiting.items = waiting.items.filter(({ media }) => media.event !== event);
+      if (waiting.room === room) waiting.items = waiting.items.filter(({ media }) => media.event !== event);
   }
 
   /** How many files wait, and how large they say that they are. */

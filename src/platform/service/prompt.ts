@@ -6,6 +6,7 @@ import {
   LONGEST_TYPE,
   MOST_ATTACHMENTS,
 } from '../attachments.js';
+import { Refusal } from './errors.js';
 import { idSchema, LARGEST_BODY, textSchema } from './request.js';
 
 /** Base64 takes four characters for three bytes. */
@@ -36,12 +37,13 @@ const attachmentSchema = z
 export const promptSchema = z.object({
   text: textSchema,
   user: idSchema,
-  attachments: z
-    .array(attachmentSchema)
-    .max(MOST_ATTACHMENTS)
-    .refine(
-      (all) => all.reduce((sum, { bytes }) => sum + bytes.length, 0) <= LARGEST_ATTACHMENTS,
-      'are too large together',
-    )
-    .default([]),
+  attachments: z.array(attachmentSchema).max(MOST_ATTACHMENTS).default([]),
 });
+
+/** Throws {@link Refusal} where the text, or all attachments together, are larger than they may be. */
+export function checkSizes({ text, attachments }: z.infer<typeof promptSchema>): void {
+  if (Buffer.byteLength(text) > LARGEST_BODY)
+    throw new Refusal('too-large', `the text is larger than ${LARGEST_BODY} bytes`);
+  if (attachments.reduce((sum, { bytes }) => sum + bytes.length, 0) > LARGEST_ATTACHMENTS)
+    throw new Refusal('too-large', `the attachments are larger than ${LARGEST_ATTACHMENTS} bytes together`);
+}

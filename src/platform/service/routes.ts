@@ -9,7 +9,7 @@ import { Refusal } from './errors.js';
 import { RunFeed } from './feed.js';
 import type { Followers } from './follower.js';
 import type { Membership } from './membership.js';
-import { LARGEST_PROMPT, promptSchema } from './prompt.js';
+import { checkSizes, LARGEST_PROMPT, promptSchema } from './prompt.js';
 import { idSchema, parse, readBody, readKey, textSchema } from './request.js';
 import { approvalTopic } from './run-request.js';
 import { endOf, hasBegun, type Runs } from './runs.js';
@@ -80,6 +80,7 @@ export function routes(api: Api): Routes {
     'POST chats/*/messages': async (call) => {
       const key = readKey(call.request);
       const prompt = await readBody(call.request, promptSchema, LARGEST_PROMPT);
+      checkSizes(prompt);
       const executor = api.membership.id;
       const { run } = await runs.begin(key, chatOf(call), prompt, executor);
       const end = endOf(run);
