@@ -190,10 +190,10 @@ export class Receiver {
     const redacted = event.unsigned?.['redacted_because'] !== undefined;
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
     source.event = event;
-    if (live) source.arrived = this.deps.staging.next();
     source.ahead = ref.kind !== 'message' || this.deps.ahead(event);
     source.personal = ref.kind === 'message' && this.deps.personal(event);
     source.dropped = redacted;
+    if (live) source.arrived = this.deps.staging.next();
     return [{ t: 'source', ref }];
   }
 

@@ -225,6 +225,25 @@ test('F-redacted: a redacted file goes with nothing', async () => {
   expect(given(world)).toEqual(['asked + a.png']);
 });
 
+test('F-redacted: nor does one that is redacted while it is fetched', async () => {
+  const { world, alice, room, only } = await alone();
+  const file = files(world, alice, room);
+  const redacted = await file('a.png');
+  await file('b.png');
+  await world.settleAll();
+  const held = world.server.hold(of(only, 'media'), 'after');
+  let isHeld = false;
+  void held.arrived.then(() => (isHeld = true));
+  await world.asks(alice, room, 'asked', { text: 'asked by run 1' });
+  await world.until(() => isHeld);
+  await alice.redacts(room, redacted);
+  await world.clock.advance(1000);
+  held.release();
+  await world.settleAll();
+  expect(given(world)).toEqual(['asked + b.png']);
+  expect(world.verdict()).toBe('');
+});
+
 test('F-old: a file waits for half an hour', async () => {
   const { world, alice, room, only } = await alone();
   const file = files(world, alice, room);

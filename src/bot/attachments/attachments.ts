@@ -47,7 +47,8 @@ export class Attachments {
   }
 
   /** Fetches what goes with a prompt; a text where it cannot be had. */
-  async hold({ taken }: Source, context: Pick<WorkContext, 'signal' | 'waits'>): Promise<Held | string> {
+  async hold(source: Source, context: Pick<WorkContext, 'signal' | 'waits'>): Promise<Held | string> {
+    const { taken } = source;
     if (taken === undefined) return { attachments: [], release: () => {} };
     if ('refused' in taken) return taken.refused;
     if (taken.media.length === 0) return { attachments: [], release: () => {} };
@@ -58,7 +59,9 @@ export class Attachments {
         leave();
         return fetched.missing;
       }
-      const { attachments } = fetched;
+      // What was redacted meanwhile stays here.
+      const left = source.taken !== undefined && 'media' in source.taken ? source.taken.media : [];
+      const attachments = fetched.attachments.filter((_, i) => left.some((one) => one === taken.media[i]));
       const release = () => {
         attachments.splice(0);
         leave();
