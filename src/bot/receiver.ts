@@ -189,11 +189,11 @@ export class Receiver {
     if (ref.ts < (records.genesis() ?? 0) || records.marked(ref) || records.forgotten(ref)) return [];
     const redacted = event.unsigned?.['redacted_because'] !== undefined;
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
+    if (live) source.arrived = this.deps.staging.next();
     source.event = event;
     source.ahead = ref.kind !== 'message' || this.deps.ahead(event);
     source.personal = ref.kind === 'message' && this.deps.personal(event);
     source.dropped = redacted;
-    if (live) source.arrived = this.deps.staging.next();
     return [{ t: 'source', ref }];
   }
 
