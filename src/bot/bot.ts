@@ -95,6 +95,11 @@ export class Bot {
     return this.parts.encrypted.size;
   }
 
+  /** Files that wait for their sender's next prompt. */
+  staged(): { items: number; bytes: number } {
+    return this.parts.staging.count();
+  }
+
   status(): StatusReport {
     const { channel, clock } = this.deps;
     const encrypted = this.encryptedRooms();
@@ -174,6 +179,7 @@ export class Bot {
   }
 
   private dropFromJournal(source: Source): void {
+    this.surface.settledElsewhere(source);
     this.deps.journal.append([{ t: 'settled', source: source.id }]).catch((error: unknown) => {
       this.deps.log.warn(
         { source: source.id, error: String(error) },

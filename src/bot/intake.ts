@@ -2,11 +2,14 @@ import type { SentEvent } from '../delivery/view.js';
 import { readMark } from '../delivery/mark.js';
 import type { RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { type Media, readMedia } from './attachments/media.js';
 import type { SourceRef } from './source.js';
 
 /** What one event means to the bot. */
 export type Meaning =
   | { is: 'source'; ref: SourceRef; event: RoomEvent; direct?: boolean }
+  /** A file without a word: it waits for its sender's next prompt. */
+  | { is: 'media'; ref: SourceRef; media: Media }
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
@@ -35,9 +38,12 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
       ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' },
     };
   }
-  return event.type === 'm.room.message' && isPrompt(event)
-    ? { is: 'source', event, ref: refOf(room, event) }
-    : NOTHING;
+  if (event.type !== 'm.room.message' || !isPrompt(event)) return NOTHING;
+  const ref = refOf(room, event);
+  const message = readMedia(event);
+  if (message === undefined || message.caption !== undefined || 'fault' in message.file)
+    return { is: 'source', event, ref };
+  return { is: 'media', ref, media: message.file };
 }
 
 /** An `m.room.message` of a person, no notice, no edit, with a text (PROTOCOL, Words). */

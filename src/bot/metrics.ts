@@ -23,6 +23,16 @@ export function showBot(metrics: Metrics, bot: Bot): void {
   metrics.gauge('encrypted_rooms', 'Rooms this bot was written to in and cannot read.', () =>
     bot.encryptedRooms(),
   );
+  metrics.gauge(
+    'staged_attachments',
+    "Files in memory that wait for their sender's next prompt.",
+    () => bot.staged().items,
+  );
+  metrics.gauge(
+    'staged_attachment_bytes',
+    'Size of the files that wait for a prompt, as their senders say; the bytes are at the homeserver.',
+    () => bot.staged().bytes,
+  );
   metrics.gauge('tasks', 'Agent runs by status.', () => ({ ...bot.tasks.summary().counts }), 'status');
   metrics.gauge(
     'homeserver_lag_seconds',

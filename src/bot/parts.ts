@@ -10,6 +10,7 @@ import { OwnMessages } from './addressing/own-messages.js';
 import { RoomAnswers } from './addressing/room-answers.js';
 import { Strangers } from './addressing/strangers.js';
 import { Adoption } from './adoption.js';
+import { Staging } from './attachments/staging.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
 import { Copies } from './copies.js';
@@ -57,6 +58,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   const addressing = new Addressing({ homeserver, records, answers, direct, own, self });
   const strangers = new Strangers({ records, policy: settings.strangers, tell: hooks.greet });
   const encrypted = new Set<string>();
+  const staging = new Staging(clock);
   const recorder = new Recorder({
     actors: state.actors,
     records,
@@ -157,6 +159,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
       ...(direct.known(room) && { direct: true as const }),
     }),
     greet: hooks.greet,
+    staging,
   });
   const copies = new Copies(channel, clock, PEER_DEADLINE_MS, {
     keep: (id, answer) => {
@@ -192,6 +195,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     heedsStranger: (ref) => strangers.heeds(ref),
     ahead: (event) => surface.ahead(event),
     personal: (event) => surface.personal(event),
+    staging,
     onMade: (made) => surface.rooms.noteMade(made),
     onInvite: (room, invite) => invites.note(room, invite),
     onDirect: (room, person) => direct.note(room, person),
@@ -289,5 +293,6 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     derived,
     genesis,
     encrypted,
+    staging,
   };
 }

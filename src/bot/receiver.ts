@@ -2,6 +2,8 @@ import type { Batch, RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 import type { ReadBack } from '../matrix/timeline.js';
 import type { Log } from '../telemetry/log.js';
+import type { Media } from './attachments/media.js';
+import type { Staging } from './attachments/staging.js';
 import type { Engine } from './engine.js';
 import { eventsOf, meaningOf } from './intake.js';
 import type { JournalEntry, JournalState } from './journal.js';
@@ -29,6 +31,7 @@ export interface ReceiverDeps {
   personal: (event: RoomEvent) => boolean;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
+  staging: Pick<Staging, 'add' | 'next' | 'redacted'>;
   onInvite: (room: string, invite: { inviter: string; direct: boolean }) => void;
   /** The bot joined as to a direct chat. */
   onDirect: (room: string, person: string) => void;
@@ -150,7 +153,11 @@ export class Receiver {
         return this.takeSource(meaning.ref, meaning.event, live);
       case 'sent':
         return this.takeSent(room, meaning, event);
+      case 'media':
+        this.takeMedia(meaning.ref, meaning.media);
+        return [];
       case 'redaction':
+        this.deps.staging.redacted(room, meaning.target);
         for (const source of this.deps.engine.all()) {
           if (source.ref.room === room) this.redacted(source, meaning.target);
         }
@@ -161,6 +168,13 @@ export class Receiver {
       case 'nothing':
         return [];
     }
+  }
+
+  /** Nothing is owed for it by itself, so that the position may pass it (docs/decisions/0021). */
+  private takeMedia(ref: SourceRef, media: Media): void {
+    const { allowed, records, staging } = this.deps;
+    if (!allowed(ref.sender) || ref.ts < (records.genesis() ?? 0) || records.forgotten(ref)) return;
+    staging.add(ref.room, ref.sender, media);
   }
 
   private takeSource(ref: SourceRef, event: RoomEvent, live: boolean): JournalEntry[] {
@@ -175,6 +189,7 @@ export class Receiver {
     if (ref.ts < (records.genesis() ?? 0) || records.marked(ref) || records.forgotten(ref)) return [];
     const redacted = event.unsigned?.['redacted_because'] !== undefined;
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
+    if (live) source.arrived = this.deps.staging.next();
     source.event = event;
     source.ahead = ref.kind !== 'message' || this.deps.ahead(event);
     source.personal = ref.kind === 'message' && this.deps.personal(event);
@@ -220,6 +235,7 @@ export class Receiver {
   }
 
   private redacted(source: Source, target: string): void {
+    source.withdraw(target);
     if (source.id === target) source.dropped = true;
     else if (!source.redact(target)) return;
     this.deps.engine.evaluate();

@@ -1,6 +1,7 @@
 import type { Answer } from '../delivery/answer.js';
 import { type ReplyTo, threadOf } from '../delivery/content.js';
 import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
+import type { Taken } from './attachments/taken.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 
 /**
@@ -79,6 +80,10 @@ export class Source {
   offered: readonly string[] | null | undefined;
   /** Stream edits begun by this process: each has a step of its own, over all its attempts. */
   edits = 0;
+  /** Its place among the files that its sender sent before and after it, where this process took it in live. */
+  arrived: number | undefined;
+  /** The files that go with it, once that was read. */
+  taken: Taken | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 
@@ -165,6 +170,12 @@ export class Source {
     this.cached = undefined;
     this.whole = true;
     this.wake();
+  }
+
+  /** A file that goes with it was redacted. */
+  withdraw(event: string): void {
+    if (this.taken === undefined || 'refused' in this.taken) return;
+    this.taken = { media: this.taken.media.filter((one) => one.event !== event) };
   }
 
   redact(event: string): boolean {

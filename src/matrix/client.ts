@@ -4,6 +4,7 @@ import type { Clock } from '../time/clock.js';
 import * as answers from './answers.js';
 import { type Homeserver, HomeserverError } from './homeserver.js';
 import { pathOf } from './path.js';
+import { downloadMedia } from './media.js';
 import { type ApiRequest, openApi } from './transport.js';
 
 export interface HomeserverOptions {
@@ -143,6 +144,9 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
       call('GET', await ownData(type, signal), answers.parseContent, { signal }).catch(absent),
     setAccountData: async (type, content, signal) =>
       call('PUT', await ownData(type, signal), nothing, { body: content, signal }),
+
+    media: (address, { most, deadlineMs: withinMs }, signal) =>
+      downloadMedia(options, { address, most, deadlineMs: withinMs, signal }),
 
     typing: async (room, on, timeoutMs, signal) => {
       const user = await ownUser(signal);

@@ -28,6 +28,17 @@ export function asHomeserverError(thrown: unknown, endpoint: string, call: Call)
   return new HomeserverError('unreachable', `${endpoint}: ${reasonOf(thrown)}`);
 }
 
+/** The error of an answer that matrix-bot-sdk did not read. */
+export function errorOfAnswer(status: number, text: string, endpoint: string, call: Call): HomeserverError {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined; // a proxy's page: the status alone is what we know
+  }
+  return fromAnswer(status, errorBody.safeParse(body).data, endpoint, call);
+}
+
 function fromAnswer(
   status: number,
   body: z.infer<typeof errorBody> | undefined,

@@ -55,8 +55,23 @@ export interface Homeserver {
   accountData(type: string, signal?: AbortSignal): Promise<Record<string, unknown> | undefined>;
   /** `PUT /user/{self}/account_data/{type}`, whole: the last writer wins, and nothing says who that was. */
   setAccountData(type: string, content: object, signal?: AbortSignal): Promise<void>;
+  /**
+   * `GET /_matrix/client/v1/media/download/{server}/{mediaId}`, the token in the header. A file of more than `most`
+   * bytes is `refused` with status 413, whatever was said of its size. `deadlineMs` is for all of it.
+   */
+  media(
+    address: MediaAddress,
+    bounds: { most: number; deadlineMs: number },
+    signal?: AbortSignal,
+  ): Promise<Uint8Array>;
   typing(room: string, on: boolean, timeoutMs: number, signal?: AbortSignal): Promise<void>;
   readReceipt(room: string, event: string, signal?: AbortSignal): Promise<void>;
+}
+
+/** Where a file is: `mxc://{server}/{mediaId}`, both of the characters that the specification allows. */
+export interface MediaAddress {
+  server: string;
+  mediaId: string;
 }
 
 /** A client event as the client-server API gives it; parsed leniently, `content` is hostile until looked at. */

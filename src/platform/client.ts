@@ -1,3 +1,5 @@
+import type { Attachment } from './attachments.js';
+
 /**
  * The agent platform, as the bot sees it. Conversation memory lives there and never in our documents (R2).
  * Every call carries an idempotency key: the same key gives the first call's result, whatever the body (P1).
@@ -8,7 +10,14 @@ export interface PlatformClient {
   /** A context with the same history up to now, or up to the run keyed `before`. */
   branchChat(key: string, chat: string, request: { before?: string }, signal?: AbortSignal): Promise<Chat>;
   /** Joins the run of that key, or begins it; events from its start on, then live, ending with `final` or `error`. */
-  sendMessage(key: string, chat: string, request: Prompt, signal?: AbortSignal): AsyncIterable<RunEvent>;
+  sendMessage(
+    key: string,
+    chat: string,
+    request: Prompt,
+    signal?: AbortSignal,
+    /** The platform holds the run now: what went with it may be let go. */
+    onBegun?: () => void,
+  ): AsyncIterable<RunEvent>;
   cancel(key: string, signal?: AbortSignal): Promise<void>;
   saveContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
   loadContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
@@ -36,6 +45,8 @@ export interface Prompt {
   text: string;
   /** mxid of the person. */
   user: string;
+  /** Within the bounds of `attachments.ts`. */
+  attachments?: readonly Attachment[];
 }
 
 export type RunEvent =

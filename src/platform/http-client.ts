@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Log } from '../telemetry/log.js';
 import { systemClock, type Clock } from '../time/clock.js';
-import { PlatformError, type PlatformClient } from './client.js';
+import { PlatformError, type PlatformClient, type Prompt } from './client.js';
 import { deadline, type Deadline } from './deadline.js';
 import { readRunStream } from './run-stream.js';
 import { agentListBody, chatBody, contextListBody, errorBody, KEY_HEADER, STREAM_TYPE } from './wire.js';
@@ -63,12 +63,15 @@ export function httpPlatform(options: HttpPlatformOptions): PlatformClient {
     }
   }
 
-  async function* sendMessage(...[key, chat, prompt, signal]: Parameters<PlatformClient['sendMessage']>) {
-    const limit = deadline(clock, answerMs, signal);
+  async function* sendMessage(
+    ...[key, chat, prompt, signal, onBegun]: Parameters<PlatformClient['sendMessage']>
+  ) {
+    const limit = deadline(clock, answerMs + uploadMs(prompt), signal);
     try {
       const path = `/chats/${encodeURIComponent(chat)}/messages`;
-      const body = { text: prompt.text, user: prompt.user };
-      const response = await send({ method: 'POST', path, key, body }, limit);
+      // The body is nowhere but in this call: a run takes long, and what it was begun with is large.
+      const response = await send({ method: 'POST', path, key, body: promptBody(prompt) }, limit);
+      onBegun?.();
       if (!response.body) throw new PlatformError('unreachable', 'the platform sent no stream');
       limit.extend(idleMs);
       for await (const event of readRunStream(response.body, () => limit.extend(idleMs), log)) {
@@ -125,6 +128,20 @@ export function httpPlatform(options: HttpPlatformOptions): PlatformClient {
       return contexts;
     },
   };
+}
+
+/** Attachments take their time on a slow line: milliseconds more, for at least 256 KiB in a second. */
+const uploadMs = ({ attachments = [] }: Prompt): number =>
+  attachments.reduce((ms, { bytes }) => ms + bytes.length / 256, 0);
+
+function promptBody({ text, user, attachments = [] }: Prompt): object {
+  if (attachments.length === 0) return { text, user };
+  const sent = attachments.map(({ name, mime_type, bytes }) => ({
+    name,
+    mime_type,
+    data: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
+  }));
+  return { text, user, attachments: sent };
 }
 
 /** 408, 425 and 429 come from something in between that wants us to come back. */

@@ -3,13 +3,22 @@ import { openDatabase } from '../../src/platform/service/database.js';
 import type { DatabaseSettings } from '../../src/platform/service/database.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { onEveryDatabase } from '../platform/databases.js';
-import { answer, ask, eventually, invocations, newChat, world } from '../platform/world.js';
+import { answer, ask, eventually, invocations, newChat, textFile, world } from '../platform/world.js';
 
 /** Every row of every table, as text; of a platform that has ended. */
 async function dump(settings: DatabaseSettings): Promise<string> {
   const { db } = await openDatabase(settings, 3000, silentLog);
   try {
-    const tables = ['chats', 'turns', 'saved_contexts', 'keys', 'runs', 'run_events', 'approvals'] as const;
+    const tables = [
+      'chats',
+      'turns',
+      'saved_contexts',
+      'keys',
+      'runs',
+      'run_events',
+      'approvals',
+      'attachments',
+    ] as const;
     const rows = [];
     for (const table of tables) rows.push(await db.selectFrom(table).selectAll().execute());
     return JSON.stringify(rows);
@@ -23,11 +32,11 @@ onEveryDatabase((fresh) => {
     const settings = await fresh();
     const { client, platform } = await world(settings);
     const [hers, his] = [await newChat(client, 'echo', 'hers'), await newChat(client, 'echo', 'his')];
-    await answer(client, hers, 'a', 'my secret plan');
+    await answer(client, hers, 'a', 'my secret plan', [textFile('secret.txt')]);
     await client.saveContext('s', hers, 'secret name');
     await client.loadContext('l', hers, 'secret name');
     await answer(client, hers, 'b', 'another secret');
-    await answer(client, his, 'c', 'hello');
+    await answer(client, his, 'c', 'hello', [textFile('kept.txt')]);
     await client.deleteChat('forget', hers);
     await expect(client.listContexts(hers)).rejects.toMatchObject({ reason: 'no-such-chat' });
     expect(await answer(client, his, 'd', 'again')).toBe('echo #2: again');
@@ -35,6 +44,7 @@ onEveryDatabase((fresh) => {
     const rest = await dump(settings);
     expect(rest).not.toMatch(/secret/);
     expect(rest).toContain('hello');
+    expect(rest).toContain('kept.txt');
   });
 
   it('E-again: the key that made a chat makes it anew, empty; a deletion that comes late or again leaves it alone', async () => {

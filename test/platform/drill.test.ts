@@ -60,6 +60,7 @@ it('goes on from when its invocation began, not from when it was taken up', asyn
     agent: { id: 'drill', name: 'Drill', description: '', backend: 'drill' },
     text: 'wait 3 stream 2 vary',
     number: 4,
+    attachments: () => Promise.resolve([]),
     history: () => Promise.reject(new Error('drill has no use for it')),
     invoke: () => Promise.reject(new Error('drill resumes')),
     resume: () => Promise.resolve({ number: 1, startedAt: 9_000, seed: 'abc' }),

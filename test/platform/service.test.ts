@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { onEveryDatabase } from './databases.js';
-import { answer, ask, eventually, invocations, newChat, world } from './world.js';
+import { answer, ask, eventually, invocations, newChat, textFile, world } from './world.js';
 
 /** How often what only shows while a run goes on is tried: a busy machine may come too late to see it. */
 const TRIES = 6;
@@ -49,6 +49,36 @@ onEveryDatabase((fresh) => {
     expect(await answer(client, chat, 'k', 'later')).toBe(texts[0]);
     expect(await invocations(platform, 'k')).toBe(1);
     expect(await answer(client, chat, 'next', 'x')).toBe('drill #2: x');
+  });
+
+  it('P2-attachments: attachments go with the run that its first call began, over a restart too', async () => {
+    const database = await fresh();
+    const first = await world(database);
+    const chat = await newChat(first.client, 'drill');
+    const files = [
+      textFile('a.txt'),
+      { ...textFile('b.bin'), mime_type: 'x/y', bytes: new Uint8Array(2000) },
+    ];
+    // Left in the middle of its run; the next process takes it up with what it began with.
+    const cut = [
+      answer(first.client, chat, 'k', 'wait 600', files),
+      eventually(async () => ((await invocations(first.platform, 'k')) === 1 ? true : undefined)).then(() =>
+        answer(first.client, chat, 'other', 'wait 0', [textFile('c.txt')]),
+      ),
+    ];
+    const cutOff = Promise.allSettled(cut);
+    await eventually(async () => ((await status(first.platform.url))['queued'] === 1 ? true : undefined));
+    await first.platform.close();
+    expect((await cutOff).map((end) => end.status)).toEqual(['rejected', 'rejected']);
+    const second = await world(database);
+    await second.client.cancel('k');
+    expect(await answer(second.client, chat, 'other', 'another', [textFile('d.txt')])).toBe(
+      'drill #2: wait 0 [c.txt, 9 B text/plain]',
+    );
+    expect(await answer(second.client, chat, 'next', 'on', files)).toBe(
+      'drill #3: on [a.txt, 9 B text/plain] [b.bin, 2 kB x/y]',
+    );
+    expect(await answer(second.client, chat, 'last', 'bare')).toBe('drill #4: bare');
   });
 
   it('gives a caller that joins late everything from the start, then the rest live', async () => {

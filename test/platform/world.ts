@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { Attachment } from '../../src/platform/attachments.js';
 import type { PlatformClient, RunEvent } from '../../src/platform/client.js';
 import { httpPlatform } from '../../src/platform/http-client.js';
 import type { DatabaseSettings } from '../../src/platform/service/database.js';
@@ -77,15 +78,23 @@ export function clientOf({ url }: { url: string }): PlatformClient {
   return httpPlatform({ url, log: silentLog });
 }
 
+export const textFile = (name: string, text = 'some text'): Attachment => ({
+  name,
+  mime_type: 'text/plain',
+  bytes: new Uint8Array(Buffer.from(text)),
+});
+
 /** Asks and waits for the end: every event of the run. */
 export async function ask(
   client: PlatformClient,
   chat: string,
   key: string,
   text: string,
+  attachments: Attachment[] = [],
 ): Promise<RunEvent[]> {
   const events: RunEvent[] = [];
-  for await (const event of client.sendMessage(key, chat, { text, user: '@alice:test' })) events.push(event);
+  const prompt = { text, user: '@alice:test', attachments };
+  for await (const event of client.sendMessage(key, chat, prompt)) events.push(event);
   return events;
 }
 
@@ -95,8 +104,9 @@ export async function answer(
   chat: string,
   key: string,
   text: string,
+  attachments: Attachment[] = [],
 ): Promise<string> {
-  const end = (await ask(client, chat, key, text)).at(-1);
+  const end = (await ask(client, chat, key, text, attachments)).at(-1);
   if (end?.type !== 'final') throw new Error(`no final answer: ${JSON.stringify(end)}`);
   return end.text;
 }

@@ -2,6 +2,7 @@ import {
   type CreateRoom,
   type Homeserver,
   HomeserverError,
+  type MediaAddress,
   type SyncAnswer,
 } from '../../src/matrix/homeserver.js';
 import type { Clock } from '../../src/time/clock.js';
@@ -153,6 +154,11 @@ export class SimulatedClient implements Homeserver {
 
   joinedRooms(signal?: AbortSignal) {
     return this.#call('joinedRooms', {}, signal, () => this.server.joinedRooms(this.identity.user));
+  }
+
+  media({ server, mediaId }: MediaAddress, { most }: { most: number }, signal?: AbortSignal) {
+    const about = { event: `mxc://${server}/${mediaId}` };
+    return this.#call('media', about, signal, () => this.server.download(server, mediaId, most));
   }
 
   typing(room: string, on: boolean, timeoutMs: number, signal?: AbortSignal) {

@@ -19,6 +19,8 @@ export interface Invocation {
   chat: string;
   text: string;
   user: string;
+  /** Names and texts of what went with it. */
+  files?: string[];
 }
 
 /** A context: what was said in it, run by run, and what was saved of it. */
@@ -135,8 +137,11 @@ export class SimulatedPlatform {
           find(branched.platform_chat_id).turns = turns.slice(0, end < 0 ? undefined : end);
           return branched;
         }),
-      sendMessage: (key, chatId, { text, user }, signal) =>
-        this.#follow(process, { key, chat: chatId, text, user }, signal),
+      sendMessage: (key, chatId, { text, user, attachments = [] }, signal, onBegun) => {
+        const files = attachments.map(({ name, bytes }) => `${name}: ${Buffer.from(bytes).toString()}`);
+        const prompt = { key, chat: chatId, text, user, ...(files.length > 0 && { files }) };
+        return this.#follow(process, prompt, signal, onBegun);
+      },
       cancel: (key, signal) =>
         call(signal, () => {
           this.#cancel(key);
@@ -190,6 +195,7 @@ export class SimulatedPlatform {
     process: SimulatedProcess,
     prompt: Invocation,
     signal: AbortSignal | undefined,
+    onBegun?: () => void,
   ): AsyncGenerator<RunEvent> {
     await process.gate();
     this.#reach(signal);
@@ -197,6 +203,7 @@ export class SimulatedPlatform {
       throw new PlatformError('refused', 'there is no such chat', 404, 'no-such-chat');
     }
     const run = this.#run(prompt);
+    onBegun?.();
     for (let next = 0; ;) {
       this.#reach(signal);
       const event = run.events[next];

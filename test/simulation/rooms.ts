@@ -31,6 +31,7 @@ export class SimulatedRooms {
   readonly #transactions = new Map<string, string>();
   readonly #watchers = new Set<() => void>();
   readonly #accountData = new Map<string, Record<string, unknown>>();
+  readonly #media = new Map<string, Buffer>();
   #position = 0;
   #ids = 0;
 
@@ -72,6 +73,24 @@ export class SimulatedRooms {
     const room = this.#rooms.get(id);
     if (!room) throw notFound(id);
     return room;
+  }
+
+  /** Puts a file into the media repository; its `mxc` URI. */
+  upload(bytes: string): string {
+    const id = `media${++this.#ids}`;
+    this.#media.set(id, Buffer.from(bytes));
+    return `mxc://${this.serverName}/${id}`;
+  }
+
+  download(server: string, mediaId: string, most: number): Uint8Array {
+    const bytes = server === this.serverName ? this.#media.get(mediaId) : undefined;
+    if (bytes === undefined) throw notFound(mediaId);
+    if (bytes.length > most)
+      throw new HomeserverError('refused', 'simulated 413 M_TOO_LARGE', {
+        status: 413,
+        errcode: 'M_TOO_LARGE',
+      });
+    return new Uint8Array(bytes);
   }
 
   onChange(handle: () => void): () => void {

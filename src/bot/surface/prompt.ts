@@ -6,6 +6,7 @@ import type { ActorReader } from '../actors/reader.js';
 import { CANCELLED, type Recorder, shortId } from '../actors/recorder.js';
 import type { Source } from '../source.js';
 import type { RunSoFar } from '../streamer.js';
+import type { Attachments } from '../attachments/attachments.js';
 import type { Binding } from './binding.js';
 import { stepKey } from './platform-key.js';
 import { notice, pickAnAgent, says } from './texts.js';
@@ -59,6 +60,7 @@ export async function answerPrompt(
     log: Log;
     platform: PlatformClient;
     binding: Binding;
+    attachments: Attachments;
     recorder: Recorder;
     reader: ActorReader;
     prefix: string;
@@ -77,16 +79,24 @@ export async function answerPrompt(
     return pickAnAgent(bound.gone, bound.agents, deps.prefix);
   }
   context.thinking(soFar);
-  const prompt = { text, user: sender };
+  const held = await deps.attachments.hold(source, context);
+  if (typeof held === 'string') {
+    source.failure = 'attachment';
+    return notice(held);
+  }
+  const { attachments, release } = held;
+  const prompt = { text, user: sender, ...(attachments.length > 0 && { attachments }) };
   const send = (chat: string) =>
-    deps.platform.sendMessage(stepKey(source.id, 'send'), chat, prompt, context.signal);
+    deps.platform.sendMessage(stepKey(source.id, 'send'), chat, prompt, context.signal, release);
   try {
     return await follow(deps, source, send(bound.platformChat), context);
   } catch (error) {
     if (!(error instanceof PlatformError) || error.reason !== 'no-such-chat') throw error;
     deps.log.warn({ room }, 'the platform has lost the context of a room; it gets a fresh one');
     const again = await deps.binding.regain(room, sender, bound, { id: source.id, ts }, context.signal);
-    return follow(deps, source, send(again.platformChat), context);
+    return await follow(deps, source, send(again.platformChat), context);
+  } finally {
+    release();
   }
 }
 

@@ -8,6 +8,9 @@ import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
+import { Attachments } from '../attachments/attachments.js';
+import { readMedia } from '../attachments/media.js';
+import type { Staging } from '../attachments/staging.js';
 import { Agents } from './agents.js';
 import { Binding } from './binding.js';
 import { Chats } from './chats.js';
@@ -49,6 +52,7 @@ export interface SurfaceDeps {
   /** What a room's record says of who is answered there, once it is bound. */
   addressed: (room: string) => { answers?: 'always'; direct?: true };
   greet: (ref: SourceRef) => Promise<Source>;
+  staging: Staging;
 }
 
 /**
@@ -66,6 +70,7 @@ export class Surface {
   private readonly dispatch: Dispatch;
   private readonly choices: Choices;
   private readonly saved: SavedContexts;
+  private readonly attachments: Attachments;
 
   constructor(private readonly deps: SurfaceDeps) {
     const { records, recorder, reader, platform, clock, greet } = deps;
@@ -88,6 +93,11 @@ export class Surface {
     const underWay = new RunUnderWay({ ...deps, isPrompt: (event) => this.isPrompt(event) });
     const runs = commandRuns({ ...deps, onboarding, chats, agents, binding, derived, saved, underWay });
     this.dispatch = new Dispatch({ ...deps, runs });
+    this.attachments = new Attachments({
+      ...deps,
+      isCommand: (body) => this.dispatch.isCommand(body),
+      isChoice: async (event, room, signal) => (await this.listFor(event, room, signal)) !== undefined,
+    });
   }
 
   /** A command that passes ahead of the run before it (PROTOCOL O6). */
@@ -107,15 +117,29 @@ export class Surface {
   }
 
   private isPrompt(event: RoomEvent): boolean {
-    return isText(event) && !this.dispatch.isCommand(bodyOf(event));
+    return isAsked(event) && !this.dispatch.isCommand(bodyOf(event));
   }
 
-  /** Whether a bare number is a choice is read before anything is written of it (PROTOCOL P5). */
+  /** Whether a bare number is a choice, and which files go with a prompt, is read before anything is written of it
+   * (PROTOCOL P5). */
   async prepare(source: Source, signal: AbortSignal): Promise<void> {
     const { event, ref, offered } = source;
-    if (offered !== undefined || event === undefined || ref.kind !== 'message') return;
-    if (!isText(event) || bareNumber(bodyOf(event)) === undefined) return;
-    source.offered = (await this.choices.openList(event, ref.room, signal)) ?? null;
+    if (event === undefined || ref.kind !== 'message') return;
+    if (offered === undefined) {
+      const list = await this.listFor(event, ref.room, signal);
+      if (list !== undefined || isNumber(event)) source.offered = list ?? null;
+    }
+    if (this.asksAgent(source)) await this.attachments.prepare(source, signal);
+  }
+
+  private async listFor(event: RoomEvent, room: string, signal: AbortSignal): Promise<string[] | undefined> {
+    return isNumber(event) ? this.choices.openList(event, room, signal) : undefined;
+  }
+
+  /** Settled by another replica: what waited for it waits no more. */
+  settledElsewhere(source: Source): void {
+    if (this.asksAgent(source) && this.deps.records.markReason(source.ref) !== 'not-for-us')
+      this.attachments.over(source);
   }
 
   async work(source: Source, context: WorkContext): Promise<Outcome> {
@@ -169,7 +193,8 @@ export class Surface {
     const call = { source, room, person, cause: { id: source.id, ts }, signal, fresh };
     const commanded = await this.dispatch.run(body, call);
     if (commanded !== undefined) return commanded;
-    if (!isText(event)) return notice('I can read text only for now.');
+    if (!isAsked(event))
+      return notice(this.attachments.refusal(source) ?? 'I can read text, images, files, audio and video.');
     await this.prepare(source, signal);
     if (records.room(room)?.archived === true) {
       source.failure = 'archived';
@@ -180,7 +205,8 @@ export class Surface {
       const welcome = await this.onboarding.ensure(person, signal);
       if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
     }
-    return answerPrompt({ ...this.deps, binding: this.binding }, source, body, context);
+    const { binding, attachments } = this;
+    return answerPrompt({ ...this.deps, binding, attachments }, source, body, context);
   }
 
   /** A number answers the list before it, which was made for the same person. */
@@ -217,6 +243,11 @@ export class Surface {
 
 const isText = ({ content }: RoomEvent): boolean =>
   content['msgtype'] === 'm.text' || content['msgtype'] === 'm.emote';
+
+/** Said to the bot, alone or with a file. */
+const isAsked = (event: RoomEvent): boolean => isText(event) || readMedia(event)?.caption !== undefined;
+
+const isNumber = (event: RoomEvent): boolean => isText(event) && bareNumber(bodyOf(event)) !== undefined;
 
 const bodyOf = (event: RoomEvent): string => {
   const body = event.content['body'];

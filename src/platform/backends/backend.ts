@@ -1,4 +1,5 @@
 import type { AgentDefinition } from '../agents.js';
+import type { Attachment } from '../attachments.js';
 
 /** One asking of an agent, durably counted before anything is asked. */
 export interface Invocation {
@@ -12,16 +13,21 @@ export interface Invocation {
 
 export interface Turn {
   role: 'user' | 'assistant';
+  /** With its attachments named. */
   text: string;
+  /** Those whose bytes are given; of older turns the names are all there is. */
+  attachments: Attachment[];
 }
 
 export interface BackendRequest {
   agent: AgentDefinition;
   text: string;
+  /** What goes with the text. */
+  attachments(): Promise<Attachment[]>;
   /** Which user turn of its context this is, from 1. */
   number: number;
-  /** The finished turns before this one, oldest first. */
-  history(): Promise<Turn[]>;
+  /** The finished turns before this one, oldest first; with the latest files, beside `used` bytes of this one's. */
+  history(used: number): Promise<Turn[]>;
   /** Counts one more invocation of this run. What was emitted for an earlier one is void. */
   invoke(): Promise<Invocation>;
   /** Takes the latest invocation of this run up again, or counts the first. For backends that can resume. */

@@ -1,4 +1,5 @@
 import { sleep, type Clock } from '../../time/clock.js';
+import { withNames } from '../attachments.js';
 import { BackendError, type Backend } from './backend.js';
 import { fillUp, readOrders, slices } from './drill-orders.js';
 
@@ -23,7 +24,8 @@ export function drillBackend(clock: Clock): Backend {
         verdict = decision === 'approve' ? ' [approved]' : ' [denied]';
       }
       const varied = orders.vary ? ` [${seed}]` : '';
-      const text = fillUp(`drill #${request.number}: ${request.text}${verdict}${varied}`, orders.size);
+      const said = withNames(request.text, await request.attachments());
+      const text = fillUp(`drill #${request.number}: ${said}${verdict}${varied}`, orders.size);
 
       const streamFrom = orders.approve ? clock.now() : startedAt + orders.waitMs;
       for (const [index, piece] of slices(text, orders.deltas).entries()) {

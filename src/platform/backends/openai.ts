@@ -3,7 +3,9 @@ import type { Log } from '../../telemetry/log.js';
 import { sleep, type Clock } from '../../time/clock.js';
 import type { AgentDefinition } from '../agents.js';
 import { deadline } from '../deadline.js';
+import { withNames } from '../attachments.js';
 import { BackendError, type Backend, type BackendRequest } from './backend.js';
+import { contentOf } from './openai-content.js';
 import { readCompletion } from './openai-stream.js';
 
 export interface OpenAiOptions {
@@ -27,11 +29,13 @@ export function openAiBackend(options: OpenAiOptions): Backend {
   const { clock, log, attempts = 5, backoffMs = 500 } = options;
   return {
     async answer(request, signal) {
-      const turns = await request.history();
+      const attachments = await request.attachments();
+      const used = attachments.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      const turns = await request.history(used);
       const messages = [
         ...(request.agent.system_prompt ? [{ role: 'system', content: request.agent.system_prompt }] : []),
-        ...turns.map((turn) => ({ role: turn.role, content: turn.text })),
-        { role: 'user', content: request.text },
+        ...turns.map((turn) => ({ role: turn.role, content: contentOf(turn.text, turn.attachments) })),
+        { role: 'user', content: contentOf(withNames(request.text, attachments), attachments) },
       ];
       for (let attempt = 1; ; attempt++) {
         await request.invoke();

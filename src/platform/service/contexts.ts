@@ -1,4 +1,5 @@
 import type { Turn } from '../backends/backend.js';
+import { latestAttachments } from './attachments.js';
 import { Refusal } from './errors.js';
 import type { Database, Trx } from './tables.js';
 
@@ -51,16 +52,27 @@ async function copy(trx: Trx, from: string, to: string, before: number | undefin
     .execute();
 }
 
-/** The turns of a context before a position, oldest first. */
-export async function readTurns(db: Database, context: string, before: number): Promise<Turn[]> {
-  return db
+/** The turns of a context before a position, oldest first; the latest files with them, beside `used` bytes of others. */
+export async function readTurns(
+  db: Database,
+  context: string,
+  before: number,
+  used: number,
+): Promise<Turn[]> {
+  const files = await latestAttachments(db, { context, before }, used);
+  const turns = await db
     .selectFrom('turns')
-    .select(['role', 'text'])
+    .select(['role', 'text', 'run_key'])
     .where('context', '=', context)
     .where('position', '<', before)
     .orderBy('position')
     .orderBy('role', 'desc')
     .execute();
+  return turns.map(({ role, text, run_key }) => ({
+    role,
+    text,
+    attachments: role === 'user' ? (files.get(run_key) ?? []) : [],
+  }));
 }
 
 /** How many of the person's turns a context has up to a position. */

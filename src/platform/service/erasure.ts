@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
+import { dropUnremembered } from './attachments.js';
 import { once } from './keys.js';
 import type { Database, Trx } from './tables.js';
 
@@ -43,6 +44,7 @@ export class Erasure {
         .where('operation', 'in', ['create', 'branch'])
         .where(sql<boolean>`result like ${made(chat)} escape '!'`)
         .execute();
+      await dropUnremembered(trx);
       return { ended: await this.endRuns(trx, chat) };
     });
     return ended;
@@ -57,7 +59,10 @@ export class Erasure {
         .where('name', '=', name)
         .returning('context')
         .executeTakeFirst();
-      if (saved !== undefined) await trx.deleteFrom('turns').where('context', '=', saved.context).execute();
+      if (saved !== undefined) {
+        await trx.deleteFrom('turns').where('context', '=', saved.context).execute();
+        await dropUnremembered(trx);
+      }
       return { ended: [] };
     });
   }

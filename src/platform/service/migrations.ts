@@ -97,7 +97,23 @@ const first: Migration = {
   },
 };
 
+const attachments: Migration = {
+  async up(db) {
+    await db.schema
+      .createTable('attachments')
+      .addColumn('run_key', 'text', (column) => column.notNull())
+      .addColumn('number', 'bigint', (column) => column.notNull())
+      .addColumn('name', 'text', (column) => column.notNull())
+      .addColumn('mime_type', 'text', (column) => column.notNull())
+      .addColumn('size', 'bigint', (column) => column.notNull())
+      // SQLite takes any name of a type, and keeps what it is given.
+      .addColumn('bytes', 'bytea', (column) => column.notNull())
+      .addPrimaryKeyConstraint('attachments_pk', ['run_key', 'number'])
+      .execute();
+  },
+};
+
 /** Only ever appended to; a database that knows a migration that is not here is a newer version's. */
 export const migrations: MigrationProvider = {
-  getMigrations: async () => ({ '0001-first': first }),
+  getMigrations: async () => ({ '0001-first': first, '0002-attachments': attachments }),
 };

@@ -1,5 +1,6 @@
 import type { Log } from '../../telemetry/log.js';
 import type { Cancel, Clock } from '../../time/clock.js';
+import { dropUnremembered } from './attachments.js';
 import type { Database } from './tables.js';
 
 const HOUR_MS = 3_600_000;
@@ -51,6 +52,7 @@ export async function prune(db: Database, before: number): Promise<number> {
           .$castTo<{ context: string }>(),
       )
       .execute();
+    await dropUnremembered(trx);
     return Number(runs.numDeletedRows);
   });
 }

@@ -5,7 +5,7 @@ import { KEY_HEADER } from '../wire.js';
 import { Refusal } from './errors.js';
 import { wellFormed } from './text.js';
 
-const LARGEST_BODY = 1024 * 1024;
+export const LARGEST_BODY = 1024 * 1024;
 
 /** Control characters are in no id of ours; NUL would not even be stored. */
 // oxlint-disable-next-line no-control-regex
@@ -44,13 +44,17 @@ function decode(encoded: string): string {
   }
 }
 
-/** Reads a JSON body of at most 1 MiB. Throws {@link Refusal}. */
-export async function readBody<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
+/** Reads a JSON body of at most 1 MiB, or `largest` bytes. Throws {@link Refusal}. */
+export async function readBody<T>(
+  request: IncomingMessage,
+  schema: z.ZodType<T>,
+  largest = LARGEST_BODY,
+): Promise<T> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > LARGEST_BODY) throw new Refusal('too-large', `the body is larger than ${LARGEST_BODY} bytes`);
+    if (size > largest) throw new Refusal('too-large', `the body is larger than ${largest} bytes`);
     chunks.push(chunk);
   }
   let content: unknown;

@@ -9,6 +9,7 @@ import { Refusal } from './errors.js';
 import { RunFeed } from './feed.js';
 import type { Followers } from './follower.js';
 import type { Membership } from './membership.js';
+import { checkSizes, LARGEST_PROMPT, promptSchema } from './prompt.js';
 import { idSchema, parse, readBody, readKey, textSchema } from './request.js';
 import { approvalTopic } from './run-request.js';
 import { endOf, hasBegun, type Runs } from './runs.js';
@@ -43,7 +44,6 @@ export type Routes = Record<string, (call: Call) => Promise<Answer>>;
 
 const createSchema = z.object({ agent: idSchema, title: textSchema.optional() });
 const branchSchema = z.object({ before: idSchema.optional() });
-const promptSchema = z.object({ text: textSchema, user: idSchema });
 const decisionSchema = z.object({ decision: z.enum(['approve', 'deny']) });
 const nameSchema = idSchema.max(200);
 
@@ -79,7 +79,8 @@ export function routes(api: Api): Routes {
 
     'POST chats/*/messages': async (call) => {
       const key = readKey(call.request);
-      const prompt = await readBody(call.request, promptSchema);
+      const prompt = await readBody(call.request, promptSchema, LARGEST_PROMPT);
+      checkSizes(prompt);
       const executor = api.membership.id;
       const { run } = await runs.begin(key, chatOf(call), prompt, executor);
       const end = endOf(run);

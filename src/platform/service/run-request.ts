@@ -3,6 +3,7 @@ import { BackendError, type BackendRequest, type Decision, type Invocation } fro
 import type { RunEvent } from '../client.js';
 import type { Clock } from '../../time/clock.js';
 import type { Approvals } from './approvals.js';
+import { attachmentsOf } from './attachments.js';
 import { readTurns } from './contexts.js';
 import type { EventLog } from './event-log.js';
 import type { RunFeed } from './feed.js';
@@ -63,7 +64,8 @@ export function runRequest(
     agent,
     text: run.prompt,
     number: run.number,
-    history: () => persist(() => readTurns(services.db, run.context, run.position)),
+    attachments: () => persist(() => attachmentsOf(services.db, run.key)),
+    history: (used) => persist(() => readTurns(services.db, run.context, run.position, used)),
     invoke: () => begin('again'),
     resume: () => begin('resume'),
     delta: (text) => emit({ type: 'delta', text }),

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Invocation } from '../backends/backend.js';
 import type { Prompt, RunEvent } from '../client.js';
+import { withNames } from '../attachments.js';
+import { keepAttachments } from './attachments.js';
 import { countUserTurns } from './contexts.js';
 import { Refusal } from './errors.js';
 import type { Database, RunRow } from './tables.js';
@@ -20,7 +22,7 @@ export class Runs {
   ) {}
 
   /**
-   * The run of that key, begun now if there was none: key, user turn and run record in one transaction (P2).
+   * The run of that key, begun now if there was none: key, user turn, attachments and run record in one transaction (P2).
    * `begun` is true for the one caller that began it.
    */
   begin(
@@ -47,10 +49,13 @@ export class Runs {
         .executeTakeFirst();
       if (!place) throw new Refusal('no-such-chat', 'there is no such chat');
       const { context, agent, position } = place;
+      const { attachments = [] } = prompt;
+      const text = withNames(prompt.text, attachments);
       await trx
         .insertInto('turns')
-        .values({ context, position, role: 'user', text: prompt.text, author: prompt.user, run_key: key })
+        .values({ context, position, role: 'user', text, author: prompt.user, run_key: key })
         .execute();
+      await keepAttachments(trx, key, attachments);
       const number = await countUserTurns(trx, context, position);
       await trx
         .updateTable('runs')

@@ -46,7 +46,8 @@ export async function listen(options: ServerOptions): Promise<RunningServer> {
     open.add(handled);
   });
   server.headersTimeout = 15_000;
-  server.requestTimeout = 30_000;
+  // Attachments over a slow line.
+  server.requestTimeout = 90_000;
   await bind(server, options.host, options.port);
   server.on('error', (error) => log.error({ error: error.message }, 'http server failed'));
   return {

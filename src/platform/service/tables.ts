@@ -11,6 +11,7 @@ export interface Tables {
   invocations: InvocationRow;
   approvals: ApprovalRow;
   processes: ProcessRow;
+  attachments: AttachmentRow;
 }
 
 export type Database = Kysely<Tables>;
@@ -100,6 +101,17 @@ interface ApprovalRow {
   asked_at: number;
   decision: 'approve' | 'deny' | null;
   decided_at: number | null;
+}
+
+/** What went with a prompt; there as long as any history has the prompt's turn. */
+interface AttachmentRow {
+  run_key: string;
+  /** From 0, in the order of the prompt. */
+  number: number;
+  name: string;
+  mime_type: string;
+  size: number;
+  bytes: Buffer;
 }
 
 /** Platform processes on this database; one whose beat stands still has died. */
