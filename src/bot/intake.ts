@@ -2,11 +2,14 @@ import type { SentEvent } from '../delivery/view.js';
 import { readMark } from '../delivery/mark.js';
 import type { RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { type Edit, readEdit } from './edits.js';
 import type { SourceRef } from './source.js';
 
 /** What one event means to the bot. */
 export type Meaning =
   | { is: 'source'; ref: SourceRef; event: RoomEvent; direct?: boolean }
+  /** A message that takes another's place; `ref` is its own, should it be answered by itself. */
+  | { is: 'edit'; edit: Edit; ref: SourceRef; event: RoomEvent }
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
@@ -35,9 +38,10 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
       ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' },
     };
   }
-  return event.type === 'm.room.message' && isPrompt(event)
-    ? { is: 'source', event, ref: refOf(room, event) }
-    : NOTHING;
+  if (event.type !== 'm.room.message') return NOTHING;
+  const edit = readEdit(event);
+  if (edit !== undefined) return { is: 'edit', edit, event, ref: refOf(room, event) };
+  return isPrompt(event) ? { is: 'source', event, ref: refOf(room, event) } : NOTHING;
 }
 
 /** An `m.room.message` of a person, no notice, no edit, with a text (PROTOCOL, Words). */

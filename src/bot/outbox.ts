@@ -121,6 +121,7 @@ export class Outbox {
       ...this.mark(source, act.step, true),
       text: { hash: act.answer.hash, parts: act.answer.parts.length, part: act.part },
       ...(act.after !== undefined && { after: act.after }),
+      ...(act.answer.of !== undefined && { of: act.answer.of }),
     };
   }
 

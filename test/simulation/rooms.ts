@@ -147,7 +147,7 @@ export class SimulatedRooms {
   }
 
   event(viewer: Device, roomId: string, eventId: string): RoomEvent {
-    const found = this.#seen(this.#visible(viewer, roomId, eventId), viewer);
+    const found = this.#withEdit(roomId, this.#seen(this.#visible(viewer, roomId, eventId), viewer));
     const inThread = this.room(roomId).timeline.filter(({ event }) => {
       const relation = event.content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
       return relation?.rel_type === 'm.thread' && relation.event_id === eventId;
@@ -158,7 +158,24 @@ export class SimulatedRooms {
       ({ sender }) => sender === viewer.user,
     );
     const thread = { count: inThread.length, current_user_participated };
-    return { ...found, unsigned: { ...found.unsigned, 'm.relations': { 'm.thread': thread } } };
+    const relations = { ...(found.unsigned?.['m.relations'] as object | undefined), 'm.thread': thread };
+    return { ...found, unsigned: { ...found.unsigned, 'm.relations': relations } };
+  }
+
+  /** Like Synapse: the newest edit that stands, by the same sender, whole. */
+  #withEdit(roomId: string, found: RoomEvent): RoomEvent {
+    if (found.unsigned?.['redacted_because'] !== undefined) return found;
+    const edits = this.room(roomId).timeline.filter(({ event }) => {
+      const relation = event.content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
+      const isEdit = relation?.rel_type === 'm.replace' && relation.event_id === found.event_id;
+      return isEdit && event.sender === found.sender && event.type === found.type;
+    });
+    const newest = edits.reduce<RoomEvent | undefined>((best, { event }) => {
+      const isNewer = best === undefined || event.origin_server_ts >= best.origin_server_ts;
+      return isNewer ? event : best;
+    }, undefined);
+    if (newest === undefined) return found;
+    return { ...found, unsigned: { ...found.unsigned, 'm.relations': { 'm.replace': newest } } };
   }
 
   roomState(viewer: Device, roomId: string): RoomEvent[] {

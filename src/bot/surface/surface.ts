@@ -25,9 +25,10 @@ import { Onboarding } from './onboarding.js';
 import { answerPrompt, throughOutages } from './prompt.js';
 import { RunUnderWay } from './run-under-way.js';
 import { SavedContexts } from './saved.js';
-import { type MadeRoom, Rooms } from './rooms.js';
+import { Dropped, type MadeRoom, Rooms } from './rooms.js';
 import { serverOf, Spaces } from './spaces.js';
 import { link, notice, pickAnAgent } from './texts.js';
+import { Withdrawal } from './withdrawal.js';
 
 export interface SurfaceDeps {
   homeserver: Homeserver;
@@ -58,6 +59,7 @@ export interface SurfaceDeps {
 export class Surface {
   readonly rooms: Rooms;
   readonly derived: DerivedState;
+  readonly withdrawal: Withdrawal;
   private readonly agents: Agents;
   private readonly onboarding: Onboarding;
   private readonly chats: Chats;
@@ -69,7 +71,9 @@ export class Surface {
 
   constructor(private readonly deps: SurfaceDeps) {
     const { records, recorder, reader, platform, clock, greet } = deps;
-    this.rooms = new Rooms(deps);
+    this.rooms = new Rooms({ ...deps, isDropped: (id) => deps.known(id)?.dropped === true });
+    const asksAgent = (source: Source) => this.asksAgent(source);
+    this.withdrawal = new Withdrawal({ ...deps, rooms: this.rooms, asksAgent });
     this.agents = new Agents(platform, records);
     this.derived = new DerivedState(deps);
     this.choices = new Choices(deps);
@@ -101,9 +105,14 @@ export class Surface {
   }
 
   /** It goes to the room's agent; false also while the event is not known. */
-  asksAgent({ ref, event, offered }: Source): boolean {
-    if (ref.kind !== 'message' || event === undefined || Array.isArray(offered)) return false;
-    return this.isPrompt(event);
+  asksAgent({ ref, prompt, offered }: Source): boolean {
+    if (ref.kind !== 'message' || prompt === undefined || Array.isArray(offered)) return false;
+    return this.isPrompt(prompt);
+  }
+
+  /** In that form it is an agent's to answer, whatever stands before it: no command, no choice from a list. */
+  isForAgent(event: RoomEvent): boolean {
+    return this.isPrompt(event) && bareNumber(bodyOf(event)) === undefined;
   }
 
   private isPrompt(event: RoomEvent): boolean {
@@ -112,14 +121,21 @@ export class Surface {
 
   /** Whether a bare number is a choice is read before anything is written of it (PROTOCOL P5). */
   async prepare(source: Source, signal: AbortSignal): Promise<void> {
-    const { event, ref, offered } = source;
-    if (offered !== undefined || event === undefined || ref.kind !== 'message') return;
-    if (!isText(event) || bareNumber(bodyOf(event)) === undefined) return;
-    source.offered = (await this.choices.openList(event, ref.room, signal)) ?? null;
+    const { prompt, ref, offered } = source;
+    if (prompt === undefined || ref.kind !== 'message') return;
+    const isNumber = isText(prompt) && bareNumber(bodyOf(prompt)) !== undefined;
+    if (!isNumber) source.offered = undefined;
+    else if (offered === undefined)
+      source.offered = (await this.choices.openList(prompt, ref.room, signal)) ?? null;
   }
 
   async work(source: Source, context: WorkContext): Promise<Outcome> {
-    return throughOutages(this.deps, context, () => this.once(source, context));
+    try {
+      return await throughOutages(this.deps, context, () => this.once(source, context));
+    } catch (error) {
+      if (error instanceof Dropped) return { settle: 'dropped' };
+      throw error;
+    }
   }
 
   private async once(source: Source, context: WorkContext): Promise<Outcome> {
@@ -155,9 +171,11 @@ export class Surface {
   }
 
   private async message(source: Source, context: WorkContext): Promise<Outcome> {
-    source.event ??= await this.deps.homeserver.event(source.ref.room, source.id);
-    const { event } = source;
-    if (event.unsigned?.['redacted_because'] !== undefined) return { settle: 'dropped' };
+    if (source.event === undefined)
+      source.learn(await this.deps.homeserver.event(source.ref.room, source.id, context.signal));
+    const event = source.prompt;
+    if (event === undefined || event.unsigned?.['redacted_because'] !== undefined)
+      return { settle: 'dropped' };
     const { room, sender: person, ts } = source.ref;
     const { signal } = context;
     const body = bodyOf(event);
@@ -210,7 +228,7 @@ export class Surface {
       const entry = (await this.rooms.ledger(space)).entries.get(made.source);
       if (entry === undefined) continue;
       if ('room' in entry && entry.room === made.room) await this.finish(made, signal);
-      else await this.rooms.leaveLosers(made.source, 'room' in entry ? entry.room : '');
+      else await this.rooms.leaveLosers(made.source, 'room' in entry ? entry.room : undefined);
     }
   }
 }
