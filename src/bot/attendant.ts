@@ -49,7 +49,7 @@ export interface AttendantDeps {
   outbox: Outbox;
   copies: Copies;
   attempts: Attempts;
-  takingUp: Pick<TakingUp, 'isGone' | 'isBehind'>;
+  takingUp: Pick<TakingUp, 'isGone' | 'isBehind' | 'giveUp'>;
   /** It goes to the room's agent: it may be given up at any instant. */
   asksAgent: (source: Source) => boolean;
   journal: { append(entries: JournalEntry[]): Promise<void> };
@@ -78,6 +78,8 @@ const LOOK_BACK_MS = 12 * 3600_000;
 const ECHO_MS = 500;
 const FORGOTTEN_TEXT = 'This was not answered: what I knew of you was deleted.';
 const WITHDRAWN_TEXT = 'This was not answered: the message was deleted.';
+/** How often what is owed in a room that refuses us is tried again. */
+const CLOSED_MS = 60_000;
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -114,6 +116,7 @@ export class Attendant {
 
   /** One look and one act; true when the source is settled and nothing is owed. */
   private async step(source: Source, signal: AbortSignal): Promise<boolean> {
+    if (source.closed) return this.giveUp(source, signal);
     await this.readUpToNow(source, signal);
     const act = nextAct(source.view(), source.held);
     switch (act.act) {
@@ -133,6 +136,16 @@ export class Attendant {
         return false;
       }
     }
+  }
+
+  /** C1: nothing can be said in a room that the bot is not in; what is owed there waits for it to be back. */
+  private async giveUp(source: Source, signal: AbortSignal): Promise<boolean> {
+    if (source.settled === undefined) {
+      await this.deps.takingUp.giveUp(source, signal);
+      return this.end(source, 'forbidden');
+    }
+    source.notBefore = this.deps.clock.monotonic() + CLOSED_MS;
+    return true;
   }
 
   /** D5: after start, thaw or takeover nothing is sent before the room was read up to a /sync asked for now. */
@@ -261,7 +274,7 @@ export class Attendant {
   /** Ends a run as soon as the room or a peer's copy makes another act possible. */
   private async watch(source: Source, superseded: AbortController, running: AbortSignal): Promise<void> {
     while (!running.aborted) {
-      const isWithdrawn = source.dropped && this.deps.asksAgent(source);
+      const isWithdrawn = source.closed || (source.dropped && this.deps.asksAgent(source));
       if (isWithdrawn || nextAct(source.view(), source.held).act !== 'obtain') superseded.abort();
       else await source.changed(running);
     }
@@ -309,7 +322,10 @@ export class Attendant {
     const { log, clock } = this.deps;
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
-      if (error.code === 'refused' && isForbidden(error)) return !(await this.end(source, 'forbidden'));
+      if (error.code === 'refused' && isForbidden(error)) {
+        source.notBefore = clock.monotonic() + CLOSED_MS;
+        return !(await this.end(source, 'forbidden'));
+      }
       if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
       if (error.code !== 'refused' || error.detail.status === 401) {
         source.stale = true;

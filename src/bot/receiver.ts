@@ -86,6 +86,7 @@ export class Receiver {
   /** Told once it is known who took the bot out of the room, and when. */
   private left(room: string, events: RoomEvent[]): void {
     const { self, onLeft } = this.deps;
+    for (const source of this.deps.engine.all()) if (source.ref.room === room) source.close(true);
     const left = events.findLast((event) => event.type === 'm.room.member' && event.state_key === self);
     if (left !== undefined) onLeft(room, { id: left.event_id, ts: left.origin_server_ts });
   }
@@ -133,6 +134,9 @@ export class Receiver {
   }
 
   private takeRoom(room: RoomBatch, before: RoomEvent[]): JournalEntry[] {
+    for (const source of this.deps.engine.all()) {
+      if (source.closed && source.ref.room === room.room) source.close(false);
+    }
     const live = this.deps.live() && room.filled;
     return [...before, ...eventsOf(room)].flatMap((event) => this.takeEvent(room.room, event, live));
   }

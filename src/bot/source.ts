@@ -60,6 +60,8 @@ export class Source {
 
   /** It was redacted. */
   dropped = false;
+  /** The bot is not in its room. */
+  closed = false;
   /** Monotonic ms since when it is settled here. */
   settledAt: number | undefined;
   /** Its journal entry has gone, because nothing was owed any more (PROTOCOL C3). */
@@ -157,6 +159,12 @@ export class Source {
     const sender = event?.sender ?? ref.sender;
     const isOurs = edit.target === this.id && edit.sender === sender && this.target === undefined;
     return isOurs && ref.kind === 'message' && this.edits.add(edit);
+  }
+
+  /** The bot was taken out of its room, or is back in it. */
+  close(closed: boolean): void {
+    this.closed = closed;
+    this.wake();
   }
 
   /** It was redacted, or of an edit, what it replaces. */

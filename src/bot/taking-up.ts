@@ -40,6 +40,12 @@ export class TakingUp {
     return source.target !== undefined && !(await isOwed(source, signal));
   }
 
+  /** The bot was taken out of the room: what the agent has under way for it is ended. */
+  async giveUp(source: Source, signal: AbortSignal): Promise<void> {
+    const isBegun = this.deps.attempts.forms(source.ref).length > 0;
+    if (isBegun && this.deps.asksAgent(source)) await this.deps.withdraw(source, signal);
+  }
+
   /** Its sender has made something else of it since its form was settled; for a look before its first attempt. */
   isBehind(source: Source): boolean {
     if (source.attempt !== undefined || this.deps.attempts.forms(source.ref).length > 0) return false;

@@ -127,6 +127,14 @@ export class Rooms {
     for (const room of rooms) await this.inviteOnce(room, person, await this.deps.homeserver.roomState(room));
   }
 
+  /** A person who asks to be let in again is invited to what they left; what they are in or declined to answer stays. */
+  async bringBack(person: string, rooms: readonly string[]): Promise<void> {
+    for (const room of rooms) {
+      const member = find(await this.deps.homeserver.roomState(room), 'm.room.member', person);
+      if (member?.content['membership'] === 'leave') await this.inviteTo(room, person);
+    }
+  }
+
   /** The room says that it was archived, perhaps before its records were lost. */
   async isArchived(room: string): Promise<boolean> {
     return isArchived(await this.deps.homeserver.roomState(room), this.deps.self);
@@ -134,7 +142,10 @@ export class Rooms {
 
   /** A person with any membership is not invited again. */
   private async inviteOnce(room: string, person: string, state: RoomEvent[]): Promise<void> {
-    if (find(state, 'm.room.member', person) !== undefined) return;
+    if (find(state, 'm.room.member', person) === undefined) await this.inviteTo(room, person);
+  }
+
+  private async inviteTo(room: string, person: string): Promise<void> {
     try {
       await this.deps.homeserver.invite(room, person);
     } catch (error) {

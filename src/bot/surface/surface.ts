@@ -162,11 +162,16 @@ export class Surface {
   private async pointToChat(source: Source, text: string, signal: AbortSignal): Promise<Outcome> {
     const welcome = await this.onboarding.ensure(source.ref.sender, signal);
     if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, this.deps.prefix);
-    const { records, self } = this.deps;
-    // The first chat may have been archived since.
-    const open = records.chatsOf(source.ref.sender).filter(({ archived }) => !archived);
-    const isOpen = open.length === 0 || open.some(({ room }) => room === welcome.room);
-    const room = isOpen ? welcome.room : (open[0]?.room ?? welcome.room);
+    const { records, self, homeserver, prefix } = this.deps;
+    // The first chat may have been archived since, or the bot taken out of it.
+    const joined = new Set(await homeserver.joinedRooms(signal));
+    const chats = records.chatsOf(source.ref.sender);
+    const open = chats.filter(({ archived, room }) => !archived && joined.has(room)).map(({ room }) => room);
+    const room = open.includes(welcome.room) ? welcome.room : open[0];
+    if (room === undefined) return notice(`Hello! None of your chats is open; ${prefix}new makes one.`);
+    // Who invites the bot again may have left what it made.
+    const left = [room, welcome.space].filter((one) => joined.has(one));
+    if (source.ref.kind === 'invite') await this.rooms.bringBack(source.ref.sender, left);
     return notice(`${text}: ${link(room, serverOf(self))}`);
   }
 
