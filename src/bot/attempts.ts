@@ -1,4 +1,5 @@
 import type { Recorder } from './actors/recorder.js';
+import { formName } from './edits.js';
 import type { Presence } from './presence.js';
 import type { Records } from './records.js';
 import type { Source, SourceRef } from './source.js';
@@ -30,10 +31,16 @@ export class Attempts {
     return spent;
   }
 
-  /** Durable before the run begins. Resolves to the attempt's id. */
+  /** The forms in which it was begun, by whichever replica: a name of the edit, or empty for the first form. */
+  forms(source: SourceRef): string[] {
+    return [...this.records.attempts(source).keys()].map((attempt) => attempt.split('/')[3] ?? '');
+  }
+
+  /** Durable before the run begins. Resolves to the attempt's id, which names the form that was taken up. */
   async begin(source: Source): Promise<string> {
     this.n += 1;
-    const attempt = `${this.self.replica}/${this.self.incarnation}/${this.n}`;
+    const form = source.taken ? `/${formName(source.taken.id)}` : '';
+    const attempt = `${this.self.replica}/${this.self.incarnation}/${this.n}${form}`;
     await this.records.attempt(source.ref, attempt, 'begun', this.recorder.begun(source, attempt));
     return attempt;
   }

@@ -15,6 +15,7 @@ import type { SettleReason, Source } from './source.js';
 import type { Signs } from './signs.js';
 import type { Streams } from './rate/streams.js';
 import { type RunSoFar, Streamer } from './streamer.js';
+import type { TakingUp } from './taking-up.js';
 
 /** How the surface ends its work on a source: a text to deliver, or nothing to say. */
 export type Outcome = { answer: Answer } | { settle: SettleReason };
@@ -49,6 +50,9 @@ export interface AttendantDeps {
   outbox: Outbox;
   copies: Copies;
   attempts: Attempts;
+  takingUp: Pick<TakingUp, 'isGone' | 'isBehind' | 'giveUp'>;
+  /** It goes to the room's agent: it may be given up at any instant. */
+  asksAgent: (source: Source) => boolean;
   journal: { append(entries: JournalEntry[]): Promise<void> };
   timeline: Timeline;
   fence: Fence;
@@ -75,6 +79,9 @@ export interface AttendantDeps {
 const LOOK_BACK_MS = 12 * 3600_000;
 const ECHO_MS = 500;
 const FORGOTTEN_TEXT = 'This was not answered: what I knew of you was deleted.';
+const WITHDRAWN_TEXT = 'This was not answered: the message was deleted.';
+/** How often what is owed in a room that refuses us is tried again. */
+const CLOSED_MS = 60_000;
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -111,6 +118,7 @@ export class Attendant {
 
   /** One look and one act; true when the source is settled and nothing is owed. */
   private async step(source: Source, signal: AbortSignal): Promise<boolean> {
+    if (source.closed) return this.giveUp(source, signal);
     await this.readUpToNow(source, signal);
     const act = nextAct(source.view(), source.held);
     switch (act.act) {
@@ -118,7 +126,7 @@ export class Attendant {
         await this.settle(source, act.reason, act.event);
         return true;
       case 'obtain':
-        if (source.settled !== undefined) return true;
+        if (source.settled !== undefined && !source.isLeftOpen) return true;
         return this.obtain(source, act.round, signal);
       default: {
         // Whatever makes it the next step again, it must not become a flood.
@@ -130,6 +138,16 @@ export class Attendant {
         return false;
       }
     }
+  }
+
+  /** C1: nothing can be said in a room that the bot is not in; what is owed there waits for it to be back. */
+  private async giveUp(source: Source, signal: AbortSignal): Promise<boolean> {
+    if (source.settled === undefined) {
+      await this.deps.takingUp.giveUp(source, signal);
+      return this.end(source, 'forbidden');
+    }
+    source.notBefore = this.deps.clock.monotonic() + CLOSED_MS;
+    return true;
   }
 
   /** D5: after start, thaw or takeover nothing is sent before the room was read up to a /sync asked for now. */
@@ -166,16 +184,17 @@ export class Attendant {
   /** Gets a text from the peers, else from the surface; freezes it. True when there is nothing to say. */
   private async obtain(source: Source, round: string | undefined, signal: AbortSignal): Promise<boolean> {
     const isForgotten = this.deps.records.forgotten(source.ref);
-    const isUnseen = source.view().anchor === undefined;
-    if ((source.dropped || isForgotten) && isUnseen) return this.end(source, 'dropped');
-    if (isForgotten) {
-      // A placeholder stands, and is ended (D8); the agent is not asked about somebody who was forgotten.
-      source.failure = 'forgotten';
-      await this.freeze(source, freeze('m.notice', [FORGOTTEN_TEXT]));
+    const isGone = isForgotten || (await this.deps.takingUp.isGone(source, signal));
+    if (isGone && source.view().anchor === undefined) return this.end(source, 'dropped');
+    if (isGone) {
+      // A placeholder stands, and is ended (D8); the agent is not asked about what is gone.
+      source.failure = isForgotten ? 'forgotten' : 'withdrawn';
+      await this.freeze(source, freeze('m.notice', [isForgotten ? FORGOTTEN_TEXT : WITHDRAWN_TEXT]));
       return false;
     }
     if (await this.askPeers(source, round)) return false;
     // What stands in the room already was for us, whoever judged it so.
+    const isUnseen = source.view().anchor === undefined;
     if (isUnseen && !(await this.deps.admit(source, signal))) return this.end(source, 'not-for-us');
     const outcome = await this.run(source, signal);
     if (outcome === undefined) return false;
@@ -221,6 +240,7 @@ export class Attendant {
       return { answer: gaveUp(source) };
     }
     await this.deps.prepare(source, signal);
+    if (this.deps.takingUp.isBehind(source)) return undefined;
     if (source.attempt === undefined) {
       source.attempt = await attempts.begin(source);
       if (source.ref.kind === 'message') signs.read(source);
@@ -265,18 +285,20 @@ export class Attendant {
   /** Ends a run as soon as the room or a peer's copy makes another act possible. */
   private async watch(source: Source, superseded: AbortController, running: AbortSignal): Promise<void> {
     while (!running.aborted) {
-      await source.changed(running);
-      if (nextAct(source.view(), source.held).act !== 'obtain') superseded.abort();
+      const isWithdrawn = source.closed || (source.dropped && this.deps.asksAgent(source));
+      if (isWithdrawn || nextAct(source.view(), source.held).act !== 'obtain') superseded.abort();
+      else await source.changed(running);
     }
   }
 
   /** D4: frozen in the journal, then offered to the peers, before the first final send. */
   private async freeze(source: Source, answer: Answer): Promise<void> {
-    await this.deps.journal.append([{ t: 'frozen', source: source.id, answer }]);
+    const frozen = source.taken ? { ...answer, of: source.taken.id } : answer;
+    await this.deps.journal.append([{ t: 'frozen', source: source.id, answer: frozen }]);
     source.repliedAt ??= this.deps.clock.now();
     if (answer.parts.length > 1) this.deps.recorder.replying(source);
-    await this.deps.copies.offer(source.id, answer);
-    source.hold(answer);
+    await this.deps.copies.offer(source.id, frozen);
+    source.hold(frozen);
   }
 
   /** C1, A1: the mark is durable before the journal entry goes; what is owed keeps the entry (C3). */
@@ -311,7 +333,10 @@ export class Attendant {
     const { log, clock } = this.deps;
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
-      if (error.code === 'refused' && isForbidden(error)) return !(await this.end(source, 'forbidden'));
+      if (error.code === 'refused' && isForbidden(error)) {
+        source.notBefore = clock.monotonic() + CLOSED_MS;
+        return !(await this.end(source, 'forbidden'));
+      }
       if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
       if (error.code !== 'refused' || error.detail.status === 401) {
         source.stale = true;

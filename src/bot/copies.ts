@@ -9,6 +9,7 @@ const answer = z
     kind: z.enum(['m.text', 'm.notice']),
     parts: z.array(z.string()).min(1).max(10_000),
     hash: z.string().max(64),
+    of: z.string().max(255).optional(),
   })
   .refine((text) => text.hash === answerHash(text.kind, text.parts), 'hash does not match its parts');
 const id = z.string().min(1).max(255);

@@ -1,5 +1,6 @@
 import type { OwnMessageStores } from './addressing/own-messages.js';
 import type { StrangersPolicy } from './addressing/strangers.js';
+import type { EditPolicy } from './edits.js';
 import type { InvitesPolicy } from './invites.js';
 import type { Homeserver } from '../matrix/homeserver.js';
 import type { PlatformClient } from '../platform/client.js';
@@ -40,6 +41,7 @@ export interface BotSettings {
   /** What the others hear. */
   strangers: StrangersPolicy;
   invites: InvitesPolicy;
+  onEdit: EditPolicy;
   /** Rooms in which every message is for the bot. */
   alwaysRooms: (room: string) => boolean;
   /** Who may use what is for admins. */

@@ -280,7 +280,8 @@ export class Engine {
       const isOver = this.deps.records.forgotten(source.ref) && source.whole && view.anchor === undefined;
       if (!isOver && !this.deps.records.marked(source.ref)) return;
     }
-    source.settled = view.anchorRedacted ? 'redacted' : 'answered';
+    const isDropped = view.accepted === undefined && this.deps.records.markReason(source.ref) === 'dropped';
+    source.settled = view.anchorRedacted ? 'redacted' : isDropped ? 'dropped' : 'answered';
     source.settledAt = this.deps.clock.monotonic();
   }
 
@@ -294,7 +295,7 @@ export class Engine {
   /** Still to be done although it is settled: a repair, a redaction (D3, D7, D10), or the mark. */
   private duty(source: Source): boolean {
     if (source.settled === 'redacted') return !this.marked(source);
-    return owed(source.view()) || !source.whole || !this.marked(source);
+    return owed(source.view()) || !source.whole || source.isLeftOpen || !this.marked(source);
   }
 
   private marked(source: Source): boolean {
@@ -306,7 +307,7 @@ export class Engine {
   /** Who settled it writes the mark; the others do when it has not come. */
   private dutyDelay(source: Source, rank: number): number {
     const due = (source.settledAt ?? 0) + (rank + 1) * this.deps.patienceMs;
-    const urgent = owed(source.view()) || !source.whole;
+    const urgent = owed(source.view()) || !source.whole || source.isLeftOpen;
     return urgent && rank === 0 ? 0 : due - this.deps.clock.monotonic();
   }
 

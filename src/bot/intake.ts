@@ -3,6 +3,7 @@ import { readMark } from '../delivery/mark.js';
 import type { RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 import { type Media, readMedia } from './attachments/media.js';
+import { type Edit, readEdit } from './edits.js';
 import type { SourceRef } from './source.js';
 
 /** What one event means to the bot. */
@@ -10,6 +11,8 @@ export type Meaning =
   | { is: 'source'; ref: SourceRef; event: RoomEvent; direct?: boolean }
   /** A file without a word: it waits for its sender's next prompt. */
   | { is: 'media'; ref: SourceRef; media: Media }
+  /** A message that takes another's place; `ref` is its own, should it be answered by itself. */
+  | { is: 'edit'; edit: Edit; ref: SourceRef; event: RoomEvent }
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
@@ -38,8 +41,11 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
       ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' },
     };
   }
-  if (event.type !== 'm.room.message' || !isPrompt(event)) return NOTHING;
+  if (event.type !== 'm.room.message') return NOTHING;
   const ref = refOf(room, event);
+  const edit = readEdit(event);
+  if (edit !== undefined) return { is: 'edit', edit, event, ref };
+  if (!isPrompt(event)) return NOTHING;
   const message = readMedia(event);
   if (message === undefined || message.caption !== undefined || 'fault' in message.file)
     return { is: 'source', event, ref };

@@ -14,6 +14,7 @@ const answer = z.object({
   kind: z.enum(['m.text', 'm.notice']),
   parts: z.array(z.string()).min(1),
   hash: z.string(),
+  of: z.string().optional(),
 });
 
 /**

@@ -75,8 +75,8 @@ export class Outbox {
     { anchor, body, until }: { anchor: string; body: string; until?: AbortSignal },
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    source.edits += 1;
-    const step = steps.stream(this.deps.channel.self.incarnation, source.edits);
+    source.streamed += 1;
+    const step = steps.stream(this.deps.channel.self.incarnation, source.streamed);
     const mark = this.mark(source, step, false);
     const content = editContent({ kind: 'm.text', body, mark, target: anchor });
     return this.message(
@@ -133,6 +133,7 @@ export class Outbox {
       ...this.mark(source, act.step, true),
       text: { hash: act.answer.hash, parts: act.answer.parts.length, part: act.part },
       ...(act.after !== undefined && { after: act.after }),
+      ...(act.answer.of !== undefined && { of: act.answer.of }),
     };
   }
 

@@ -10,6 +10,7 @@ import { OwnMessages } from './addressing/own-messages.js';
 import { RoomAnswers } from './addressing/room-answers.js';
 import { Strangers } from './addressing/strangers.js';
 import { Adoption } from './adoption.js';
+import { AnswerAgain } from './answer-again.js';
 import { Staging } from './attachments/staging.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
@@ -31,6 +32,7 @@ import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import { DerivedWatch } from './surface/derived-watch.js';
 import { Surface } from './surface/surface.js';
+import { TakingUp } from './taking-up.js';
 
 /** A peer acknowledges a frozen answer within this, or the send goes on without it (PROTOCOL D4). */
 const PEER_DEADLINE_MS = 300;
@@ -191,6 +193,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     journal,
     readBack: (room, options) => inbox.readBack(room, options),
     live: () => participation.live,
+    onEdit: settings.onEdit,
     allowed,
     heedsStranger: (ref) => strangers.heeds(ref),
     ahead: (event) => surface.ahead(event),
@@ -220,6 +223,14 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     probeEveryMs: leaseMs / 3,
     onBatch: (batch) => receiver.take(batch),
   });
+  const attempts = new Attempts(records, recorder, presence, { replica, incarnation });
+  const again = new AnswerAgain({ homeserver, self, isPrompt: (event) => surface.isForAgent(event) });
+  const takingUp = new TakingUp({
+    attempts,
+    asksAgent: (source) => surface.asksAgent(source),
+    isOwed: (source, signal) => again.isOwed(source, signal),
+    withdraw: (source, signal) => surface.withdrawal.withdraw(source, signal),
+  });
   const attendant = new Attendant({
     clock,
     log,
@@ -227,7 +238,9 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     recorder,
     outbox,
     copies,
-    attempts: new Attempts(records, recorder, presence, { replica, incarnation }),
+    attempts,
+    takingUp,
+    asksAgent: (source) => surface.asksAgent(source),
     journal,
     timeline: new RoomReader(homeserver, inbox, receiver),
     fence,

@@ -22,6 +22,8 @@ export class RoomReader implements Timeline {
 
   async readSource(source: Source, signal: AbortSignal): Promise<void> {
     this.receiver.rebuild(source, await this.eventsSince(source, signal));
+    const { target, ref } = source;
+    if (target !== undefined) source.original ??= await this.homeserver.event(ref.room, target, signal);
   }
 
   async redacted(room: string, event: string): Promise<boolean> {

@@ -5,7 +5,8 @@ import type { Log } from '../telemetry/log.js';
 import type { Media } from './attachments/media.js';
 import type { Staging } from './attachments/staging.js';
 import type { Engine } from './engine.js';
-import { eventsOf, meaningOf } from './intake.js';
+import type { EditPolicy } from './edits.js';
+import { eventsOf, type Meaning, meaningOf } from './intake.js';
 import type { JournalEntry, JournalState } from './journal.js';
 import type { Records } from './records.js';
 import type { Source, SourceKind, SourceRef } from './source.js';
@@ -29,6 +30,7 @@ export interface ReceiverDeps {
   heedsStranger: (ref: SourceRef) => boolean;
   ahead: (event: RoomEvent) => boolean;
   personal: (event: RoomEvent) => boolean;
+  onEdit: EditPolicy;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
   staging: Pick<Staging, 'add' | 'next' | 'redacted'>;
@@ -87,6 +89,7 @@ export class Receiver {
   /** Told once it is known who took the bot out of the room, and when. */
   private left(room: string, events: RoomEvent[]): void {
     const { self, onLeft } = this.deps;
+    for (const source of this.deps.engine.all()) if (source.ref.room === room) source.close(true);
     const left = events.findLast((event) => event.type === 'm.room.member' && event.state_key === self);
     if (left !== undefined) onLeft(room, { id: left.event_id, ts: left.origin_server_ts });
   }
@@ -102,7 +105,8 @@ export class Receiver {
     for (const event of events) {
       const meaning = meaningOf(source.ref.room, event, this.deps.self);
       if (meaning.is === 'sent' && meaning.source === source.id) sent.push(meaning.event);
-      if (event.event_id === source.id) source.event = event;
+      if (event.event_id === source.id && source.ref.kind === 'message') source.learn(event);
+      if (meaning.is === 'edit') source.edit(meaning.edit);
     }
     source.rebuild(sent);
   }
@@ -133,6 +137,9 @@ export class Receiver {
   }
 
   private takeRoom(room: RoomBatch, before: RoomEvent[]): JournalEntry[] {
+    for (const source of this.deps.engine.all()) {
+      if (source.closed && source.ref.room === room.room) source.close(false);
+    }
     const live = this.deps.live() && room.filled;
     return [...before, ...eventsOf(room)].flatMap((event) => this.takeEvent(room.room, event, live));
   }
@@ -151,6 +158,8 @@ export class Receiver {
       case 'source':
         if (meaning.direct === true) onDirect(room, meaning.ref.sender);
         return this.takeSource(meaning.ref, meaning.event, live);
+      case 'edit':
+        return this.takeEdit(meaning, live);
       case 'sent':
         return this.takeSent(room, meaning, event);
       case 'media':
@@ -180,21 +189,36 @@ export class Receiver {
   private takeSource(ref: SourceRef, event: RoomEvent, live: boolean): JournalEntry[] {
     const known = this.deps.engine.get(ref.id);
     if (known !== undefined) {
-      if (known.ref.kind === 'message') known.event ??= event;
+      if (known.ref.kind === 'message') known.learn(event);
       return [];
     }
     if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
     if (!this.deps.allowed(ref.sender) && !this.deps.heedsStranger(ref)) return [];
     const { records } = this.deps;
     if (ref.ts < (records.genesis() ?? 0) || records.marked(ref) || records.forgotten(ref)) return [];
-    const redacted = event.unsigned?.['redacted_because'] !== undefined;
     const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
     if (live) source.arrived = this.deps.staging.next();
-    source.event = event;
-    source.ahead = ref.kind !== 'message' || this.deps.ahead(event);
-    source.personal = ref.kind === 'message' && this.deps.personal(event);
-    source.dropped = redacted;
+    source.learn(event);
+    this.classify(source);
     return [{ t: 'source', ref }];
+  }
+
+  /** An edit changes what its sender asks; where each is answered, it is also a source behind it. */
+  private takeEdit({ edit, ref, event }: Extract<Meaning, { is: 'edit' }>, live: boolean): JournalEntry[] {
+    const source = this.deps.engine.get(edit.target);
+    if (source?.ref.room === ref.room && source.edit(edit)) this.classify(source);
+    const isOwn = this.deps.onEdit === 'answer-again' && this.deps.allowed(ref.sender);
+    return isOwn ? this.takeSource(ref, event, live) : [];
+  }
+
+  /** What of its handling follows from its text, until it is begun. */
+  private classify(source: Source): void {
+    const { prompt, ref, target, attempt } = source;
+    if (prompt === undefined || attempt !== undefined) return;
+    const isMessage = ref.kind === 'message';
+    source.ahead = !isMessage || (target === undefined && this.deps.ahead(prompt));
+    source.personal = isMessage && target === undefined && this.deps.personal(prompt);
+    this.deps.engine.evaluate();
   }
 
   /** An own event of a source that is not in memory reopens the look at it (PROTOCOL D7). */
@@ -220,7 +244,7 @@ export class Receiver {
     const source = this.deps.engine.add(ref, { whole: false, stale: true });
     source.ahead = true;
     if (settled) {
-      source.settled = 'answered';
+      source.settled = this.deps.records.markReason(ref) === 'dropped' ? 'dropped' : 'answered';
       source.settledAt = source.seenAt;
     }
     source.append(meaning.event);
@@ -235,8 +259,9 @@ export class Receiver {
   }
 
   private redacted(source: Source, target: string): void {
-    source.withdraw(target);
-    if (source.id === target) source.dropped = true;
+    source.withdrawFile(target);
+    if (source.id === target || source.target === target) source.withdraw();
+    else if (source.edits.delete(target)) this.classify(source);
     else if (!source.redact(target)) return;
     this.deps.engine.evaluate();
   }

@@ -27,6 +27,7 @@ import type { StrangersPolicy } from './addressing/strangers.js';
 import { ownMachines } from './actors/own.js';
 import { Bot } from './bot.js';
 import { applyJournal, emptyJournal, forgetPosition, journalEntry, journalSnapshot } from './journal.js';
+import type { EditPolicy } from './edits.js';
 import type { InvitesPolicy } from './invites.js';
 import { openOwnMessageStores, type PersistentState } from './persistent-state.js';
 import { documentsObstacle } from './documents-obstacle.js';
@@ -65,6 +66,7 @@ export type ReplicaConfig = Credentials & {
   allowedUsers?: string[];
   strangers: StrangersPolicy;
   invites: InvitesPolicy;
+  onEdit: EditPolicy;
   /** Patterns of room ids. */
   alwaysRooms?: string[];
   /** The keyed stores that survive restarts and reach the other replicas. */
@@ -213,6 +215,7 @@ async function open(
       allowed: allowList(config.allowedUsers),
       strangers: config.strangers,
       invites: config.invites,
+      onEdit: config.onEdit,
       alwaysRooms: roomList(config.alwaysRooms),
       isAdmin: adminList(config.admins),
       placeholderAfterMs: PLACEHOLDER_MS,

@@ -3,10 +3,11 @@ import { type ReplyTo, threadOf } from '../delivery/content.js';
 import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
 import type { Taken } from './attachments/taken.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { bundledEdit, type Edit, edited, Edits, readEdit } from './edits.js';
 
 /**
  * What an answer is owed for.
- * - `message`: a prompt or a command; `id` is its event.
+ * - `message`: a prompt or a command; `id` is its event. Or an edit of one that was answered: its own answer is owed.
  * - `invite`: the line in a room that we were invited to; `id` is the invite event.
  * - `encrypted`: the one notice of a room that we cannot read; `id` is `encrypted:<room id>`.
  * - `greeting`: the hello in a person's first chat room; `id` is `onboarding:<mxid>` (PROTOCOL P4).
@@ -33,8 +34,14 @@ export class Source {
   readonly events: SentEvent[] = [];
   /** Texts held: own, and copies that peers offered (PROTOCOL D4). */
   readonly held: Answer[] = [];
-  /** The event itself, where it is one and was read. */
+  /** The event itself, as it was sent, where it is one and was read. */
   event: RoomEvent | undefined;
+  /** Of a source that is an edit: the message that it replaces. */
+  original: RoomEvent | undefined;
+  /** Its sender's edits of it. */
+  readonly edits = new Edits();
+  /** The edit in whose form it is taken up; null: in its first form. Undefined: nobody has taken it up. */
+  taken: Edit | null | undefined;
   /** Monotonic ms of the last progress beat of another replica. */
   lastProgress: number | undefined;
   /** Present while this replica works on it. */
@@ -52,8 +59,10 @@ export class Source {
   /** A command that passes ahead of the run before it (PROTOCOL O6). */
   ahead = false;
 
-  /** Its edits and redaction by the person came before it was begun (PROTOCOL C1). */
+  /** It was redacted. */
   dropped = false;
+  /** The bot is not in its room. */
+  closed = false;
   /** Monotonic ms since when it is settled here. */
   settledAt: number | undefined;
   /** Its journal entry has gone, because nothing was owed any more (PROTOCOL C3). */
@@ -79,11 +88,11 @@ export class Source {
   /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
   offered: readonly string[] | null | undefined;
   /** Stream edits begun by this process: each has a step of its own, over all its attempts. */
-  edits = 0;
+  streamed = 0;
   /** Its place among the files that its sender sent before and after it, where this process took it in live. */
   arrived: number | undefined;
   /** The files that go with it, once that was read. */
-  taken: Taken | undefined;
+  files: Taken | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 
@@ -118,8 +127,63 @@ export class Source {
   /** What its answers reply to; nothing where it is no event of the room's. */
   replyTo(): ReplyTo | undefined {
     if (this.ref.kind !== 'message' && this.ref.kind !== 'invite') return undefined;
-    const thread = this.threadRefused ? undefined : threadOf(this.event?.content ?? {});
-    return { event: this.id, ...(thread !== undefined && { thread }) };
+    // Clients show no reply to an edit: it is one to what was edited.
+    const { target } = this;
+    const { content } = (target === undefined ? this.event : this.original) ?? { content: {} };
+    const thread = this.threadRefused ? undefined : threadOf(content);
+    return { event: target ?? this.id, ...(thread !== undefined && { thread }) };
+  }
+
+  /** Of a source that is an edit: what it replaces. */
+  get target(): string | undefined {
+    return this.event && readEdit(this.event)?.target;
+  }
+
+  /** What its sender asks: in the form in which it was taken up, else in its newest. */
+  get prompt(): RoomEvent | undefined {
+    const { event, taken, original } = this;
+    if (event === undefined) return undefined;
+    const own = readEdit(event);
+    if (own !== undefined) {
+      const relation = original?.content['m.relates_to'];
+      return edited({ ...event, content: relation === undefined ? {} : { 'm.relates_to': relation } }, own);
+    }
+    const edit = taken === undefined ? this.edits.newest : taken;
+    return edit ? edited(event, edit) : event;
+  }
+
+  /** Learns its own event, and the edit that the homeserver hands along with it. */
+  learn(event: RoomEvent): void {
+    this.event ??= event;
+    if (event.unsigned?.['redacted_because'] !== undefined) this.dropped = true;
+    const edit = bundledEdit(event);
+    if (edit !== undefined) this.edit(edit);
+  }
+
+  /** Takes an edit in; false where it is none of this message's sender, of an edit, or known. */
+  edit(edit: Edit): boolean {
+    const { event, ref } = this;
+    const sender = event?.sender ?? ref.sender;
+    const isOurs = edit.target === this.id && edit.sender === sender && this.target === undefined;
+    return isOurs && ref.kind === 'message' && this.edits.add(edit);
+  }
+
+  /** The bot was taken out of its room, or is back in it. */
+  close(closed: boolean): void {
+    this.closed = closed;
+    this.wake();
+  }
+
+  /** It was redacted, or of an edit, what it replaces. */
+  withdraw(): void {
+    this.dropped = true;
+    this.wake();
+  }
+
+  /** It was dropped, and a placeholder came to stand in the room all the same: that is ended. */
+  get isLeftOpen(): boolean {
+    const { anchor, anchorRedacted, current } = this.view();
+    return this.end === 'dropped' && anchor !== undefined && !anchorRedacted && current === undefined;
   }
 
   view(): AnswerView {
@@ -173,9 +237,9 @@ export class Source {
   }
 
   /** A file that goes with it was redacted. */
-  withdraw(event: string): void {
-    if (this.taken === undefined || 'refused' in this.taken) return;
-    this.taken = { media: this.taken.media.filter((one) => one.event !== event) };
+  withdrawFile(event: string): void {
+    if (this.files === undefined || 'refused' in this.files) return;
+    this.files = { media: this.files.media.filter((one) => one.event !== event) };
   }
 
   redact(event: string): boolean {

@@ -134,6 +134,6 @@ export class Streamer {
   /** Of this answer, by whichever replica: who takes it over goes on where the ramp was. */
   private edits(): number {
     const standing = this.source.events.filter(({ mark }) => isStreamStep(mark.step)).length;
-    return Math.max(standing, this.source.edits);
+    return Math.max(standing, this.source.streamed);
   }
 }

@@ -9,6 +9,8 @@ export interface Answer {
   /** At least one. Part 1 is the final event (anchor or edit), every other an event of its own. */
   parts: string[];
   hash: string;
+  /** The edit in whose form the prompt was answered; absent: in its first form. Not part of what the hash is over. */
+  of?: string | undefined;
 }
 
 export function freeze(kind: AnswerKind, parts: string[]): Answer {

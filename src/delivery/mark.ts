@@ -6,7 +6,7 @@ export const DELIVERY_KEY = 'dev.understudy.delivery';
 /**
  * `source`: the event answered; `step`: one send for it; `final`: it carries (part of) a final text, `text`
  * says of which: hash of the list of parts, their number, and which part this is, from 1; `after`: hash of the
- * final that a next round follows. `epoch` and `replica` are for people and repair, never a licence to send.
+ * final that a next round follows; `of`: the edit in whose form the source was answered. `epoch` and `replica` are for people and repair, never a licence to send.
  */
 export const deliveryMark = z.object({
   source: z.string().min(1).max(255),
@@ -22,6 +22,7 @@ export const deliveryMark = z.object({
     })
     .optional(),
   after: z.string().max(64).optional(),
+  of: z.string().max(255).optional(),
 });
 
 export type DeliveryMark = z.infer<typeof deliveryMark>;

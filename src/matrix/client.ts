@@ -74,11 +74,11 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
         signal,
       }),
 
-    thread: (room, root, { from }, signal) =>
+    thread: async (room, root, { from }, signal) =>
       api(
         {
           method: 'GET',
-          path: `/_matrix/client/v1${inRoom(room)}/relations/${encodeURIComponent(root)}/m.thread`,
+          path: `/_matrix/client/v1${pathOf(['rooms', room, 'relations', root, 'm.thread'])}`,
           query: { dir: 'b', from, limit: pageSize },
           deadlineMs,
           signal,

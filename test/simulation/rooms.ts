@@ -177,7 +177,7 @@ export class SimulatedRooms {
   }
 
   event(viewer: Device, roomId: string, eventId: string): RoomEvent {
-    return this.#seen(this.#visible(viewer, roomId, eventId), viewer);
+    return this.#withEdit(roomId, this.#seen(this.#visible(viewer, roomId, eventId), viewer));
   }
 
   thread(viewer: Device, roomId: string, root: string, { from }: { from?: string }) {
@@ -193,6 +193,22 @@ export class SimulatedRooms {
     const last = chunk.at(-1);
     const end = all.length > chunk.length && last && token(last.position);
     return { chunk: chunk.map((one) => this.#seen(one, viewer)), ...(end ? { end } : {}) };
+  }
+
+  /** Like Synapse: the newest edit that stands, by the same sender, whole. */
+  #withEdit(roomId: string, found: RoomEvent): RoomEvent {
+    if (found.unsigned?.['redacted_because'] !== undefined) return found;
+    const edits = this.room(roomId).timeline.filter(({ event }) => {
+      const relation = event.content['m.relates_to'] as { rel_type?: string; event_id?: string } | undefined;
+      const isEdit = relation?.rel_type === 'm.replace' && relation.event_id === found.event_id;
+      return isEdit && event.sender === found.sender && event.type === found.type;
+    });
+    const newest = edits.reduce<RoomEvent | undefined>((best, { event }) => {
+      const isNewer = best === undefined || event.origin_server_ts >= best.origin_server_ts;
+      return isNewer ? event : best;
+    }, undefined);
+    if (newest === undefined) return found;
+    return { ...found, unsigned: { ...found.unsigned, 'm.relations': { 'm.replace': newest } } };
   }
 
   roomState(viewer: Device, roomId: string): RoomEvent[] {

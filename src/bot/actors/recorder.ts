@@ -69,12 +69,14 @@ export class Recorder {
   settled(source: Source, reason: SettleReason): Write[] {
     const { asksAgent } = this.deps;
     const failure = this.failureOf(source, reason);
-    const isForUs = reason !== 'not-for-us';
+    // An edit that is owed nothing is no prompt.
+    const isForUs = reason !== 'not-for-us' && !(reason === 'dropped' && source.target !== undefined);
     const isPrompt = isForUs && asksAgent(source);
     const events = [isForUs ? this.arrival(source) : this.noted(source)];
     if (isPrompt && source.repliedAt !== undefined) events.push(this.replies(source, source.repliedAt));
     // Of what is not known to be no prompt, to another replica either, the conversation may wait for the end.
-    if (isPrompt || (source.ref.kind === 'message' && (source.event === undefined || !isForUs))) {
+    const isUnknown = source.event === undefined || !isForUs || reason === 'dropped';
+    if (isPrompt || (source.ref.kind === 'message' && isUnknown)) {
       const fields = {
         source: source.id,
         outcome: failure ?? reason,

@@ -42,10 +42,12 @@ export class Addressing {
     const { homeserver, records, answers, direct, own, self } = this.deps;
     const { room, id } = source.ref;
     if (records.room(room)?.room_type === 'chat' || answers.of(room) === 'always') return true;
-    source.event ??= await homeserver.event(room, id, signal);
+    if (source.event === undefined) source.learn(await homeserver.event(room, id, signal));
+    // An edit of what was answered: for us, as that was.
+    if (source.event === undefined || source.target !== undefined) return true;
     // Nothing is left to judge: it is dropped by whoever works on it.
     if (source.event.unsigned?.['redacted_because'] !== undefined) return true;
-    const { mentioned, text, replyTo, thread } = signsOf(source.event, self);
+    const { mentioned, text, replyTo, thread } = signsOf(source.prompt ?? source.event, self);
     if (mentioned) return true;
     if (replyTo !== undefined && own.knownOurs(room, replyTo)) return true;
     if (thread !== undefined && own.knownThread(room, thread)) return true;

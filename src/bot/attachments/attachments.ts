@@ -28,10 +28,10 @@ export class Attachments {
   /** Reads which files go with a prompt, once; before anything is written of it. */
   async prepare(source: Source, signal: AbortSignal): Promise<void> {
     const { staging } = this.deps;
-    const { event, ref } = source;
-    if (source.taken !== undefined || event === undefined) return;
+    const { prompt, ref } = source;
+    if (source.files !== undefined || prompt === undefined) return;
     const look = staging.mayHold(ref.room, ref.sender, ref.ts);
-    source.taken = await takenBy(this.deps, event, ref.room, signal, look);
+    source.files = await takenBy(this.deps, prompt, ref.room, signal, look);
     this.over(source);
   }
 
@@ -48,7 +48,7 @@ export class Attachments {
 
   /** Fetches what goes with a prompt; a text where it cannot be had. */
   async hold(source: Source, context: Pick<WorkContext, 'signal' | 'waits'>): Promise<Held | string> {
-    const { taken } = source;
+    const { files: taken } = source;
     if (taken === undefined) return { attachments: [], release: () => {} };
     if ('refused' in taken) return taken.refused;
     if (taken.media.length === 0) return { attachments: [], release: () => {} };
@@ -60,7 +60,7 @@ export class Attachments {
         return fetched.missing;
       }
       // What was redacted meanwhile stays here.
-      const left = source.taken !== undefined && 'media' in source.taken ? source.taken.media : [];
+      const left = source.files !== undefined && 'media' in source.files ? source.files.media : [];
       const attachments = fetched.attachments.filter((_, i) => left.some((one) => one === taken.media[i]));
       const release = () => {
         attachments.splice(0);

@@ -50,7 +50,8 @@ export class Branching {
   private async *laterRuns(room: string, command: string, signal: AbortSignal): AsyncGenerator<string> {
     for await (const event of eventsAfter(this.deps.homeserver, room, command, signal)) {
       const meaning = meaningOf(room, event, this.deps.self);
-      if (meaning.is === 'source' && meaning.ref.kind === 'message') yield stepKey(meaning.ref.id, 'send');
+      if (meaning.is !== 'source' && meaning.is !== 'edit') continue;
+      if (meaning.ref.kind === 'message') yield stepKey(meaning.ref.id, 'send');
     }
   }
 }

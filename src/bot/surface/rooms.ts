@@ -10,7 +10,12 @@ export interface RoomsDeps {
   outbox: Outbox;
   log: Log;
   self: string;
+  /** The source was redacted. */
+  isDropped: (source: string) => boolean;
 }
+
+/** The ledger says that nothing is made for the source; thrown where a room was to be. */
+export class Dropped extends Error {}
 
 /** A room that stands in the account because some source made it. */
 export interface MadeRoom {
@@ -72,6 +77,10 @@ export class Rooms {
     signal: AbortSignal,
   ): Promise<{ room: string; number: number }> {
     let ledger = await this.ledger(space);
+    if (!ledger.entries.has(source) && this.deps.isDropped(source)) {
+      await this.drop(source, space, signal);
+      ledger = await this.ledger(space);
+    }
     if (!ledger.entries.has(source)) {
       const room =
         this.allMade().find((made) => made.source === source)?.room ??
@@ -82,15 +91,28 @@ export class Rooms {
     }
     const entry = ledger.entries.get(source);
     const number = ledger.number(source);
-    if (entry === undefined || !('room' in entry) || number === undefined) {
+    if (entry !== undefined && 'dropped' in entry) {
+      await this.leaveLosers(source, undefined);
+      throw new Dropped(`${source} was redacted before a room was made for it`);
+    }
+    if (entry === undefined || number === undefined) {
       throw new HomeserverError('unreachable', `the ledger entry of ${source} is not in the space yet`);
     }
     await this.leaveLosers(source, entry.room);
     return { room: entry.room, number };
   }
 
-  /** A room made for a source that another room won is left and forgotten. */
-  async leaveLosers(source: string, winner: string): Promise<void> {
+  /** No room is made for a source that was redacted, unless the ledger names one already (PROTOCOL P3). */
+  async drop(source: string, space: string, signal: AbortSignal): Promise<void> {
+    if (!(await this.ledger(space)).entries.has(source)) {
+      await this.deps.outbox.event(space, source, 'ledger', LEDGER_TYPE, { source, dropped: true }, signal);
+    }
+    const entry = (await this.ledger(space)).entries.get(source);
+    if (entry !== undefined && 'dropped' in entry) await this.leaveLosers(source, undefined);
+  }
+
+  /** A room made for a source that another room won, or none, is left and forgotten. */
+  async leaveLosers(source: string, winner: string | undefined): Promise<void> {
     for (const { room, source: madeFor } of this.allMade()) {
       if (madeFor !== source || room === winner) continue;
       this.deps.log.info({ source, room, winner }, 'leaving a room that lost to another for the same source');
@@ -105,6 +127,14 @@ export class Rooms {
     for (const room of rooms) await this.inviteOnce(room, person, await this.deps.homeserver.roomState(room));
   }
 
+  /** A person who asks to be let in again is invited to what they left; what they are in or declined to answer stays. */
+  async bringBack(person: string, rooms: readonly string[]): Promise<void> {
+    for (const room of rooms) {
+      const member = find(await this.deps.homeserver.roomState(room), 'm.room.member', person);
+      if (member?.content['membership'] === 'leave') await this.inviteTo(room, person);
+    }
+  }
+
   /** The room says that it was archived, perhaps before its records were lost. */
   async isArchived(room: string): Promise<boolean> {
     return isArchived(await this.deps.homeserver.roomState(room), this.deps.self);
@@ -112,7 +142,10 @@ export class Rooms {
 
   /** A person with any membership is not invited again. */
   private async inviteOnce(room: string, person: string, state: RoomEvent[]): Promise<void> {
-    if (find(state, 'm.room.member', person) !== undefined) return;
+    if (find(state, 'm.room.member', person) === undefined) await this.inviteTo(room, person);
+  }
+
+  private async inviteTo(room: string, person: string): Promise<void> {
     try {
       await this.deps.homeserver.invite(room, person);
     } catch (error) {

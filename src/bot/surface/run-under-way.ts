@@ -35,7 +35,10 @@ export class RunUnderWay {
       const meaning = meaningOf(room, one, self);
       if (meaning.is === 'sent')
         sent.set(meaning.source, [meaning.event, ...(sent.get(meaning.source) ?? [])]);
-      if (meaning.is !== 'source' || meaning.ref.kind !== 'message' || !isPrompt(one)) continue;
+      // An edit has a run of its own where each is answered.
+      if (meaning.is !== 'source' && meaning.is !== 'edit') continue;
+      if (meaning.ref.kind !== 'message' || !isPrompt(this.deps.known(meaning.ref.id)?.prompt ?? one))
+        continue;
       if (!isAnswered(sent.get(meaning.ref.id) ?? []) && this.isOurs(meaning.ref)) first = meaning.ref;
     }
     return first;

@@ -28,9 +28,10 @@ import { Onboarding } from './onboarding.js';
 import { answerPrompt, throughOutages } from './prompt.js';
 import { RunUnderWay } from './run-under-way.js';
 import { SavedContexts } from './saved.js';
-import { type MadeRoom, Rooms } from './rooms.js';
+import { Dropped, type MadeRoom, Rooms } from './rooms.js';
 import { serverOf, Spaces } from './spaces.js';
 import { link, notice, pickAnAgent } from './texts.js';
+import { Withdrawal } from './withdrawal.js';
 
 export interface SurfaceDeps {
   homeserver: Homeserver;
@@ -62,6 +63,7 @@ export interface SurfaceDeps {
 export class Surface {
   readonly rooms: Rooms;
   readonly derived: DerivedState;
+  readonly withdrawal: Withdrawal;
   private readonly agents: Agents;
   private readonly onboarding: Onboarding;
   private readonly chats: Chats;
@@ -74,7 +76,9 @@ export class Surface {
 
   constructor(private readonly deps: SurfaceDeps) {
     const { records, recorder, reader, platform, clock, greet } = deps;
-    this.rooms = new Rooms(deps);
+    this.rooms = new Rooms({ ...deps, isDropped: (id) => deps.known(id)?.dropped === true });
+    const asksAgent = (source: Source) => this.asksAgent(source);
+    this.withdrawal = new Withdrawal({ ...deps, rooms: this.rooms, asksAgent });
     this.agents = new Agents(platform, records);
     this.derived = new DerivedState(deps);
     this.choices = new Choices(deps);
@@ -111,9 +115,14 @@ export class Surface {
   }
 
   /** It goes to the room's agent; false also while the event is not known. */
-  asksAgent({ ref, event, offered }: Source): boolean {
-    if (ref.kind !== 'message' || event === undefined || Array.isArray(offered)) return false;
-    return this.isPrompt(event);
+  asksAgent({ ref, prompt, offered }: Source): boolean {
+    if (ref.kind !== 'message' || prompt === undefined || Array.isArray(offered)) return false;
+    return this.isPrompt(prompt);
+  }
+
+  /** In that form it is an agent's to answer, whatever stands before it: no command, no choice from a list. */
+  isForAgent(event: RoomEvent): boolean {
+    return this.isPrompt(event) && bareNumber(bodyOf(event)) === undefined;
   }
 
   private isPrompt(event: RoomEvent): boolean {
@@ -123,12 +132,10 @@ export class Surface {
   /** Whether a bare number is a choice, and which files go with a prompt, is read before anything is written of it
    * (PROTOCOL P5). */
   async prepare(source: Source, signal: AbortSignal): Promise<void> {
-    const { event, ref, offered } = source;
-    if (event === undefined || ref.kind !== 'message') return;
-    if (offered === undefined) {
-      const list = await this.listFor(event, ref.room, signal);
-      if (list !== undefined || isNumber(event)) source.offered = list ?? null;
-    }
+    const { prompt, ref, offered } = source;
+    if (prompt === undefined || ref.kind !== 'message') return;
+    if (!isNumber(prompt)) source.offered = undefined;
+    else if (offered === undefined) source.offered = (await this.listFor(prompt, ref.room, signal)) ?? null;
     if (this.asksAgent(source)) await this.attachments.prepare(source, signal);
   }
 
@@ -143,7 +150,12 @@ export class Surface {
   }
 
   async work(source: Source, context: WorkContext): Promise<Outcome> {
-    return throughOutages(this.deps, context, () => this.once(source, context));
+    try {
+      return await throughOutages(this.deps, context, () => this.once(source, context));
+    } catch (error) {
+      if (error instanceof Dropped) return { settle: 'dropped' };
+      throw error;
+    }
   }
 
   private async once(source: Source, context: WorkContext): Promise<Outcome> {
@@ -170,18 +182,25 @@ export class Surface {
   private async pointToChat(source: Source, text: string, signal: AbortSignal): Promise<Outcome> {
     const welcome = await this.onboarding.ensure(source.ref.sender, signal);
     if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, this.deps.prefix);
-    const { records, self } = this.deps;
-    // The first chat may have been archived since.
-    const open = records.chatsOf(source.ref.sender).filter(({ archived }) => !archived);
-    const isOpen = open.length === 0 || open.some(({ room }) => room === welcome.room);
-    const room = isOpen ? welcome.room : (open[0]?.room ?? welcome.room);
+    const { records, self, homeserver, prefix } = this.deps;
+    // The first chat may have been archived since, or the bot taken out of it.
+    const joined = new Set(await homeserver.joinedRooms(signal));
+    const chats = records.chatsOf(source.ref.sender);
+    const open = chats.filter(({ archived, room }) => !archived && joined.has(room)).map(({ room }) => room);
+    const room = open.includes(welcome.room) ? welcome.room : open[0];
+    if (room === undefined) return notice(`Hello! None of your chats is open; ${prefix}new makes one.`);
+    // Who invites the bot again may have left what it made.
+    const left = [room, welcome.space].filter((one) => joined.has(one));
+    if (source.ref.kind === 'invite') await this.rooms.bringBack(source.ref.sender, left);
     return notice(`${text}: ${link(room, serverOf(self))}`);
   }
 
   private async message(source: Source, context: WorkContext): Promise<Outcome> {
-    source.event ??= await this.deps.homeserver.event(source.ref.room, source.id);
-    const { event } = source;
-    if (event.unsigned?.['redacted_because'] !== undefined) return { settle: 'dropped' };
+    if (source.event === undefined)
+      source.learn(await this.deps.homeserver.event(source.ref.room, source.id, context.signal));
+    const event = source.prompt;
+    if (event === undefined || event.unsigned?.['redacted_because'] !== undefined)
+      return { settle: 'dropped' };
     const { room, sender: person, ts } = source.ref;
     const { signal } = context;
     const body = bodyOf(event);
@@ -236,7 +255,7 @@ export class Surface {
       const entry = (await this.rooms.ledger(space)).entries.get(made.source);
       if (entry === undefined) continue;
       if ('room' in entry && entry.room === made.room) await this.finish(made, signal);
-      else await this.rooms.leaveLosers(made.source, 'room' in entry ? entry.room : '');
+      else await this.rooms.leaveLosers(made.source, 'room' in entry ? entry.room : undefined);
     }
   }
 }

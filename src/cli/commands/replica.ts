@@ -171,6 +171,7 @@ function replicaConfig(
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
     strangers: config.strangers,
     invites: config.invites,
+    onEdit: config.onEdit,
     ...(config.alwaysRooms !== undefined && { alwaysRooms: config.alwaysRooms }),
     persistentState: config.persistentState,
     ...(config.admins !== undefined && { admins: config.admins }),

@@ -146,6 +146,7 @@ export interface ReplicaSettings {
   allowedUsers: string[] | undefined;
   strangers: 'silence' | 'notice';
   invites: 'allowed' | 'all' | 'none';
+  onEdit: 'ignore' | 'answer-again';
   /** Patterns of room ids. */
   alwaysRooms: string[] | undefined;
   persistentState: ('threads' | 'sent' | 'prompts' | 'approvals')[];
@@ -189,6 +190,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     allowedUsers: read.optional(setting.allowedUsers),
     strangers: read.required(setting.strangers),
     invites: read.required(setting.invites),
+    onEdit: read.required(setting.onEdit),
     alwaysRooms: read.optional(setting.alwaysRooms),
     persistentState: read.required(setting.persistentState),
     admins: read.optional(setting.admins),

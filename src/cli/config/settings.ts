@@ -130,6 +130,10 @@ export const strangers = define('UNDERSTUDY_STRANGERS', value.oneOf('silence', '
 export const invites = define('UNDERSTUDY_INVITES', value.oneOf('allowed', 'all', 'none'), {
   fallback: 'allowed',
 });
+/** What an edit of a prompt leads to that was taken up already. */
+export const onEdit = define('UNDERSTUDY_ON_EDIT', value.oneOf('ignore', 'answer-again'), {
+  fallback: 'ignore',
+});
 /** Rooms in which every message is for the bot. */
 export const alwaysRooms = define('UNDERSTUDY_ALWAYS_ROOMS', value.idPatterns('!', '!abc:example.org'));
 /** Keyed stores that survive restarts and reach the other replicas. */
@@ -203,6 +207,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   allowedUsers,
   strangers,
   invites,
+  onEdit,
   alwaysRooms,
   persistentState,
   admins,

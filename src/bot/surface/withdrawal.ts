@@ -1,0 +1,42 @@
+import type { PlatformClient } from '../../platform/client.js';
+import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
+import type { Records } from '../records.js';
+import type { Source } from '../source.js';
+import { stepKey } from './platform-key.js';
+import { throughOutages } from './prompt.js';
+import type { Rooms } from './rooms.js';
+
+export interface WithdrawalDeps {
+  platform: PlatformClient;
+  records: Records;
+  rooms: Rooms;
+  clock: Clock;
+  log: Log;
+  asksAgent: (source: Source) => boolean;
+}
+
+/**
+ * A message that may have been begun was redacted: its run is ended, whichever replica follows it, and one that is not
+ * begun is ended before it can; of a command that may have made a room, and of a message whose text is gone, the
+ * ledger says that it is dropped (PROTOCOL P3). Both are idempotent, so whoever comes next does them again.
+ */
+export class Withdrawal {
+  constructor(private readonly deps: WithdrawalDeps) {}
+
+  async withdraw(source: Source, signal: AbortSignal): Promise<void> {
+    const { platform, records, rooms, asksAgent } = this.deps;
+    const waits = (is: boolean) => {
+      source.waiting = is;
+      return Promise.resolve();
+    };
+    try {
+      const cancel = () => platform.cancel(stepKey(source.id, 'send'), signal);
+      await throughOutages(this.deps, { signal, waits }, cancel);
+    } finally {
+      source.waiting = false;
+    }
+    const space = asksAgent(source) ? undefined : records.user(source.ref.sender)?.space_id;
+    if (space !== undefined) await rooms.drop(source.id, space, signal);
+  }
+}
