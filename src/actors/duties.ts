@@ -103,7 +103,7 @@ export class Duties {
   #look(): void {
     if (this.#ended.signal.aborted) return;
     const now = this.port.clock.monotonic();
-    for (const actor of this.#agenda.take(now)) this.#consider(actor, now);
+    for (const actor of this.#agenda.take(now)) this.#considerSafely(actor, now);
     const at = this.#agenda.first();
     if (at === this.#alarm?.at) return;
     this.#alarm?.cancel();
@@ -116,6 +116,16 @@ export class Duties {
           }),
         }
       : undefined;
+  }
+
+  /** What is wrong with one actor holds no other up. */
+  #considerSafely(actor: string, now: number): void {
+    try {
+      this.#consider(actor, now);
+    } catch (error) {
+      this.port.log.error({ err: error, actor }, 'what an actor owes could not be looked at: tried again');
+      this.#agenda.set(actor, now + LOOK_MS);
+    }
   }
 
   #consider(actor: string, now: number): void {

@@ -72,6 +72,7 @@ export class LiveActors {
     this.#owed.noteAgain((key) => machineOf(key) === machine.id);
     for (const key of this.#subscribers.keys()) if (machineOf(key) === machine.id) this.#folded.log(key);
     this.#scanSoon(machine);
+    this.port.registered?.(machine.id);
     return machine;
   }
 
@@ -329,21 +330,36 @@ export class LiveActors {
     this.#drainSoon = false;
     for (const [key, from] of this.#rebased) {
       this.#rebased.delete(key);
-      const log = this.#folded.log(key);
-      this.#owed.look(key, log);
-      if (from !== undefined) this.#subscribers.noteMove(key, from, this.#shown(key, log));
+      this.#safely(key, () => {
+        const log = this.#folded.log(key);
+        this.#owed.look(key, log);
+        if (from !== undefined) this.#subscribers.noteMove(key, from, this.#shown(key, log));
+      });
     }
     for (const [key, arrived] of this.#arrived) {
       this.#arrived.delete(key);
-      const log = this.#folded.loaded(key);
-      if (log === undefined) {
-        // Read whole when somebody asks; what may owe something is looked at now, and what is watched is here.
-        if (this.machines.latest(machineOf(key))?.active === true)
-          this.#owed.look(key, this.#folded.log(key));
-        continue;
-      }
-      for (const event of [...arrived.values()].sort(compareEvents)) this.#take(key, log, event);
-      this.#owed.look(key, log);
+      this.#safely(key, () => this.#takeArrived(key, arrived));
+    }
+  }
+
+  #takeArrived(key: string, arrived: ReadonlyMap<string, LoggedEvent>): void {
+    const log = this.#folded.loaded(key);
+    if (log === undefined) {
+      // Read whole when somebody asks; what may owe something is looked at now, and what is watched is here.
+      if (this.machines.latest(machineOf(key))?.active === true) this.#owed.look(key, this.#folded.log(key));
+      return;
+    }
+    for (const event of [...arrived.values()].sort(compareEvents)) this.#take(key, log, event);
+    this.#owed.look(key, log);
+  }
+
+  /** One actor that cannot be taken in holds no other up; it is read whole when somebody asks for it again. */
+  #safely(key: string, takeIn: () => void): void {
+    try {
+      takeIn();
+    } catch (error) {
+      this.#folded.forget(key);
+      this.port.log.error({ err: error, actor: key }, 'what came for an actor could not be taken in');
     }
   }
 

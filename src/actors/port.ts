@@ -27,6 +27,8 @@ export interface ActorsPort {
    * Infinity not at all for now. A wrong guess costs work, never a second effect (PROTOCOL O3, A1).
    */
   turn(actor: string, since: number): number;
+  /** A machine has been made known, one version of it. */
+  registered?(machine: string): void;
   /**
    * Between replicas that are connected, which effects they are at work on: nothing depends on it but that an effect
    * which takes long is not begun by another meanwhile.

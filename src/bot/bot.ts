@@ -59,7 +59,14 @@ export class Bot {
     this.contexts = new ForgottenContexts(deps);
     this.stops.push(
       deps.state.onChange(({ kind, key }) => this.recordsChanged(kind, key)),
-      deps.clock.every(settings.patienceMs, () => void this.sweep()),
+      deps.clock.every(settings.patienceMs, () => {
+        this.sweep().catch((error: unknown) => {
+          deps.log.error(
+            { error: String(error) },
+            'what is owed besides answers was not looked at: tried again',
+          );
+        });
+      }),
     );
   }
 

@@ -147,7 +147,7 @@ export class Engine {
     if (this.closed) return;
     let next = Infinity;
     for (const [room, list] of this.rooms) {
-      this.forget(room, list);
+      this.forgetSafely(room, list);
       for (const source of list) {
         next = Math.min(next, this.considerSafely(source));
         if (source.settled === undefined && !source.ahead) break;
@@ -309,6 +309,15 @@ export class Engine {
     const due = (source.settledAt ?? 0) + (rank + 1) * this.deps.patienceMs;
     const urgent = owed(source.view()) || !source.whole || source.isLeftOpen;
     return urgent && rank === 0 ? 0 : due - this.deps.clock.monotonic();
+  }
+
+  private forgetSafely(room: string, list: Source[]): void {
+    try {
+      this.forget(room, list);
+    } catch (error) {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.deps.log.error({ room, error: detail }, 'settled sources of a room could not be forgotten');
+    }
   }
 
   private forget(room: string, list: Source[]): void {

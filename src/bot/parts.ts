@@ -1,6 +1,7 @@
 import { Inbox } from '../matrix/inbox.js';
 import { Fence } from '../routing/fence.js';
 import { TaskBoard } from '../tasks/board.js';
+import { guardedClock } from '../time/guarded-clock.js';
 import { registerOwn } from './actors/own.js';
 import { ActorReader } from './actors/reader.js';
 import { Recorder } from './actors/recorder.js';
@@ -48,7 +49,13 @@ export type BotParts = ReturnType<typeof assemble>;
 
 /** Makes the parts of a bot and ties them together; nothing of them runs yet. */
 export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) {
-  const { homeserver, channel, state, platform, journal, clock, log } = deps;
+  const { homeserver, channel, state, platform, journal, log } = deps;
+  const clock = guardedClock(deps.clock, (error) => {
+    log.error(
+      { error: error instanceof Error ? error.stack : String(error) },
+      'what a timer had to do failed',
+    );
+  });
   const { self, clusterId, leaseMs, patienceMs, heartbeatMs, prefix, allowed } = settings;
   const { replica, incarnation } = channel.self;
   registerOwn(state.actors);

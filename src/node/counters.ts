@@ -8,7 +8,7 @@ export class NodeCounters {
   readonly malformed: Record<Malformed, number> = { value: 0, json: 0, size: 0, field: 0, map: 0 };
   /** Change bytes from the fast path that Automerge refused, or for a document that is not open here. */
   refusedChanges = 0;
-  /** Handlers of `onChange` that threw. */
+  /** Handlers of `onChange` that threw, what followed from changes, and timers. */
   failedHandlers = 0;
 
   /** Of the generations of actors shards (PROTOCOL A6), since the start. */

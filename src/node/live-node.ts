@@ -480,6 +480,7 @@ export class LiveNode implements StateNode {
       onChange: (handle) => this.onChange(handle),
       turn: (actor, since) => this.actorTurn(actor, since),
       work: this.#effectWork,
+      registered: () => this.#generations?.machineRegistered(),
     });
   }
 

@@ -10,6 +10,7 @@ import { Repo } from '@automerge/automerge-repo';
 import { touchedRecords, type Document, type Touched } from '../documents/document.js';
 import { genesisBytes } from '../documents/genesis.js';
 import { describeDocument, documentId, type DocumentName } from '../documents/ids.js';
+import { OpenedAgain } from '../sync/opened-again.js';
 import { onRefusedMessage, onUndeliveredDocument } from '../sync/repo-guard.js';
 import type { Log } from '../telemetry/log.js';
 import { sleep, type Clock } from '../time/clock.js';
@@ -49,6 +50,7 @@ export interface OpenDocumentsOptions {
 export class OpenDocuments {
   readonly saver: Saver;
   readonly #repo: Repo;
+  readonly #openedAgain: OpenedAgain;
   readonly #open = new Map<DocumentId, OpenDocument>();
   /** By description: an id costs three hashes, and every read asks. */
   readonly #byName = new Map<string, OpenDocument>();
@@ -62,6 +64,7 @@ export class OpenDocuments {
     const access = (_peer: PeerId, id?: DocumentId): Promise<boolean> =>
       Promise.resolve(id !== undefined && (this.#open.has(id) || this.#opening.has(id)));
     this.#repo = new Repo({ peerId: options.peerId, shareConfig: { announce: access, access } });
+    this.#openedAgain = new OpenedAgain(this.#repo);
     onRefusedMessage(this.#repo, (peer, error) =>
       options.log.warn({ peer, err: error }, 'a sync message could not be applied'),
     );
@@ -168,28 +171,27 @@ export class OpenDocuments {
   async #forget(handle: OpenDocument['handle']): Promise<void> {
     const document = handle.doc();
     await this.#repo.removeFromCache(handle.documentId);
+    this.#openedAgain.forgotten(handle.documentId);
     A.free(document);
   }
 
   async #load(id: DocumentId, name: DocumentName, first: Uint8Array | undefined): Promise<OpenDocument> {
     const chunks = await this.saver.load(id);
-    const made = first === undefined ? [] : [first];
     const loaded = this.#assemble(id, name, chunks);
     const onDisk = A.getHeads(loaded);
     const backedUp = await this.options.fromBackup?.(name, id, chunks.length > 0 ? loaded : undefined);
-    for (const bytes of [...(backedUp ?? []), ...(chunks.length > 0 ? [] : made)]) {
-      A.getBackend(loaded).loadIncremental(bytes);
-    }
-    const handle = this.#import(id, loaded);
+    for (const bytes of backedUp ?? []) A.getBackend(loaded).loadIncremental(bytes);
     // Also a document from disk may lack its first change, when a chunk went to quarantine.
-    for (const change of made) {
-      if (A.hasHeads(handle.doc(), [A.decodeChange(change).hash])) continue;
-      handle.update((document) => A.loadIncremental(document, change));
+    if (first !== undefined && !A.hasHeads(loaded, [A.decodeChange(first).hash])) {
+      A.getBackend(loaded).loadIncremental(first);
     }
+    const opened = A.getHeads(loaded);
+    const handle = this.#import(id, loaded);
     if (A.getMissingDeps(handle.doc(), []).length > 0) this.options.onIncomplete(id);
     this.saver.opened(id, () => handle.doc(), onDisk);
-    if (backedUp !== undefined && backedUp.length > 0) this.saver.flushLater(id);
-    const document: OpenDocument = { id, name, handle, opened: A.getHeads(handle.doc()) };
+    const isBrought = !sameHeads(opened, A.getHeads(handle.doc()));
+    if (isBrought || (backedUp !== undefined && backedUp.length > 0)) this.saver.flushLater(id);
+    const document: OpenDocument = { id, name, handle, opened };
     this.#open.set(id, document);
     this.#byName.set(describeDocument(name), document);
     this.#follow(document);
@@ -216,7 +218,8 @@ export class OpenDocuments {
 
   #import(id: DocumentId, document: Document): OpenDocument['handle'] {
     const handle = this.#repo.import<Record<string, unknown>>(new Uint8Array(), { docId: id });
-    handle.update(() => compacted(document));
+    // A peer may have brought something since it was asked for.
+    handle.update((brought) => joined(compacted(document), brought));
     // Also one that is empty, and waits for what peers have of it.
     handle.doneLoading();
     return handle;
@@ -261,6 +264,11 @@ export class OpenDocuments {
       }
     });
   }
+}
+
+/** The first document with all that the other holds, also what waits there for changes that only the first one has. */
+function joined(document: Document, brought: Document): Document {
+  return A.loadIncremental(document, A.save(brought));
 }
 
 /**

@@ -7,6 +7,7 @@ import { DurableStorage } from '../storage/durable.js';
 import { lockFolder } from '../storage/lock.js';
 import { silentLog } from '../telemetry/log.js';
 import { systemClock } from '../time/clock.js';
+import { guardedClock } from '../time/guarded-clock.js';
 import { Cleanup } from './cleanup.js';
 import { NodeCounters } from './counters.js';
 import { NodeError } from './errors.js';
@@ -28,7 +29,12 @@ const CLOSE_MS = 5_000;
  * id that can never work) or `NodeError` (`aborted`, `storage`); nothing is left open then.
  */
 export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
-  const { dataDir, signal, log = silentLog, clock = systemClock } = options;
+  const { dataDir, signal, log = silentLog } = options;
+  const counters = new NodeCounters();
+  const clock = guardedClock(options.clock ?? systemClock, (error) => {
+    counters.failedHandlers += 1;
+    log.error({ err: error }, 'what a timer had to do failed');
+  });
   options.onStatus?.({ state: 'opening' });
   const cleanup = new Cleanup(log);
   try {
@@ -39,7 +45,6 @@ export async function openNode(options: OpenNodeOptions): Promise<StateNode> {
     const self = { replica: replica.replica, incarnation: randomBytes(9).toString('base64url') };
 
     const incomplete = new Set<string>();
-    const counters = new NodeCounters();
     const events = new NodeEvents(counters, log);
     const storage = new DurableStorage({
       dir: join(dataDir, 'documents'),

@@ -112,15 +112,21 @@ export interface AgentRegistry {
 export async function openAgents(path: string, env: NodeJS.ProcessEnv, log: Log): Promise<AgentRegistry> {
   let version = await fileVersion(path);
   let set = await loadAgents(path, env);
+  /** The version that was said to be unusable. */
+  let told: string | undefined;
   const refresh = async () => {
     const now = await fileVersion(path);
     if (now === version) return set;
-    version = now;
     try {
       set = await loadAgents(path, env);
+      [version, told] = [now, undefined];
       log.info({ file: path, agents: set.agents.map((agent) => agent.id) }, 'agents file read again');
     } catch (error) {
       if (!(error instanceof AgentsFileError)) throw error;
+      // What could not be read for now is read at the next look; what is wrong in it stays wrong until it changes.
+      if (error.code !== 'unreadable') version = now;
+      if (told === now) return set;
+      told = now;
       log.error(
         { file: path, code: error.code, error: error.message },
         'agents file unusable, kept the last',

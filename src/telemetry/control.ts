@@ -89,6 +89,8 @@ export async function startControl(options: {
     server.once('error', failed);
     server.listen(path, () => {
       server.off('error', failed);
+      // No more files for a connection, or the like: those that are open go on.
+      server.on('error', (error) => log.error({ part: 'control', error }, 'the control socket failed'));
       done();
     });
   });

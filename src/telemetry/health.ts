@@ -59,6 +59,11 @@ export async function startHealth(options: HealthOptions): Promise<Health> {
   server.requestTimeout = 5_000;
   server.headersTimeout = 5_000;
   await listen(server, options.port, host);
+  // No more files for a connection, or the like: the next one may find some.
+  server.on('error', (error) => {
+    options.metrics.counted('health', 'failed');
+    options.log.error({ part: 'health', error }, 'the server of the health pages failed');
+  });
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,

@@ -17,6 +17,8 @@ function open(port = new MemoryPort()): { port: MemoryPort; actors: LiveActors }
   return { port, actors };
 }
 
+const failedActors = ({ lines }: MemoryPort) => [...new Set(lines.map(({ about }) => about['actor']))];
+
 it('an actor stood nowhere before its first event, and where it began before its second', async () => {
   const { actors } = open();
   await actors.send(KEY, { type: 'GO' }, { cause: cause('$1', 1000) });
@@ -61,6 +63,43 @@ it('one actor that cannot be looked at holds up no other, now or later', async (
   await expect.poll(() => carried).toEqual(['bell/b']);
   await again.close();
 });
+
+it('one actor that cannot be taken in when something comes holds up no other, and stands right afterwards', async () => {
+  const { port, actors } = open();
+  const told: unknown[] = [];
+  actors.get('bell/b').subscribe(({ to }) => told.push(to.value));
+  const provenance = port.provenance.bind(port);
+  port.provenance = (kind, key) => {
+    if (kind === 'base' && key === 'base:bell/a') throw new Error('unreadable');
+    return provenance(kind, key);
+  };
+  port.merge([eventOf('bell/a', '$a', 1, { type: 'GO' }), eventOf('bell/b', '$b', 1, { type: 'GO' })]);
+  await expect.poll(() => told).toEqual(['on']);
+  expect(failedActors(port)).toEqual(['bell/a']);
+  port.provenance = provenance;
+  expect(actors.get('bell/a').snapshot().value).toBe('on');
+  await actors.close();
+});
+
+it('what one actor owes and nobody can say whose turn it is holds up no other, and is looked at again', async () => {
+  const { port, actors } = open();
+  let isBroken = true;
+  port.turn = (actor?: string) => {
+    if (isBroken && actor === 'bell/a') throw new Error('no order');
+    return 0;
+  };
+  const carried: string[] = [];
+  actors.carryOut('bell', 'ring', (_, { actor }) => {
+    carried.push(actor);
+    return Promise.resolve();
+  });
+  for (const id of ['a', 'b']) await actors.send(`bell/${id}`, { type: 'GO' }, { cause: cause(id, 1) });
+  await expect.poll(() => carried, { timeout: 30_000 }).toEqual(['bell/b']);
+  expect(failedActors(port)).toEqual(['bell/a']);
+  isBroken = false;
+  await expect.poll(() => carried, { timeout: 30_000 }).toEqual(['bell/b', 'bell/a']);
+  await actors.close();
+}, 70_000);
 
 it('an actor that was read anew and goes on is named as standing still no more', () => {
   const { port, actors } = open();

@@ -121,9 +121,15 @@ export class Generations {
   changed(document: OpenDocument): boolean {
     const shard = this.#shards.get(document.name.index);
     if (shard === undefined) return false;
-    if (shard.current?.id === document.id) return true;
-    shard.schedule();
-    return false;
+    const isCurrent = shard.current?.id === document.id;
+    // What a cut was made from may have come, and its bytes can be made here.
+    if (!isCurrent || shard.writable() !== undefined) shard.schedule();
+    return isCurrent;
+  }
+
+  /** A machine is known now: bytes that could not be made without it are tried anew. */
+  machineRegistered(): void {
+    for (const shard of this.#shards.values()) if (shard.writable() !== undefined) shard.schedule(true);
   }
 
   /** A record of `cluster` has changed. */

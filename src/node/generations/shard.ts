@@ -10,6 +10,7 @@ import { EarlierGenerations, type EarlierContext } from './earlier.js';
 import { FirstBytes } from './first-bytes.js';
 import { Gate } from './gate.js';
 import { Line } from './line.js';
+import { Retry } from './retry.js';
 import { holds, ShardDocuments, type Generation } from './shard-documents.js';
 
 export interface ShardContext extends EarlierContext {
@@ -37,12 +38,14 @@ export class ShardGenerations {
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
+  readonly #retry: Retry;
 
   constructor(
     readonly index: number,
     private readonly context: ShardContext,
   ) {
     this.#documents = new ShardDocuments(index, context);
+    this.#retry = new Retry(context.clock, () => this.schedule(true));
     this.#firstBytes = new FirstBytes(this.#documents, context);
     const standing = {
       line: () => this.#line,
@@ -111,6 +114,7 @@ export class ShardGenerations {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#retry.cancel();
     this.#gate.fail(new NodeError('closed', 'the node is closed'));
     await this.#running;
   }
@@ -120,6 +124,7 @@ export class ShardGenerations {
       this.#again = false;
       try {
         await this.#evaluate();
+        this.#retry.succeeded();
       } catch (error) {
         // Nothing of it can be said or taken over here while the documents are of a newer release.
         if (isNewerSchema(error)) continue;
@@ -128,6 +133,7 @@ export class ShardGenerations {
           { err: error, shard: this.index },
           'a generation could not be changed or tidied: tried again',
         );
+        if (!this.#closed) this.#retry.soon();
       }
     }
     this.#running = undefined;
