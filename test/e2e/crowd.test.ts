@@ -99,10 +99,10 @@ interface Kept {
 
 /** What the platform keeps of conversations. */
 async function transcripts(): Promise<Kept> {
-  const [platform] = world.platforms;
+  const platform = world.platforms[0]!;
   // It holds its database alone.
-  await platform?.stop();
-  const dir = (platform?.settings as Record<string, string>)['UNDERSTUDY_DATA_DIR'] ?? '';
+  await platform.stop();
+  const dir = (platform.settings as Record<string, string>)['UNDERSTUDY_DATA_DIR'] ?? '';
   const database = new Sqlite(join(dir, 'platform.sqlite'));
   try {
     const all = (query: string): unknown => database.prepare(query).all([]);
@@ -114,7 +114,7 @@ async function transcripts(): Promise<Kept> {
     };
   } finally {
     database.close();
-    await platform?.start();
+    await platform.start();
   }
 }
 
@@ -124,12 +124,13 @@ test(
   async () => {
     tellTails();
     const begin = performance.now();
-    const killed = (async () => {
-      while (said() < FIRST / 2) await pause(10);
+    let isOver = false;
+    const strike = async () => {
+      while (said() < FIRST / 2 && !isOver) await pause(10);
       await world.replica(1).kill();
       await world.replica(1).start();
-    })();
-    await Promise.all([talk(FIRST), killed]);
+    };
+    await Promise.all([talk(FIRST).finally(() => (isOver = true)), strike()]);
     const seconds = (performance.now() - begin) / 1000;
     say('crowd', { prompts: said(), 'a second': (said() / seconds).toFixed(1), kills: 1 }, true);
     await isolated();
