@@ -5,6 +5,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 import type { Attendant } from './attendant.js';
 import type { Presence } from './presence.js';
+import { keptSince } from './kept-sources.js';
 import type { Records } from './records.js';
 import { Source, type SourceRef } from './source.js';
 
@@ -29,8 +30,6 @@ export interface EngineDeps {
   onEpoch?: (epoch: number) => void;
 }
 
-/** A settled source stays in memory so long, so that a late edit is judged without reading the room again. */
-const KEEP_SETTLED_MS = 120_000;
 /** How long the next in rank leaves a shard that is to be cut to the one before it, milliseconds. */
 const CUT_PATIENCE_MS = 10 * 60_000;
 const ATTEND_AGAIN_MS = 1000;
@@ -146,8 +145,9 @@ export class Engine {
   private look(): void {
     if (this.closed) return;
     let next = Infinity;
+    const since = keptSince(this.sources, this.deps.clock.monotonic());
     for (const [room, list] of this.rooms) {
-      this.forgetSafely(room, list);
+      this.forgetSafely(room, list, since);
       for (const source of list) {
         next = Math.min(next, this.considerSafely(source));
         if (source.settled === undefined && !source.ahead) break;
@@ -311,19 +311,18 @@ export class Engine {
     return urgent && rank === 0 ? 0 : due - this.deps.clock.monotonic();
   }
 
-  private forgetSafely(room: string, list: Source[]): void {
+  private forgetSafely(room: string, list: Source[], since: number): void {
     try {
-      this.forget(room, list);
+      this.forget(room, list, since);
     } catch (error) {
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.deps.log.error({ room, error: detail }, 'settled sources of a room could not be forgotten');
     }
   }
 
-  private forget(room: string, list: Source[]): void {
-    const old = this.deps.clock.monotonic() - KEEP_SETTLED_MS;
+  private forget(room: string, list: Source[], since: number): void {
     const kept = list.filter((source) => {
-      const done = source.settled !== undefined && source.work === undefined && (source.settledAt ?? 0) < old;
+      const done = source.released && source.work === undefined && (source.settledAt ?? 0) < since;
       if (!done || this.duty(source)) return true;
       this.sources.delete(source.id);
       return false;

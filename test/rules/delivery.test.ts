@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { MOST_KEPT } from '../../src/bot/kept-sources.js';
 import { transactionId } from '../../src/delivery/txn.js';
 import { PATIENCE } from '../simulation/world.js';
 import { alone, inParts, longText, of, setting, whole } from './setting.js';
@@ -265,6 +266,32 @@ test('D7-reopen: an event of a source that was settled long ago reopens the look
   await world.settleAll();
   expect(world.verdict()).toBe('');
 });
+
+test('D7-kept: a busy room keeps no more settled sources in memory, and a late edit of one that went is repaired', async () => {
+  const { world, alice, room, first, second } = await setting((made) => {
+    made.settings.placeholderAfterMs = 500;
+    made.platform.answer = ({ text }, n) => ({
+      text: `${text} by run ${n}`,
+      ...(text === 'hello' && { takesMs: 4000, deltas: ['one', 'two'] }),
+    });
+  });
+  const edit = world.server.hold(of(first, 'send', /^stream/), 'before');
+  const prompt = await world.asks(alice, room, 'hello', { text: 'hello by run 2' });
+  await world.until(() => edit.used);
+  first.kill();
+  await world.settleAll();
+  first.start();
+  const begin = world.clock.now();
+  for (let n = 0; n < MOST_KEPT + 20; n += 1) await world.asks(alice, room, `number ${n}`);
+  await world.settleAll();
+  // Not because so much time has passed.
+  expect(world.clock.now() - begin).toBeLessThan(100_000);
+  for (const { bot } of world.replicas) expect([...bot.engine.all()].length).toBeLessThanOrEqual(MOST_KEPT);
+  expect(second.bot.engine.get(prompt)).toBeUndefined();
+  edit.release();
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+}, 600_000);
 
 test('D8: a mark counts only on an event of our own user', async () => {
   const { world, alice, room, only } = await alone();

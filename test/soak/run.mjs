@@ -52,6 +52,12 @@ const parts = {
     about:
       'hostile events through both replicas of a simulated world, 1,000 to a world, with prompts among them',
   },
+  crowd: {
+    files: ['test/e2e/crowd.test.ts'],
+    project: 'world',
+    about:
+      '10,000 prompts and 2,000 pictures of two people, and a planted leak that must be seen (UNDERSTUDY_SOAK_PROMPTS: others)',
+  },
   saves: {
     files: ['test/soak/saves.test.ts'],
     minutes: 60,
@@ -113,12 +119,12 @@ process.on('SIGINT', () => {
 });
 
 /** Runs one part to its end; resolves to its exit code. Its figures go into `figures` as it says them. */
-function run({ files, only, env, minutes: usual }, figures) {
+function run({ files, only, env, minutes: usual, project = 'unit' }, figures) {
   const args = [
     'node_modules/vitest/vitest.mjs',
     'run',
     '--project',
-    'unit',
+    project,
     '--testTimeout=86400000',
     '--hookTimeout=600000',
   ];

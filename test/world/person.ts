@@ -16,7 +16,10 @@ interface Sent {
 
 interface SyncAnswer {
   next_batch: string;
-  rooms?: { invite?: Record<string, unknown>; join?: Record<string, unknown> };
+  rooms?: {
+    invite?: Record<string, unknown>;
+    join?: Record<string, { timeline?: { limited?: boolean; events?: TimelineEvent[] } }>;
+  };
 }
 
 const RETRY_DEADLINE_MS = 60_000;
@@ -126,6 +129,19 @@ export class Person {
   async send(room: string, type: string, content: object): Promise<string> {
     const path = v3('rooms', room, 'send', type, randomUUID());
     return (await this.safely<Sent>('PUT', path, { body: content })).event_id;
+  }
+
+  /** Puts a file on the homeserver; resolves to its mxc URI. */
+  async upload(bytes: Uint8Array, type: string): Promise<string> {
+    const target = new URL('/_matrix/media/v3/upload', this.homeserver.url);
+    const answer = await fetch(target, {
+      method: 'POST',
+      headers: { 'content-type': type, authorization: `Bearer ${this.token}` },
+      body: bytes as Uint8Array<ArrayBuffer>,
+      signal: AbortSignal.timeout(60_000),
+    });
+    if (!answer.ok) throw new MatrixRefusal(answer.status, 'upload', await answer.text());
+    return ((await answer.json()) as { content_uri: string }).content_uri;
   }
 
   say(room: string, text: string): Promise<string> {
