@@ -37,9 +37,15 @@ export class Person {
     readonly deviceId: string,
   ) {}
 
-  /** Makes a user with a name of its own, and signs in. */
-  static async register(homeserver: HomeserverAccess, name: string): Promise<Person> {
-    const localpart = `${name}-${randomUUID().slice(0, 8)}`;
+  /** Makes a user with a name of its own, which `suits` takes, and signs in. */
+  static async register(
+    homeserver: HomeserverAccess,
+    name: string,
+    suits: (mxid: string) => boolean = () => true,
+  ): Promise<Person> {
+    let localpart: string;
+    do localpart = `${name}-${randomUUID().slice(0, 8)}`;
+    while (!suits(`@${localpart}:${homeserver.serverName}`));
     const password = randomUUID();
     const [made] = await ensureUsers(homeserver.url, homeserver.registrationSecret, [
       { name: localpart, password },

@@ -34,6 +34,21 @@ type Rule = (seen: Seen) => Behaviour | undefined;
 /** Called with a PUT of an event; the proxy goes on with it when the promise resolves. */
 export type PutHook = (put: Put) => Promise<void> | void;
 
+/** A request that asks for a change, whole. */
+export interface Write extends Seen {
+  body: unknown;
+  /** The key that makes it idempotent at the platform. */
+  key: string | undefined;
+}
+
+/** Stands between a client and what it changes; the proxy goes on when the promise resolves, and breaks off when it rejects. */
+export interface Between {
+  /** Before the request is passed on, which it is also when its client is gone by then. */
+  arrived(write: Write): Promise<void> | void;
+  /** It was carried out, and its client has not heard of it. */
+  applied(write: Write): Promise<void> | void;
+}
+
 const EVENT_PUT = /^\/_matrix\/client\/[^/]+\/rooms\/[^/]+\/(?:send\/[^/]+|redact\/[^/]+)\/([^/?]+)/;
 
 /** Whether a request sends or redacts an event. */
@@ -49,6 +64,7 @@ export class Proxy {
   readonly #server = createServer((incoming, answer) => void this.#serve(incoming, answer));
   #arrived: PutHook | undefined;
   #applied: PutHook | undefined;
+  #between: Between | undefined;
   /** Requests so far, by what became of them. */
   readonly counts: Record<Behaviour['kind'], number> = {
     pass: 0,
@@ -105,6 +121,11 @@ export class Proxy {
   /** Calls `hook` when the homeserver has carried a PUT out and its client has not heard of it. One hook at a time. */
   onApplied(hook: PutHook | undefined): void {
     this.#applied = hook;
+  }
+
+  /** Everything but reads goes past this. One at a time. */
+  between(between: Between | undefined): void {
+    this.#between = between;
   }
 
   async close(): Promise<void> {
@@ -164,6 +185,8 @@ export class Proxy {
       this.log.puts.push(put);
       await this.#arrived?.(put);
     }
+    const write = seen.method === 'GET' ? undefined : writeOf(seen, body, incoming);
+    if (write) await this.#between?.arrived(write);
     const target = new URL(seen.path, this.target);
     const headers = { ...incoming.headers, host: target.host };
     const upstream = await ask(target, { method: seen.method, headers }, body, answer);
@@ -172,6 +195,7 @@ export class Proxy {
       if (upstream.statusCode !== undefined) put.status = upstream.statusCode;
       await this.#applied?.(put);
     }
+    if (write) await this.#between?.applied(write);
     if (drop) {
       upstream.resume();
       incoming.socket.destroy();
@@ -221,6 +245,11 @@ async function readAll(stream: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
+}
+
+function writeOf(seen: Seen, body: Buffer, { headers }: IncomingMessage): Write {
+  const key = headers['idempotency-key'];
+  return { ...seen, body: parsed(body), key: typeof key === 'string' ? decodeURIComponent(key) : undefined };
 }
 
 function parsed(body: Buffer): unknown {

@@ -60,9 +60,12 @@ export class Binding {
   /** The room talks to this agent from now on, in a fresh context, and the person's next rooms do too. */
   async rebind(room: string, person: string, to: Bound, cause: Cause, signal: AbortSignal): Promise<void> {
     await this.finishIfMade(room, signal);
-    const selected = { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } } as const;
     const { records, recorder } = this.deps;
-    const writes = [selected, this.binds(room, person, to), ...recorder.bound(room, to, cause)];
+    const selected = { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } } as const;
+    // Done before: in another room the person may have chosen again since (PROTOCOL P3).
+    const isDone = records.standing(room, 'platform_chat_id')?.cause === cause.id;
+    const bound = [this.binds(room, person, to), ...recorder.bound(room, to, cause)];
+    const writes = isDone ? bound : [selected, ...bound];
     await records.write(writes, cause);
   }
 
