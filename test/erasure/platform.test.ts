@@ -9,7 +9,16 @@ import { answer, ask, eventually, invocations, newChat, world } from '../platfor
 async function dump(settings: DatabaseSettings): Promise<string> {
   const { db } = await openDatabase(settings, 3000, silentLog);
   try {
-    const tables = ['chats', 'turns', 'saved_contexts', 'keys', 'runs', 'run_events', 'approvals'] as const;
+    const tables = [
+      'chats',
+      'turns',
+      'saved_contexts',
+      'keys',
+      'runs',
+      'run_events',
+      'approvals',
+      'standing_approvals',
+    ] as const;
     const rows = [];
     for (const table of tables) rows.push(await db.selectFrom(table).selectAll().execute());
     return JSON.stringify(rows);
