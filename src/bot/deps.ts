@@ -1,5 +1,6 @@
 import type { OwnMessageStores } from './addressing/own-messages.js';
 import type { StrangersPolicy } from './addressing/strangers.js';
+import type { QuestionStores } from './persistent-state.js';
 import type { InvitesPolicy } from './invites.js';
 import type { Homeserver } from '../matrix/homeserver.js';
 import type { PlatformClient } from '../platform/client.js';
@@ -18,6 +19,8 @@ export interface BotDeps {
   journal: { readonly state: JournalState; append(entries: JournalEntry[]): Promise<void> };
   /** What is remembered of our own messages. */
   ownMessages: OwnMessageStores;
+  /** What is remembered of questions that wait for people. */
+  questions: QuestionStores;
   clock: Clock;
   log: Log;
   /** Counts what happened, for /metrics. */

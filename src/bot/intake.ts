@@ -2,6 +2,7 @@ import type { SentEvent } from '../delivery/view.js';
 import { readMark } from '../delivery/mark.js';
 import type { RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { readReaction } from './approvals/reaction.js';
 import type { SourceRef } from './source.js';
 
 /** What one event means to the bot. */
@@ -34,6 +35,11 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
       event,
       ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' },
     };
+  }
+  if (event.type === 'm.reaction') {
+    return readReaction(event) === undefined
+      ? NOTHING
+      : { is: 'source', event, ref: { ...refOf(room, event), kind: 'reaction' } };
   }
   return event.type === 'm.room.message' && isPrompt(event)
     ? { is: 'source', event, ref: refOf(room, event) }

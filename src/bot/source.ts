@@ -2,6 +2,7 @@ import type { Answer } from '../delivery/answer.js';
 import { type ReplyTo, threadOf } from '../delivery/content.js';
 import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { readReaction } from './approvals/reaction.js';
 
 /**
  * What an answer is owed for.
@@ -9,9 +10,10 @@ import type { RoomEvent } from '../matrix/homeserver.js';
  * - `invite`: the line in a room that we were invited to; `id` is the invite event.
  * - `encrypted`: the one notice of a room that we cannot read; `id` is `encrypted:<room id>`.
  * - `greeting`: the hello in a person's first chat room; `id` is `onboarding:<mxid>` (PROTOCOL P4).
+ * - `reaction`: a reaction to a question or a run of ours; `id` is its event.
  * - `stranger`: the one notice in a room to a person who may not talk to the bot; `id` is `stranger:<hash of both>`.
  */
-export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting' | 'stranger';
+export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting' | 'stranger' | 'reaction';
 
 /** What of a source is durable in the journal: no text. */
 export interface SourceRef {
@@ -75,8 +77,10 @@ export class Source {
   repliedAt: number | undefined;
   /** The homeserver did not take an answer in the prompt's thread. */
   threadRefused = false;
-  /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
-  offered: readonly string[] | null | undefined;
+  /** The open list that it chooses from by a number; null: it is a number, and no list is open. */
+  offered: { readonly event: string; readonly names: string[] } | null | undefined;
+  /** What the answer to a reaction replies to, where that is known better than from the reaction itself. */
+  about: ReplyTo | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 
@@ -110,6 +114,7 @@ export class Source {
 
   /** What its answers reply to; nothing where it is no event of the room's. */
   replyTo(): ReplyTo | undefined {
+    if (this.ref.kind === 'reaction') return this.about ?? targetOf(this.event);
     if (this.ref.kind !== 'message' && this.ref.kind !== 'invite') return undefined;
     const thread = this.threadRefused ? undefined : threadOf(this.event?.content ?? {});
     return { event: this.id, ...(thread !== undefined && { thread }) };
@@ -179,4 +184,9 @@ export class Source {
     this.held.push(answer);
     this.wake();
   }
+}
+
+function targetOf(event: RoomEvent | undefined): ReplyTo | undefined {
+  const reaction = event && readReaction(event);
+  return reaction && { event: reaction.target };
 }

@@ -26,6 +26,11 @@ export class SimulatedPerson {
     return this.client.send(room, type, `${this.name}-${this.#txn}`, content);
   }
 
+  reacts(room: string, target: string, key: string): Promise<string> {
+    const relation = { rel_type: 'm.annotation', event_id: target, key };
+    return this.sends(room, { 'm.relates_to': relation }, 'm.reaction');
+  }
+
   redacts(room: string, event: string): Promise<string> {
     this.#txn += 1;
     return this.client.redact(room, event, `${this.name}-${this.#txn}`);
