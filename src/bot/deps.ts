@@ -1,6 +1,7 @@
 import type { OwnMessageStores } from './addressing/own-messages.js';
 import type { StrangersPolicy } from './addressing/strangers.js';
 import type { EditPolicy } from './edits.js';
+import type { QuestionStores } from './persistent-state.js';
 import type { InvitesPolicy } from './invites.js';
 import type { Homeserver } from '../matrix/homeserver.js';
 import type { PlatformClient } from '../platform/client.js';
@@ -19,6 +20,8 @@ export interface BotDeps {
   journal: { readonly state: JournalState; append(entries: JournalEntry[]): Promise<void> };
   /** What is remembered of our own messages. */
   ownMessages: OwnMessageStores;
+  /** What is remembered of questions that wait for people. */
+  questions: QuestionStores;
   clock: Clock;
   log: Log;
   /** Counts what happened, for /metrics. */

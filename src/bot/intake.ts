@@ -2,6 +2,7 @@ import type { SentEvent } from '../delivery/view.js';
 import { readMark } from '../delivery/mark.js';
 import type { RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { readReaction } from './approvals/reaction.js';
 import { type Media, readMedia } from './attachments/media.js';
 import { type Edit, readEdit } from './edits.js';
 import type { SourceRef } from './source.js';
@@ -41,8 +42,13 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
       ref: { ...refOf(room, event), id: `encrypted:${room}`, kind: 'encrypted' },
     };
   }
-  if (event.type !== 'm.room.message') return NOTHING;
   const ref = refOf(room, event);
+  if (event.type === 'm.reaction') {
+    return readReaction(event) === undefined
+      ? NOTHING
+      : { is: 'source', event, ref: { ...ref, kind: 'reaction' } };
+  }
+  if (event.type !== 'm.room.message') return NOTHING;
   const edit = readEdit(event);
   if (edit !== undefined) return { is: 'edit', edit, event, ref };
   if (!isPrompt(event)) return NOTHING;

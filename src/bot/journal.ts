@@ -7,7 +7,7 @@ const sourceRef = z.object({
   room: z.string(),
   sender: z.string(),
   ts: z.number(),
-  kind: z.enum(['message', 'invite', 'encrypted', 'greeting', 'stranger']),
+  kind: z.enum(['message', 'invite', 'encrypted', 'greeting', 'stranger', 'reaction']),
 });
 
 const answer = z.object({

@@ -94,6 +94,23 @@ export class Outbox {
     return this.put(signal, () => homeserver.setState(room, type, key, content, signal), 'state');
   }
 
+  /** A message beside the answer, never final. It replies as the answer does, unless it is an edit. */
+  beside(
+    source: Source,
+    step: string,
+    content: (mark: DeliveryMark, replyTo: ReplyTo | undefined) => object,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const mark = this.mark(source, step, false);
+    return this.message(
+      source,
+      step,
+      (replyTo) => content(mark, replyTo),
+      signal,
+      (send) => this.put(signal, send),
+    );
+  }
+
   /** A step that is an event of another type (the ledger of P3). */
   async event(
     room: string,
@@ -137,7 +154,7 @@ export class Outbox {
     };
   }
 
-  private mark(source: Source, step: string, final: boolean): DeliveryMark {
+  mark(source: Source, step: string, final: boolean): DeliveryMark {
     return {
       source: source.id,
       step,

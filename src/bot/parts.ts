@@ -13,6 +13,7 @@ import { Strangers } from './addressing/strangers.js';
 import { Adoption } from './adoption.js';
 import { AnswerAgain } from './answer-again.js';
 import { Staging } from './attachments/staging.js';
+import { OpenRequests } from './approvals/open-requests.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
 import { Copies } from './copies.js';
@@ -65,6 +66,13 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   const direct = new DirectChats({ homeserver, records, clock, log });
   const own = new OwnMessages({ stores: deps.ownMessages, homeserver, log, self });
   const addressing = new Addressing({ homeserver, records, answers, direct, own, self });
+  const requests = new OpenRequests({
+    store: deps.questions.approvals,
+    homeserver,
+    self,
+    log,
+    happened: deps.happened,
+  });
   const strangers = new Strangers({ records, policy: settings.strangers, tell: hooks.greet });
   const encrypted = new Set<string>();
   const staging = new Staging(clock);
@@ -169,6 +177,10 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     }),
     greet: hooks.greet,
     staging,
+    requests,
+    prompts: deps.questions.prompts,
+    sources: () => engine.all(),
+    happened: deps.happened,
   });
   const copies = new Copies(channel, clock, PEER_DEADLINE_MS, {
     keep: (id, answer) => {
@@ -203,6 +215,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onEdit: settings.onEdit,
     allowed,
     heedsStranger: (ref) => strangers.heeds(ref),
+    heedsReaction: (event, room) => surface.reactions.heeds(event, room),
+    onEvent: (room, event) => requests.read(room, event),
     ahead: (event) => surface.ahead(event),
     personal: (event) => surface.personal(event),
     staging,
@@ -252,6 +266,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     timeline: new RoomReader(homeserver, inbox, receiver),
     fence,
     admit: async (source, signal) => {
+      if (source.ref.kind === 'reaction') return surface.reactions.isForUs(source, signal);
       if (source.ref.kind !== 'message') return true;
       if (!(await addressing.isForUs(source, signal))) return false;
       if (allowed(source.ref.sender)) return true;

@@ -3,6 +3,8 @@ import { interactivePrompts } from '../keyed/namespaces/interactive-prompts.js';
 import { sentMessages } from '../keyed/namespaces/sent-messages.js';
 import { threadParticipation } from '../keyed/namespaces/thread-participation.js';
 import type { StateNode } from '../node/state-node.js';
+import type { ApprovalStore } from './approvals/open-requests.js';
+import type { PromptStore } from './surface/choices.js';
 import type { OwnMessageStores } from './addressing/own-messages.js';
 
 /** The keyed stores of the bot, by the words of the setting that makes them persistent. */
@@ -28,5 +30,22 @@ export async function openOwnMessageStores(
   return {
     sent: await node.openKeyedStore(storeOptions('sent', named)),
     threads: await node.openKeyedStore(storeOptions('threads', named)),
+  };
+}
+
+/** The keyed stores of what waits for a person's choice. */
+export interface QuestionStores {
+  approvals: ApprovalStore;
+  prompts: PromptStore;
+}
+
+/** @throws {KeyedStoreError} `already-open`. */
+export async function openQuestionStores(
+  node: Pick<StateNode, 'openKeyedStore'>,
+  named: readonly PersistentState[],
+): Promise<QuestionStores> {
+  return {
+    approvals: await node.openKeyedStore(storeOptions('approvals', named)),
+    prompts: await node.openKeyedStore(storeOptions('prompts', named)),
   };
 }

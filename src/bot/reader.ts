@@ -33,7 +33,7 @@ export class RoomReader implements Timeline {
 
   private async eventsSince(source: Source, signal: AbortSignal): Promise<RoomEvent[]> {
     const { id, room, kind } = source.ref;
-    if (kind === 'message') return this.inbox.readFrom(room, id, signal);
+    if (kind === 'message' || kind === 'reaction') return this.inbox.readFrom(room, id, signal);
     if (kind === 'invite') {
       try {
         return await this.inbox.readFrom(room, id, signal);

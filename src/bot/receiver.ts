@@ -28,6 +28,10 @@ export interface ReceiverDeps {
   allowed: (mxid: string) => boolean;
   /** Whether a message of anybody else is looked at all the same. */
   heedsStranger: (ref: SourceRef) => boolean;
+  /** Whether a reaction may be about something of ours. */
+  heedsReaction: (event: RoomEvent, room: string) => boolean;
+  /** Everything that is read of a room. */
+  onEvent: (room: string, event: RoomEvent) => void;
   ahead: (event: RoomEvent) => boolean;
   personal: (event: RoomEvent) => boolean;
   onEdit: EditPolicy;
@@ -146,6 +150,7 @@ export class Receiver {
 
   private takeEvent(room: string, event: RoomEvent, live: boolean): JournalEntry[] {
     const { self, onOwn, onDirect, onMember } = this.deps;
+    this.deps.onEvent(room, event);
     if (event.sender === self) onOwn(room, event);
     if (event.type === 'm.room.member' && event.state_key === self) onMember(room);
     const chat = event.state_key === undefined ? undefined : this.deps.behind(room, event);
@@ -189,14 +194,15 @@ export class Receiver {
   private takeSource(ref: SourceRef, event: RoomEvent, live: boolean): JournalEntry[] {
     const known = this.deps.engine.get(ref.id);
     if (known !== undefined) {
-      if (known.ref.kind === 'message') known.learn(event);
+      if (isEvent(known.ref)) known.learn(event);
       return [];
     }
     if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
     if (!this.deps.allowed(ref.sender) && !this.deps.heedsStranger(ref)) return [];
+    if (ref.kind === 'reaction' && !this.deps.heedsReaction(event, ref.room)) return [];
     const { records } = this.deps;
     if (ref.ts < (records.genesis() ?? 0) || records.marked(ref) || records.forgotten(ref)) return [];
-    const source = this.deps.engine.add(ref, { whole: ref.kind === 'message', stale: !live });
+    const source = this.deps.engine.add(ref, { whole: isEvent(ref), stale: !live });
     if (live) source.arrived = this.deps.staging.next();
     source.learn(event);
     this.classify(source);
@@ -266,6 +272,9 @@ export class Receiver {
     this.deps.engine.evaluate();
   }
 }
+
+/** Its own event is the first of it: nothing of it stands in the room before. */
+const isEvent = ({ kind }: SourceRef): boolean => kind === 'message' || kind === 'reaction';
 
 function kindOf(id: string): SourceKind {
   if (id.startsWith('onboarding:')) return 'greeting';

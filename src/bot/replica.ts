@@ -29,7 +29,7 @@ import { Bot } from './bot.js';
 import { applyJournal, emptyJournal, forgetPosition, journalEntry, journalSnapshot } from './journal.js';
 import type { EditPolicy } from './edits.js';
 import type { InvitesPolicy } from './invites.js';
-import { openOwnMessageStores, type PersistentState } from './persistent-state.js';
+import { openOwnMessageStores, openQuestionStores, type PersistentState } from './persistent-state.js';
 import { documentsObstacle } from './documents-obstacle.js';
 import { inspectHandlers } from './inspect.js';
 import { showBot } from './metrics.js';
@@ -199,6 +199,7 @@ async function open(
       platform,
       journal,
       ownMessages: await openOwnMessageStores(node, config.persistentState),
+      questions: await openQuestionStores(node, config.persistentState),
       clock,
       log,
       happened: (event, outcome) => metrics.happened(event, outcome),

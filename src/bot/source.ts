@@ -3,6 +3,7 @@ import { type ReplyTo, threadOf } from '../delivery/content.js';
 import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js';
 import type { Taken } from './attachments/taken.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
+import { readReaction } from './approvals/reaction.js';
 import { bundledEdit, type Edit, edited, Edits, readEdit } from './edits.js';
 
 /**
@@ -11,9 +12,10 @@ import { bundledEdit, type Edit, edited, Edits, readEdit } from './edits.js';
  * - `invite`: the line in a room that we were invited to; `id` is the invite event.
  * - `encrypted`: the one notice of a room that we cannot read; `id` is `encrypted:<room id>`.
  * - `greeting`: the hello in a person's first chat room; `id` is `onboarding:<mxid>` (PROTOCOL P4).
+ * - `reaction`: a reaction to a question or a run of ours; `id` is its event.
  * - `stranger`: the one notice in a room to a person who may not talk to the bot; `id` is `stranger:<hash of both>`.
  */
-export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting' | 'stranger';
+export type SourceKind = 'message' | 'invite' | 'encrypted' | 'greeting' | 'stranger' | 'reaction';
 
 /** What of a source is durable in the journal: no text. */
 export interface SourceRef {
@@ -85,14 +87,16 @@ export class Source {
   repliedAt: number | undefined;
   /** The homeserver did not take an answer in the prompt's thread. */
   threadRefused = false;
-  /** The names of the open list that it chooses from by a number; null: it is a number, and no list is open. */
-  offered: readonly string[] | null | undefined;
   /** Stream edits begun by this process: each has a step of its own, over all its attempts. */
   streamed = 0;
   /** Its place among the files that its sender sent before and after it, where this process took it in live. */
   arrived: number | undefined;
   /** The files that go with it, once that was read. */
   files: Taken | undefined;
+  /** The open list that it chooses from by a number; null: it is a number, and no list is open. */
+  offered: { readonly event: string; readonly names: string[] } | null | undefined;
+  /** What the answer to a reaction replies to, where that is known better than from the reaction itself. */
+  about: ReplyTo | undefined;
   /** A short code of what its notice says, where it is an error's. */
   failure: string | undefined;
 
@@ -126,6 +130,7 @@ export class Source {
 
   /** What its answers reply to; nothing where it is no event of the room's. */
   replyTo(): ReplyTo | undefined {
+    if (this.ref.kind === 'reaction') return this.about ?? targetOf(this.event);
     if (this.ref.kind !== 'message' && this.ref.kind !== 'invite') return undefined;
     // Clients show no reply to an edit: it is one to what was edited.
     const { target } = this;
@@ -256,4 +261,9 @@ export class Source {
     this.held.push(answer);
     this.wake();
   }
+}
+
+function targetOf(event: RoomEvent | undefined): ReplyTo | undefined {
+  const reaction = event && readReaction(event);
+  return reaction && { event: reaction.target };
 }

@@ -61,6 +61,7 @@ class ViewFold {
   private top: AnswerView['top'];
   /** Parts k >= 2 in sight, by hash and number. */
   private readonly parts = new Map<string, Map<number, string>>();
+  private readonly beside = new Set<string>();
   private readonly doubles: string[] = [];
 
   add(event: SentEvent): void {
@@ -69,7 +70,14 @@ class ViewFold {
     else if (event.mark.final && event.mark.text?.part === 1) this.addFinal(event);
     else if (event.mark.text !== undefined && event.mark.text.part > 1) this.addPart(event);
     else if (step.startsWith('stream/') && !event.redacted) this.top = { event: event.id, hash: undefined };
+    else if (step.startsWith('approval/')) this.addBeside(event);
     this.accept();
+  }
+
+  /** Beside the answer, and no part of it: only one under each step may be seen (D10). */
+  private addBeside(event: SentEvent): void {
+    if (!this.beside.has(event.mark.step)) this.beside.add(event.mark.step);
+    else if (!event.redacted) this.doubles.push(event.id);
   }
 
   private addAnchor(event: SentEvent): void {

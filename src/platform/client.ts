@@ -19,6 +19,18 @@ export interface PlatformClient {
     onBegun?: () => void,
   ): AsyncIterable<RunEvent>;
   cancel(key: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Decides on what the run of that key asked; the first decision holds, and resolves here. Rejects with `refused` and
+   * the reason `no-such-approval` where nothing of that id was asked, `approval-over` where the run is over or the time
+   * is, and nobody had decided.
+   */
+  decide(
+    key: string,
+    run: string,
+    approval: string,
+    request: { decision: Verdict; by?: string },
+    signal?: AbortSignal,
+  ): Promise<Decided>;
   saveContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
   loadContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
   /** Deletes a chat and all that it remembers; its runs are over. One that is not there is deleted already. */
@@ -49,9 +61,23 @@ export interface Prompt {
   attachments?: readonly Attachment[];
 }
 
+/** `always` agrees, also to all that is asked of that kind in the same chat from now on. */
+export type Verdict = 'approve' | 'deny' | 'always';
+
+/** The decision that holds. */
+export interface Decided {
+  decision: Verdict;
+  /** mxid of who decided, where that was said. */
+  by?: string | undefined;
+  /** It is the one that was made under this call's key. */
+  ours: boolean;
+}
+
 export type RunEvent =
   | { type: 'delta'; text: string }
   | { type: 'approval'; id: string; question: string }
+  /** What was decided on a question that this stream has told of. */
+  | { type: 'decided'; id: string; decision: Verdict; by?: string | undefined }
   | { type: 'final'; text: string }
   | { type: 'error'; code: string; message: string };
 

@@ -4,7 +4,15 @@ import { systemClock, type Clock } from '../time/clock.js';
 import { PlatformError, type PlatformClient, type Prompt } from './client.js';
 import { deadline, type Deadline } from './deadline.js';
 import { readRunStream } from './run-stream.js';
-import { agentListBody, chatBody, contextListBody, errorBody, KEY_HEADER, STREAM_TYPE } from './wire.js';
+import {
+  agentListBody,
+  chatBody,
+  contextListBody,
+  decidedBody,
+  errorBody,
+  KEY_HEADER,
+  STREAM_TYPE,
+} from './wire.js';
 
 export interface HttpPlatformOptions {
   /** Where the platform listens, without `/v1`. */
@@ -103,6 +111,10 @@ export function httpPlatform(options: HttpPlatformOptions): PlatformClient {
     sendMessage,
     async cancel(key, signal) {
       await ask(done, { method: 'POST', path: `/runs/${encodeURIComponent(key)}/cancel`, key }, signal);
+    },
+    decide(key, run, approval, request, signal) {
+      const path = `/runs/${encodeURIComponent(run)}/approvals/${encodeURIComponent(approval)}`;
+      return ask(decidedBody, { method: 'POST', path, key, body: request }, signal);
     },
     async saveContext(key, chat, name, signal) {
       const path = chatPath(chat, `contexts/${encodeURIComponent(name)}`);

@@ -17,12 +17,17 @@ export const contextListBody = z.object({
   contexts: z.array(z.object({ name: z.string(), saved_at: z.number() })),
 });
 
+export const verdict = z.enum(['approve', 'deny', 'always']);
+
+export const decidedBody = z.object({ decision: verdict, by: z.string().optional(), ours: z.boolean() });
+
 export const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
 /** One line of a run's stream. An empty line only says that the platform is still there. */
 export const runEventLine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('delta'), text: z.string() }),
   z.object({ type: z.literal('approval'), id: z.string(), question: z.string() }),
+  z.object({ type: z.literal('decided'), id: z.string(), decision: verdict, by: z.string().optional() }),
   z.object({ type: z.literal('final'), text: z.string() }),
   z.object({ type: z.literal('error'), code: z.string(), message: z.string() }),
 ]);

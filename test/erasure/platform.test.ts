@@ -18,6 +18,7 @@ async function dump(settings: DatabaseSettings): Promise<string> {
       'run_events',
       'approvals',
       'attachments',
+      'standing_approvals',
     ] as const;
     const rows = [];
     for (const table of tables) rows.push(await db.selectFrom(table).selectAll().execute());

@@ -52,6 +52,7 @@ const plain = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
  */
 function placeOf(name) {
   if (name.startsWith('P2')) return 'test/platform/service.test.ts';
+  if (name === 'P5-platform') return 'test/platform/approvals.test.ts';
   if (name.startsWith('S-')) return 'test/storage';
   if (name.startsWith('A6')) return 'test/generations';
   if (name.startsWith('V-')) return placeOfVersion(name);

@@ -233,24 +233,6 @@ onEveryDatabase((fresh) => {
     });
   });
 
-  it('asks for approval, and the first decision holds', async () => {
-    const { client, platform } = await world(await fresh());
-    const chat = await newChat(client, 'drill');
-    const decide = async (decision: string) =>
-      (
-        await fetch(`${platform.url}/v1/runs/k/approvals/1`, {
-          method: 'POST',
-          body: JSON.stringify({ decision }),
-        })
-      ).json();
-    expect(await decide('approve')).toMatchObject({ error: { code: 'no-such-approval' } });
-    const stream = client.sendMessage('k', chat, { text: 'approve', user: '@a:b' })[Symbol.asyncIterator]();
-    expect((await stream.next()).value).toMatchObject({ type: 'approval', id: '1' });
-    expect(await decide('deny')).toEqual({ decision: 'deny' });
-    expect(await decide('approve')).toEqual({ decision: 'deny' });
-    expect((await stream.next()).value).toEqual({ type: 'final', text: 'drill #1: approve [denied]' });
-  });
-
   it('ends a failing run with an error event, the same for every caller', async () => {
     const { client } = await world(await fresh());
     const chat = await newChat(client, 'drill');

@@ -3,6 +3,7 @@ import { DELIVERY_KEY } from '../../src/delivery/mark.js';
 import type { TimelineEvent } from '../world/matrix-http.js';
 import type { SimulatedReplica } from '../simulation/replica.js';
 import { World } from '../simulation/world.js';
+import { QUESTION } from './asking.js';
 import { alone, inParts, of, setting } from './setting.js';
 
 const conversation = (replica: SimulatedReplica, room: string) =>
@@ -49,7 +50,7 @@ test('A1-bot: a prompt moves its conversation and its run, in the changes that w
 
 test('A1-bot: who takes over knows that the run waits for an approval, and how often it was begun', async () => {
   const { world, alice, room, first, second } = await setting(asks);
-  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
+  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello', asks: QUESTION });
   await world.until(() => stateOf(run(second, room, prompt)) === 'awaitingApproval');
   first.kill();
   await world.clock.advance(1000);
@@ -80,7 +81,7 @@ test('A1-takeover-bot: who takes over shows that the run waits for an approval b
     asks(made);
     made.settings.placeholderAfterMs = 1500;
   });
-  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
+  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello', asks: QUESTION });
   await world.until(() => stateOf(run(second, room, prompt)) === 'awaitingApproval');
   first.kill();
   world.platform.down();
@@ -130,7 +131,7 @@ test('P4-resume: who goes on with a person’s way in does not look the space up
 
 test('A1-bot: after a restart of all it is still known that a room waits for an approval', async () => {
   const { world, alice, room, only } = await alone(asks);
-  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello' });
+  const prompt = await world.asks(alice, room, 'hello', { text: 'echo: hello', asks: QUESTION });
   await world.until(() => stateOf(run(only, room, prompt)) === 'awaitingApproval');
   await world.clock.advance(100);
   only.kill();

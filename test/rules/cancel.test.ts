@@ -38,19 +38,6 @@ test('O6-elsewhere: a run is cancelled by a replica other than the one that foll
   expect(world.platform.cancelled).toHaveLength(1);
 });
 
-test('!yes where the agent waits for an approval says so, and nothing of it goes to the agent', async () => {
-  const { world, alice, room } = await slow();
-  world.platform.answer = ({ text }) => ({ text, takesMs: 30_000, approval: '1' });
-  const long = await world.asks(alice, room, 'long', { token: 'Cancelled.' });
-  await world.clock.advance(12_000);
-  const yes = await world.asks(alice, room, '!yes', { token: 'waits for an approval' });
-  await world.until(() => answerTo(world, room, yes) !== '');
-  await world.asks(alice, room, '!cancel', { token: 'Asked the agent to stop.' });
-  await quiet(world, () => answerTo(world, room, long) !== '');
-  expect(world.platform.invocations).toHaveLength(1);
-  expect(world.verdict()).toBe('');
-});
-
 test('O6-same: who takes a !cancel over means the same run, and none that waited behind it', async () => {
   const { world, alice, room, first } = await slow();
   await world.asks(alice, room, 'long', { token: 'Cancelled.' });

@@ -36,6 +36,11 @@ export class SimulatedPerson {
     });
   }
 
+  reacts(room: string, target: string, key: string): Promise<string> {
+    const relation = { rel_type: 'm.annotation', event_id: target, key };
+    return this.sends(room, { 'm.relates_to': relation }, 'm.reaction');
+  }
+
   redacts(room: string, event: string): Promise<string> {
     this.#txn += 1;
     return this.client.redact(room, event, `${this.name}-${this.#txn}`);

@@ -1,4 +1,11 @@
-import { PlatformError, type Agent, type PlatformClient, type RunEvent } from '../../src/platform/client.js';
+import {
+  PlatformError,
+  type Agent,
+  type Decided,
+  type PlatformClient,
+  type RunEvent,
+  type Verdict,
+} from '../../src/platform/client.js';
 import type { SimulatedClock } from './clock.js';
 import type { SimulatedProcess } from './process.js';
 
@@ -10,6 +17,8 @@ export interface Reply {
   deltas?: string[];
   /** It asks for this approval after a third of the time, and goes on after two thirds. */
   approval?: string;
+  /** It asks for this approval, waits for a decision, and says in the end which it was. */
+  asks?: string;
   /** The run ends with this error instead. */
   error?: string;
 }
@@ -42,6 +51,8 @@ interface Run {
   events: RunEvent[];
   done: boolean;
   wake: Set<() => void>;
+  chat?: string;
+  question?: { id: string; decided?: Decided & { key: string }; goOn: (decision: Verdict) => void };
 }
 
 /** The agent platform in memory: idempotent by key, unless told to be forgetful. */
@@ -61,6 +72,10 @@ export class SimulatedPlatform {
   readonly cancelled: string[] = [];
   /** Told of each write right after it was carried out, before its answer is on the way. */
   onWrite: (process: SimulatedProcess) => void = () => {};
+  /** Decisions that hold, in order. */
+  readonly decided: { run: string; approval: string; decision: Verdict; by: string | undefined }[] = [];
+  /** Contexts in which nothing is asked any more. */
+  readonly agreed = new Set<string>();
   readonly #written = new Map<string, unknown>();
   /** Contexts deleted, in order. */
   readonly deleted: string[] = [];
@@ -147,6 +162,12 @@ export class SimulatedPlatform {
           this.#cancel(key);
           this.onWrite(process);
         }),
+      decide: (key, of, approval, { decision, by }, signal) =>
+        call(signal, () => {
+          const held = this.#decide(of, approval, { decision, by, ours: true, key });
+          this.onWrite(process);
+          return { decision: held.decision, by: held.by, ours: held.key === key };
+        }),
       saveContext: (key, id, name, signal) =>
         write(key, signal, () => {
           const one = find(id);
@@ -176,6 +197,34 @@ export class SimulatedPlatform {
     run.events.push(end);
     this.cancelled.push(key);
     for (const wake of [...run.wake]) wake();
+  }
+
+  #decide(key: string, approval: string, decided: Decided & { key: string }) {
+    const run = this.#runs.get(key);
+    const question = run?.question;
+    if (run === undefined || question?.id !== approval)
+      throw new PlatformError('refused', 'no such question', 404, 'no-such-approval');
+    if (question.decided === undefined) {
+      if (run.done) throw new PlatformError('refused', 'over', 409, 'approval-over');
+      question.decided = decided;
+      const { decision, by } = decided;
+      this.decided.push({ run: key, approval, decision, by });
+      if (decision === 'always' && run.chat !== undefined) this.agreed.add(run.chat);
+      run.events.push({ type: 'decided', id: approval, decision, by });
+      question.goOn(decision);
+      for (const wake of [...run.wake]) wake();
+    }
+    return question.decided;
+  }
+
+  /** Nobody decided in time. */
+  expire(): void {
+    for (const run of this.#runs.values()) {
+      if (run.done || run.question === undefined || run.question.decided !== undefined) continue;
+      run.done = true;
+      run.events.push({ type: 'error', code: 'approval-expired', message: 'nobody answered in time' });
+      for (const wake of [...run.wake]) wake();
+    }
   }
 
   #delete(key: string, chat: string): void {
@@ -229,14 +278,14 @@ export class SimulatedPlatform {
   #run(prompt: Invocation): Run {
     const known = this.forgetful ? undefined : this.#runs.get(prompt.key);
     if (known) return known;
-    const run: Run = { events: [], done: false, wake: new Set() };
+    const run: Run = { events: [], done: false, wake: new Set(), chat: prompt.chat };
     this.#runs.set(this.forgetful ? `${prompt.key} ${this.invocations.length}` : prompt.key, run);
     this.invocations.push(prompt);
     const reply = this.answer(prompt, this.invocations.length);
     const turn: Turn = { run: prompt.key, text: prompt.text, done: false };
     const context = this.chats.find(({ id }) => id === prompt.chat);
     (context ? (context.turns ??= []) : []).push(turn);
-    const { deltas = [], takesMs = 5, approval, error } = reply;
+    const { deltas = [], takesMs = 5, approval, asks, error } = reply;
     const say = (ms: number, event: RunEvent, done: boolean) =>
       this.clock.after(ms, () => {
         if (run.done) return;
@@ -251,6 +300,13 @@ export class SimulatedPlatform {
     if (approval !== undefined) {
       say(takesMs / 3, { type: 'approval', id: approval, question: 'May I?' }, false);
       say((2 * takesMs) / 3, { type: 'delta', text: 'I may.' }, false);
+    }
+    if (asks !== undefined && !this.agreed.has(prompt.chat)) {
+      const goOn = (decision: Verdict) =>
+        say(takesMs, { type: 'final', text: `${reply.text} [${decision}]` }, true);
+      run.question = { id: asks, goOn };
+      say(takesMs / 2, { type: 'approval', id: asks, question: 'May I?' }, false);
+      return run;
     }
     const end: RunEvent =
       error === undefined

@@ -2,6 +2,8 @@ import { Bot } from '../../src/bot/bot.js';
 import type { BotSettings } from '../../src/bot/deps.js';
 import type { Homeserver } from '../../src/matrix/homeserver.js';
 import { KeyedCounters } from '../../src/keyed/counters.js';
+import { approvalReactions } from '../../src/keyed/namespaces/approval-reactions.js';
+import { interactivePrompts } from '../../src/keyed/namespaces/interactive-prompts.js';
 import { sentMessages } from '../../src/keyed/namespaces/sent-messages.js';
 import { threadParticipation } from '../../src/keyed/namespaces/thread-participation.js';
 import { limitsOf, type KeyedStoreOptions } from '../../src/keyed/options.js';
@@ -99,6 +101,10 @@ export class SimulatedReplica {
         ownMessages: {
           sent: remembering(sentMessages, process, this.id),
           threads: remembering(threadParticipation, process, this.id),
+        },
+        questions: {
+          approvals: remembering(approvalReactions, process, this.id),
+          prompts: remembering(interactivePrompts, process, this.id),
         },
         clock: process.clock,
         log: this.#log(),

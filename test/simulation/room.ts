@@ -133,6 +133,23 @@ export class SimulatedRoom {
     if (this.power(user) < needed) throw forbidden(`${type} needs power ${needed}`);
   }
 
+  /** Like Synapse: throws where that user has marked that event with that key already. */
+  mayAnnotate(user: string, content: Record<string, unknown>): void {
+    const relation = (of: Record<string, unknown>) => JSON.stringify(of['m.relates_to']);
+    const isThere = this.timeline.some(
+      ({ event, redactedBy }) =>
+        event.type === 'm.reaction' &&
+        event.sender === user &&
+        redactedBy === undefined &&
+        relation(event.content) === relation(content),
+    );
+    if (!isThere) return;
+    throw new HomeserverError('refused', 'simulated 400 M_DUPLICATE_ANNOTATION', {
+      status: 400,
+      errcode: 'M_DUPLICATE_ANNOTATION',
+    });
+  }
+
   power(user: string): number {
     const levels = this.#levels();
     return levels.users?.[user] ?? levels.users_default ?? 0;

@@ -234,6 +234,7 @@ export class SimulatedRooms {
     return this.#once(from, roomId, txn, () => {
       const room = this.room(roomId);
       room.authorise(from.user, type, false);
+      if (type === 'm.reaction') room.mayAnnotate(from.user, content as RoomEvent['content']);
       return this.#append(room, from, { type, content }, txn);
     });
   }

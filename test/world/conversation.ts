@@ -52,7 +52,7 @@ export abstract class Conversation {
   async ask(
     room: string,
     text: (token: string) => string = (token) => `say ${token}`,
-    want: Pick<ExpectedAnswer, 'parts'> & { text?: (token: string) => ExpectedAnswer['text'] } = {},
+    want: Pick<ExpectedAnswer, 'parts' | 'asks'> & { text?: (token: string) => ExpectedAnswer['text'] } = {},
   ): Promise<ExpectedAnswer> {
     const token = newToken();
     const prompt = await this.alice.say(room, text(token));
@@ -63,6 +63,7 @@ export abstract class Conversation {
       token,
       ...(answerText !== undefined && { text: answerText }),
       ...(want.parts && { parts: want.parts }),
+      ...(want.asks && { asks: want.asks }),
     };
     this.answers.push(answer);
     return answer;

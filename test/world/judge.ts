@@ -12,6 +12,8 @@ export interface ExpectedAnswer {
   text?: string | RegExp | ((parts: string[]) => boolean);
   /** `one` message (default), or `several` in a row that together satisfy `text`. */
   parts?: 'one' | 'several';
+  /** One question, at most, that is put on the way to the answer, as a message of its own. */
+  asks?: RegExp;
 }
 
 /** A message that the bot owes a room without being asked there, such as a greeting. */
@@ -68,7 +70,9 @@ export function judge(
   return problems;
 }
 
-function judgeAnswer(expected: ExpectedAnswer, found: SeenMessage[]): Problem | undefined {
+function judgeAnswer(expected: ExpectedAnswer, replies: SeenMessage[]): Problem | undefined {
+  const asked = expected.asks && replies.find((message) => expected.asks?.test(message.body));
+  const found = replies.filter((message) => message !== asked);
   const bodies = found.map((message) => message.body);
   const problem = (kind: Problem['kind']): Problem => ({
     kind,
@@ -109,7 +113,8 @@ export function isAnswered(history: TimelineEvent[], bot: string, expected: Expe
   const found = seenMessages(history).filter(
     (one) => one.sender === bot && one.inReplyTo === expected.prompt,
   );
-  return found.length > 0 && judgeAnswer(expected, found)?.kind !== 'wrong';
+  const problem = judgeAnswer(expected, found)?.kind;
+  return problem === undefined || problem === 'doubled';
 }
 
 /** Whether a message stands as often as expected, or more often. */

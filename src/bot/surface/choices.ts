@@ -1,4 +1,10 @@
+import { KeyedStoreError } from '../../keyed/errors.js';
+import { messageKey } from '../../keyed/namespaces/channel-key.js';
+import type { InteractivePrompt } from '../../keyed/namespaces/interactive-prompts.js';
+import type { KeyedStore } from '../../keyed/store.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import type { Log } from '../../telemetry/log.js';
+import { openRequests } from '../approvals/request.js';
 import { meaningOf } from '../intake.js';
 import { LONGEST_ARGUMENT } from './commands/arguments.js';
 import { eventsBefore } from './room-history.js';
@@ -48,16 +54,31 @@ export function bareNumber(text: string): number | undefined {
   return found ? Number(found[1]) : undefined;
 }
 
+/** A list that waits for a choice: its event, and what it offers. */
+export interface OpenList {
+  event: string;
+  names: string[];
+}
+
+export type PromptStore = Pick<KeyedStore<InteractivePrompt>, 'lookup' | 'register' | 'consume'>;
+
+/** Choices that an entry of the store names at most. */
+const MOST_CHOICES = 25;
+
 /**
  * The list that a bare number answers: the newest of ours to that person that stands before it in the timeline, for
- * ten minutes, and until one was chosen. Read from the room alone, so that every replica reads the same (PROTOCOL P5).
+ * ten minutes, until one was chosen, and not where an agent has asked something since. Read from the room alone, so that
+ * every replica reads the same (PROTOCOL P5); for whom it was made may come from a store, which spares a request.
  */
 export class Choices {
-  constructor(private readonly deps: { homeserver: Homeserver; self: string }) {}
+  constructor(
+    private readonly deps: { homeserver: Homeserver; self: string; prompts: PromptStore; log: Log },
+  ) {}
 
-  async openList(number: RoomEvent, room: string, signal: AbortSignal): Promise<string[] | undefined> {
+  async openList(number: RoomEvent, room: string, signal: AbortSignal): Promise<OpenList | undefined> {
     const { homeserver, self } = this.deps;
     const chosen: number[] = [];
+    const openAt = openRequests(self);
     let seen = 0;
     for await (const event of eventsBefore(homeserver, room, number.event_id, signal)) {
       seen += 1;
@@ -67,25 +88,57 @@ export class Choices {
         if (earlier !== undefined) chosen.push(earlier);
       }
       if (event.sender !== self) continue;
+      if (openAt(event) !== undefined) return undefined;
       // Our own events carry the clock of the list itself.
       if (number.origin_server_ts - event.origin_server_ts > OPEN_MS) return undefined;
-      const list = await this.listTo(number.sender, room, event, signal);
-      if (list === undefined) continue;
-      return chosen.some((n) => n >= 1 && n <= list.length) ? undefined : list;
+      const names = await this.listTo(number.sender, room, event, signal);
+      if (names === undefined) continue;
+      if (chosen.some((n) => n >= 1 && n <= names.length)) return undefined;
+      return { event: event.event_id, names };
     }
     return undefined;
+  }
+
+  /** One was chosen. */
+  consume(room: string, { event }: OpenList): void {
+    this.deps.prompts.consume(promptAt(room, event));
   }
 
   private async listTo(person: string, room: string, event: RoomEvent, signal: AbortSignal) {
     const meaning = meaningOf(room, event, this.deps.self);
     if (meaning.is !== 'sent' || meaning.event.redacted || meaning.event.kind !== 'm.notice')
       return undefined;
-    const list = readList(meaning.event.body);
-    if (list === undefined || !meaning.source.startsWith('$')) return undefined;
-    const asked = await this.deps.homeserver.event(room, meaning.source, signal);
-    return asked.sender === person ? list : undefined;
+    const names = readList(meaning.event.body);
+    if (names === undefined || !meaning.source.startsWith('$')) return undefined;
+    const key = promptAt(room, event.event_id);
+    const asker =
+      this.deps.prompts.lookup(key)?.person ??
+      (await this.deps.homeserver.event(room, meaning.source, signal)).sender;
+    if (asker !== person) return undefined;
+    this.remember(key, { source: meaning.source, person, names, event });
+    return names;
+  }
+
+  /** What the store refuses is asked of the homeserver again. */
+  private remember(
+    key: string,
+    { source, person, names, event }: { source: string; person: string; names: string[]; event: RoomEvent },
+  ): void {
+    const choices = names.slice(0, MOST_CHOICES).map((_, i) => String(i + 1));
+    try {
+      this.deps.prompts.register(
+        key,
+        { kind: 'buttons', source, person, choices },
+        { at: event.origin_server_ts, cause: event.event_id },
+      );
+    } catch (error) {
+      if (!(error instanceof KeyedStoreError)) throw error;
+      this.deps.log.warn({ code: error.code }, 'a list of ours could not be remembered');
+    }
   }
 }
+
+const promptAt = (room: string, message: string) => messageKey({ surface: 'matrix', channel: room, message });
 
 const bodyOf = ({ content, type }: RoomEvent): string =>
   type === 'm.room.message' && typeof content['body'] === 'string' ? content['body'] : '';

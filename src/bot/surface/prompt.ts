@@ -1,6 +1,7 @@
 import { type PlatformClient, PlatformError, type RunEvent } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import { type Clock, sleep } from '../../time/clock.js';
+import { type QuestionDeps, Questions } from '../approvals/questions.js';
 import type { Outcome, WorkContext } from '../attendant.js';
 import type { ActorReader } from '../actors/reader.js';
 import { CANCELLED, type Recorder, shortId } from '../actors/recorder.js';
@@ -63,8 +64,7 @@ export async function answerPrompt(
     attachments: Attachments;
     recorder: Recorder;
     reader: ActorReader;
-    prefix: string;
-  },
+  } & QuestionDeps,
   source: Source,
   text: string,
   context: WorkContext,
@@ -109,15 +109,22 @@ function runSoFar(reader: ActorReader, source: Source): RunSoFar {
   };
 }
 
+/** Why nothing can be decided on a question any more, by how its run ended. */
+const ENDS = new Map([
+  [CANCELLED, '🛑 Cancelled.'],
+  ['approval-expired', '⌛ Nobody decided in time.'],
+]);
+
 /** Shows a run's progress until it ends. */
 async function follow(
-  deps: { log: Log; recorder: Recorder },
+  deps: { log: Log; recorder: Recorder } & QuestionDeps,
   source: Source,
   run: AsyncIterable<RunEvent>,
   context: WorkContext,
 ): Promise<Outcome> {
   let shown = '';
   let asked: string | undefined;
+  const questions = new Questions(deps, source, context.signal);
   for await (const event of run) {
     if (asked !== undefined && event.type !== 'approval') {
       deps.recorder.approval(source, 'RESUMED', asked);
@@ -133,11 +140,17 @@ async function follow(
         asked = event.id;
         deps.recorder.approval(source, 'ASKED', event.id);
         context.asks(`${shown}\n(waits for an approval: ${event.question})`);
+        await questions.ask(event);
+        break;
+      case 'decided':
+        await questions.decided(event);
         break;
       case 'final':
+        await questions.over('Closed: the answer is there.');
         return says('m.text', event.text === '' ? '(The agent gave an empty answer.)' : event.text);
       case 'error':
         source.failure = shortId(event.code);
+        await questions.over(ENDS.get(event.code) ?? 'Closed: the agent failed.');
         if (event.code === CANCELLED) return notice('Cancelled.');
         deps.log.warn({ source: source.id, code: event.code }, 'a run ended with an error');
         return notice(`The agent failed: ${event.message} (reference ${source.id.slice(1, 9)}).`);

@@ -8,6 +8,9 @@ import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
+import { Decisions } from '../approvals/decisions.js';
+import type { OpenRequests } from '../approvals/open-requests.js';
+import { Reactions } from '../approvals/reactions.js';
 import { Attachments } from '../attachments/attachments.js';
 import { readMedia } from '../attachments/media.js';
 import type { Staging } from '../attachments/staging.js';
@@ -15,8 +18,9 @@ import { Agents } from './agents.js';
 import { Binding } from './binding.js';
 import { Chats } from './chats.js';
 import { Branching } from './branching.js';
-import { bareNumber, Choices } from './choices.js';
+import { bareNumber, Choices, type OpenList, type PromptStore } from './choices.js';
 import { commandRuns } from './commands/all.js';
+import { mayStop } from './commands/cancel.js';
 import type { Call } from './commands/command.js';
 import { Dispatch } from './commands/dispatch.js';
 import { commandList } from './commands/help.js';
@@ -54,6 +58,13 @@ export interface SurfaceDeps {
   addressed: (room: string) => { answers?: 'always'; direct?: true };
   greet: (ref: SourceRef) => Promise<Source>;
   staging: Staging;
+  /** Which events are questions of ours. */
+  requests: OpenRequests;
+  /** What is remembered of lists that wait for a choice. */
+  prompts: PromptStore;
+  /** All that this replica has in memory. */
+  sources: () => Iterable<Source>;
+  happened?: ((event: string, outcome: string) => void) | undefined;
 }
 
 /**
@@ -64,6 +75,7 @@ export class Surface {
   readonly rooms: Rooms;
   readonly derived: DerivedState;
   readonly withdrawal: Withdrawal;
+  readonly reactions: Reactions;
   private readonly agents: Agents;
   private readonly onboarding: Onboarding;
   private readonly chats: Chats;
@@ -94,8 +106,14 @@ export class Surface {
     const { onboarding, binding } = this;
     this.saved = new SavedContexts({ ...deps, binding });
     const { saved } = this;
-    const underWay = new RunUnderWay({ ...deps, isPrompt: (event) => this.isPrompt(event) });
-    const runs = commandRuns({ ...deps, onboarding, chats, agents, binding, derived, saved, underWay });
+    const isPrompt = (event: RoomEvent) => this.isPrompt(event);
+    const underWay = new RunUnderWay({ ...deps, isPrompt });
+    const decisions = new Decisions(deps);
+    const mayCancel = (person: string, run: SourceRef) => mayStop(deps, person, run);
+    this.reactions = new Reactions({ ...deps, decisions, isPrompt, mayCancel });
+    const { choices } = this;
+    const own = { onboarding, chats, agents, binding, derived, saved, underWay, decisions, choices };
+    const runs = commandRuns({ ...deps, ...own });
     this.dispatch = new Dispatch({ ...deps, runs });
     this.attachments = new Attachments({
       ...deps,
@@ -116,7 +134,7 @@ export class Surface {
 
   /** It goes to the room's agent; false also while the event is not known. */
   asksAgent({ ref, prompt, offered }: Source): boolean {
-    if (ref.kind !== 'message' || prompt === undefined || Array.isArray(offered)) return false;
+    if (ref.kind !== 'message' || prompt === undefined || (offered ?? null) !== null) return false;
     return this.isPrompt(prompt);
   }
 
@@ -139,7 +157,7 @@ export class Surface {
     if (this.asksAgent(source)) await this.attachments.prepare(source, signal);
   }
 
-  private async listFor(event: RoomEvent, room: string, signal: AbortSignal): Promise<string[] | undefined> {
+  private async listFor(event: RoomEvent, room: string, signal: AbortSignal): Promise<OpenList | undefined> {
     return isNumber(event) ? this.choices.openList(event, room, signal) : undefined;
   }
 
@@ -174,6 +192,8 @@ export class Surface {
         );
       case 'stranger':
         return notice('I answer only people on my list. Whoever runs me can add you to it.');
+      case 'reaction':
+        return this.reactions.work(source, context.signal, this.freshness(context.signal));
       case 'message':
         return this.message(source, context);
     }
@@ -203,12 +223,11 @@ export class Surface {
       return { settle: 'dropped' };
     const { room, sender: person, ts } = source.ref;
     const { signal } = context;
+    const fresh = this.freshness(signal);
+    // Known here by a note of ours to it alone.
+    if (event.type === 'm.reaction') return this.reactions.work(source, signal, fresh);
     const body = bodyOf(event);
-    const { prefix, records, outbox } = this.deps;
-    const fresh = () => {
-      signal.throwIfAborted();
-      outbox.mustBeFresh();
-    };
+    const { prefix, records } = this.deps;
     const call = { source, room, person, cause: { id: source.id, ts }, signal, fresh };
     const commanded = await this.dispatch.run(body, call);
     if (commanded !== undefined) return commanded;
@@ -228,15 +247,25 @@ export class Surface {
     return answerPrompt({ ...this.deps, binding, attachments }, source, body, context);
   }
 
+  /** Before each write: not taken over meanwhile, and nothing to be read first (PROTOCOL D5). */
+  private freshness(signal: AbortSignal): () => void {
+    return () => {
+      signal.throwIfAborted();
+      this.deps.outbox.mustBeFresh();
+    };
+  }
+
   /** A number answers the list before it, which was made for the same person. */
-  private choose(
-    names: readonly string[],
+  private async choose(
+    list: OpenList,
     number: number,
     call: Omit<Call, 'args' | 'isAdmin'>,
   ): Promise<Outcome> {
-    const name = names[number - 1];
-    if (name === undefined) return Promise.resolve(notice(`The list goes from 1 to ${names.length}.`));
-    return this.saved.load(call, name);
+    const name = list.names[number - 1];
+    if (name === undefined) return notice(`The list goes from 1 to ${list.names.length}.`);
+    const outcome = await this.saved.load(call, name);
+    this.choices.consume(call.room, list);
+    return outcome;
   }
 
   /** The records of a room that a source made come from that source's own steps (PROTOCOL P3). */

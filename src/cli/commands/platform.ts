@@ -46,6 +46,7 @@ async function start({ config, log }: Prepared<PlatformConfig>): Promise<{ close
           config.databaseUrl === undefined
             ? { sqlite: join(config.dataDir, 'platform.sqlite') }
             : { url: config.databaseUrl },
+        approvalMs: config.approvalMs,
         ...(config.token !== undefined && { token: config.token }),
         // The keys may have come from files or understudy.yaml, which the backends do not read.
         env: {

@@ -83,6 +83,7 @@ export interface PlatformConfig {
   token: string | undefined;
   agentsFile: string;
   databaseUrl: string | undefined;
+  approvalMs: number;
   openai: { apiKey: string | undefined; baseUrl: string | undefined };
   dataDir: string;
   lowDisk: { bytes: number; inodes: number };
@@ -96,6 +97,7 @@ export function platformConfig(read: SettingsReader): PlatformConfig {
     token: read.optional(setting.platformToken),
     agentsFile: resolve(read.required(setting.agentsFile)),
     databaseUrl: read.optional(setting.databaseUrl),
+    approvalMs: read.required(setting.approvalWait),
     openai: { apiKey: read.optional(setting.openaiKey), baseUrl: read.optional(setting.openaiUrl) },
     dataDir: folder(read, 'data/platform'),
     lowDisk: lowDisk(read),

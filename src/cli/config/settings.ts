@@ -86,6 +86,7 @@ export const platformUrl = define('UNDERSTUDY_PLATFORM_URL', value.httpUrl, {
 export const platformToken = define('UNDERSTUDY_PLATFORM_TOKEN', value.text, { secret: true });
 export const platformHost = define('UNDERSTUDY_PLATFORM_HOST', value.text, { fallback: '127.0.0.1' });
 export const platformPort = define('UNDERSTUDY_PLATFORM_PORT', value.port, { fallback: '3040' });
+export const approvalWait = define('UNDERSTUDY_APPROVAL_WAIT', value.duration, { fallback: '24h' });
 export const agentsFile = define('UNDERSTUDY_AGENTS_FILE', value.text, { fallback: 'data/agents.yaml' });
 export const databaseUrl = define('DATABASE_URL', value.text, { secret: true });
 export const openaiKey = define('OPENAI_API_KEY', value.text, { secret: true });
@@ -184,6 +185,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   platformToken,
   platformHost,
   platformPort,
+  approvalWait,
   agentsFile,
   databaseUrl,
   openaiKey,

@@ -9,8 +9,10 @@ export type ApprovalReaction = z.output<typeof shape>;
 const shape = z.object({
   /** The approval at the platform, which takes the first decision on it. */
   approval: id,
-  /** Which emoji decides what. */
-  decisions: z.record(z.string().min(1).max(64), z.enum(['approve', 'deny'])),
+  /** The event, run or dialogue that asks. */
+  source: id.optional(),
+  /** Which emoji decides what; `always` agrees to all of that kind from now on. */
+  decisions: z.record(z.string().min(1).max(64), z.enum(['approve', 'deny', 'always'])),
   /** Who may decide, as the surface names people; absent: everybody in the channel. */
   person: id.optional(),
 });

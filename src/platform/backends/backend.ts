@@ -33,8 +33,11 @@ export interface BackendRequest {
   /** Takes the latest invocation of this run up again, or counts the first. For backends that can resume. */
   resume(): Promise<Invocation>;
   delta(text: string): void;
-  /** Asks a person. Resolves to the first decision for that id, which survives a restart. */
-  approval(id: string, question: string, signal: AbortSignal): Promise<Decision>;
+  /**
+   * Asks a person, unless one has agreed to that kind of question in this chat for good. Resolves to the first decision
+   * for that id, which survives a restart.
+   */
+  approval(asked: { id: string; kind: string; question: string }, signal: AbortSignal): Promise<Decision>;
 }
 
 export type Decision = 'approve' | 'deny';

@@ -20,7 +20,8 @@ export function drillBackend(clock: Clock): Backend {
 
       let verdict = '';
       if (orders.approve) {
-        const decision = await request.approval('1', `Drill #${request.number} wants to go on.`, signal);
+        const question = `Drill #${request.number} wants to go on.`;
+        const decision = await request.approval({ id: '1', kind: 'drill', question }, signal);
         verdict = decision === 'approve' ? ' [approved]' : ' [denied]';
       }
       const varied = orders.vary ? ` [${seed}]` : '';

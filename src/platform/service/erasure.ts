@@ -39,6 +39,7 @@ export class Erasure {
       const contexts = await contextsOf(trx, chat, found?.context);
       if (contexts.length > 0) await trx.deleteFrom('turns').where('context', 'in', contexts).execute();
       await trx.deleteFrom('saved_contexts').where('chat', '=', chat).execute();
+      await trx.deleteFrom('standing_approvals').where('chat', '=', chat).execute();
       await trx
         .deleteFrom('keys')
         .where('operation', 'in', ['create', 'branch'])

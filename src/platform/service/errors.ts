@@ -32,6 +32,7 @@ const STATUS = {
   'no-such-context': 404,
   'no-such-approval': 404,
   'method-not-allowed': 405,
+  'approval-over': 409,
   'too-large': 413,
   'unknown-agent': 422,
   internal: 500,

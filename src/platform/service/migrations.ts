@@ -113,7 +113,27 @@ const attachments: Migration = {
   },
 };
 
+const decisions: Migration = {
+  async up(db: Kysely<unknown>) {
+    // SQLite adds one column at a time.
+    for (const column of ['kind', 'decided_by', 'decided_key']) {
+      await db.schema.alterTable('approvals').addColumn(column, 'text').execute();
+    }
+    await db.schema
+      .createTable('standing_approvals')
+      .addColumn('chat', 'text', (column) => column.notNull())
+      .addColumn('kind', 'text', (column) => column.notNull())
+      .addColumn('granted_at', 'bigint', (column) => column.notNull())
+      .addPrimaryKeyConstraint('standing_approvals_pk', ['chat', 'kind'])
+      .execute();
+  },
+};
+
 /** Only ever appended to; a database that knows a migration that is not here is a newer version's. */
 export const migrations: MigrationProvider = {
-  getMigrations: async () => ({ '0001-first': first, '0002-attachments': attachments }),
+  getMigrations: async () => ({
+    '0001-first': first,
+    '0002-attachments': attachments,
+    '0003-decisions': decisions,
+  }),
 };

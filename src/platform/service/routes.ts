@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { AgentRegistry } from '../agents.js';
+import { KEY_HEADER, verdict } from '../wire.js';
 import type { Approvals } from './approvals.js';
 import type { Chats } from './chats.js';
 import { chatTopic, type Executor } from './executor.js';
@@ -44,7 +46,7 @@ export type Routes = Record<string, (call: Call) => Promise<Answer>>;
 
 const createSchema = z.object({ agent: idSchema, title: textSchema.optional() });
 const branchSchema = z.object({ before: idSchema.optional() });
-const decisionSchema = z.object({ decision: z.enum(['approve', 'deny']) });
+const decisionSchema = z.object({ decision: verdict, by: idSchema.optional() });
 const nameSchema = idSchema.max(200);
 
 export function routes(api: Api): Routes {
@@ -105,10 +107,12 @@ export function routes(api: Api): Routes {
     'POST runs/*/approvals/*': async (call) => {
       const key = runOf(call);
       const id = parse(idSchema, call.params[1], 'approval');
-      const { decision } = await readBody(call.request, decisionSchema);
-      const holds = await approvals.decide(key, id, decision);
+      // Without a key it is nobody's but this call's, as of somebody who decides by hand.
+      const own = call.request.headers[KEY_HEADER] === undefined ? randomUUID() : readKey(call.request);
+      const { decision, by } = await readBody(call.request, decisionSchema);
+      const decided = await approvals.decide(key, id, { key: own, decision, by });
       api.signals.notify(approvalTopic(key, id));
-      return { decision: holds };
+      return decided;
     },
 
     'GET chats/*/contexts': async (call) => ({ contexts: await chats.saved(chatOf(call)) }),

@@ -20,8 +20,6 @@ export interface RunServices {
   /** Absent where no other process can follow. */
   eventLog: EventLog | undefined;
   clock: Clock;
-  /** A question that nobody decided ends its run after so long. */
-  approvalMs: number;
 }
 
 /** The run is not ours to carry out any more: cancelled, or taken over. */
@@ -69,18 +67,22 @@ export function runRequest(
     invoke: () => begin('again'),
     resume: () => begin('resume'),
     delta: (text) => emit({ type: 'delta', text }),
-    async approval(id, question, signal): Promise<Decision> {
-      const askedAt = await persist(() => approvals.ask(run.key, id));
+    async approval({ id, kind, question }, signal): Promise<Decision> {
+      const asked = await persist(() => approvals.ask(run, id, kind));
+      if (asked.isGranted) return 'approve';
       emit({ type: 'approval', id, question });
-      const expiry = askedAt + services.approvalMs;
       const look = async () => {
-        const decision = await persist(() => approvals.decision(run.key, id));
-        if (!decision && clock.now() >= expiry) {
+        // Looked at before what was decided, so that no decision in between is passed over.
+        const isOver = clock.now() >= asked.expiry;
+        const decided = await persist(() => approvals.decided(run.key, id));
+        if (!decided && isOver) {
           throw new BackendError('approval-expired', 'nobody answered the approval request in time');
         }
-        return decision;
+        return decided;
       };
-      return signals.until(approvalTopic(run.key, id), look, signal);
+      const { decision, by } = await signals.until(approvalTopic(run.key, id), look, signal);
+      emit({ type: 'decided', id, decision, ...(by !== undefined && { by }) });
+      return decision === 'deny' ? 'deny' : 'approve';
     },
   };
 }

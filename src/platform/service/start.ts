@@ -39,6 +39,8 @@ export interface PlatformOptions {
   leaseMs?: number;
   /** An empty line goes down every stream so often. Default 10 s. */
   keepAliveMs?: number;
+  /** A question that nobody decided on ends its run after so long. Default 24 h. */
+  approvalMs?: number;
   /** Finished runs are kept for so long, at least 7 days. */
   retentionMs?: number;
   /** For metrics. */
@@ -70,7 +72,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const now = () => clock.now();
 
   const runs = new Runs(db, now);
-  const approvals = new Approvals(db, now);
+  const approvals = new Approvals(db, now, options.approvalMs ?? DAY_MS);
   const signals = new Signals(clock, shared ? 250 : 5_000);
   const eventLog = shared ? new EventLog(db, clock, log) : undefined;
   const backends: Backends = {
@@ -78,7 +80,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     drill: drillBackend(clock),
     openai: openAiBackend({ env, clock, log, ...options.openai }),
   };
-  const services = { db, runs, approvals, signals, eventLog, clock, approvalMs: DAY_MS };
+  const services = { db, runs, approvals, signals, eventLog, clock };
   const executor = new Executor(services, agents, backends, log, options.onRun);
   const followers = eventLog && new Followers(runs, eventLog, clock, 200, log);
   const membership = new Membership({ db, runs, executor, followers, clock, log }, leaseMs, shared);

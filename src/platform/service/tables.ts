@@ -10,6 +10,7 @@ export interface Tables {
   run_events: RunEventRow;
   invocations: InvocationRow;
   approvals: ApprovalRow;
+  standing_approvals: StandingApprovalRow;
   processes: ProcessRow;
   attachments: AttachmentRow;
 }
@@ -95,12 +96,25 @@ interface InvocationRow {
 }
 
 /** A question to a person; `decision` is null until the first one comes. */
-interface ApprovalRow {
+export interface ApprovalRow {
   run_key: string;
   id: string;
+  /** Null: of before there were kinds. */
+  kind: string | null;
   asked_at: number;
-  decision: 'approve' | 'deny' | null;
+  decision: 'approve' | 'deny' | 'always' | null;
   decided_at: number | null;
+  /** mxid. */
+  decided_by: string | null;
+  /** Of the call that decided; null also where it was decided by what stands in the chat, and nobody was asked. */
+  decided_key: string | null;
+}
+
+/** A kind of question that is answered with yes in a chat from now on. */
+interface StandingApprovalRow {
+  chat: string;
+  kind: string;
+  granted_at: number;
 }
 
 /** What went with a prompt; there as long as any history has the prompt's turn. */

@@ -4,10 +4,12 @@ import type { Clock } from '../../../time/clock.js';
 import type { ActorReader } from '../../actors/reader.js';
 import type { Recorder } from '../../actors/recorder.js';
 import type { Outbox } from '../../outbox.js';
+import type { Decisions } from '../../approvals/decisions.js';
 import type { Records } from '../../records.js';
 import type { Agents } from '../agents.js';
 import type { Binding } from '../binding.js';
 import type { Chats } from '../chats.js';
+import type { Choices } from '../choices.js';
 import type { DerivedState } from '../derived.js';
 import type { Onboarding } from '../onboarding.js';
 import type { RunUnderWay } from '../run-under-way.js';
@@ -42,6 +44,9 @@ export interface CommandDeps {
   derived: DerivedState;
   saved: SavedContexts;
   underWay: RunUnderWay;
+  decisions: Decisions;
+  choices: Choices;
+  isAdmin: (mxid: string) => boolean;
   self: string;
   prefix: string;
   status: () => StatusReport;
@@ -63,7 +68,7 @@ export function commandRuns(deps: CommandDeps): Record<CommandName, Run> {
     cancel: cancelCommand(deps),
     status: statusCommand(deps),
     help: helpCommand({ prefix: deps.prefix, entries: commands }),
-    yes: pendingCommand(deps),
-    no: pendingCommand(deps),
+    yes: pendingCommand(deps, 'yes'),
+    no: pendingCommand(deps, 'no'),
   };
 }

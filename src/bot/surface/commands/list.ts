@@ -91,8 +91,14 @@ export const commands = [
     summary: 'list the commands, or explain one',
     who: 'anyone',
   },
-  { name: 'yes', parameters: [], summary: 'agree to what was asked', who: 'anyone', ahead: true },
-  { name: 'no', parameters: [], summary: 'decline what was asked', who: 'anyone', ahead: true },
+  {
+    name: 'yes',
+    parameters: [{ name: 'always', optional: true }],
+    summary: 'agree to what the agent asked, or to all of that kind in this chat',
+    who: 'anyone',
+    ahead: true,
+  },
+  { name: 'no', parameters: [], summary: 'decline what the agent asked', who: 'anyone', ahead: true },
 ] as const satisfies readonly CommandEntry[];
 
 export type CommandName = (typeof commands)[number]['name'];
