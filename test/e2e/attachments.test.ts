@@ -5,8 +5,8 @@ import { cluster, type Cluster } from '../world/cluster.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 
 /** For a machine that has much else to do. */
-const ANSWERED_MS = 150_000;
-const timeout = 300_000;
+const ANSWERED_MS = 300_000;
+const timeout = 900_000;
 const unhurried = { lease: '3s', heartbeat: '500ms', patience: '2s' };
 
 /** Puts a file into the homeserver's media repository; resolves to its `mxc` URI. */

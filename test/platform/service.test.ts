@@ -67,7 +67,10 @@ onEveryDatabase((fresh) => {
       ),
     ];
     const cutOff = Promise.allSettled(cut);
-    await eventually(async () => ((await status(first.platform.url))['queued'] === 1 ? true : undefined));
+    await eventually(async () => {
+      const { running, queued } = await status(first.platform.url);
+      return running === 1 && queued === 1 ? true : undefined;
+    });
     await first.platform.close();
     expect((await cutOff).map((end) => end.status)).toEqual(['rejected', 'rejected']);
     const second = await world(database);

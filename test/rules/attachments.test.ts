@@ -262,11 +262,13 @@ test('F-encrypted: an encrypted file and one without an address are refused', as
   const file = files(world, alice, room);
   await file('a.png', { url: undefined, file: { url: 'mxc://sim.test/x', key: {} } });
   await file('b.png', { url: 'mxc://../../../v3/logout' });
+  await file('!new', { url: undefined });
   await alice.sends(room, { msgtype: 'm.location', body: 'here', geo_uri: 'geo:0,0' });
   await world.settleAll();
   expect(notices(world, room)).toEqual([
     'I cannot take `a.png`: it is encrypted, and I cannot read it. Send it unencrypted.',
     'I cannot take `b.png`: it has no address that I could fetch it from.',
+    'I cannot take `!new`: it has no address that I could fetch it from.',
     'I can read text, images, files, audio and video.',
   ]);
 });

@@ -6,7 +6,7 @@ import type { WorkContext } from '../attendant.js';
 import type { Media } from './media.js';
 import { missingText, tooLargeText } from './texts.js';
 
-const FILE_MS = 60_000;
+const FILE_MS = 30_000;
 const AGAIN_MS = { first: 200, most: 5000 };
 /** A file that does not come although the homeserver answers is asked for so often: its own server may be gone. */
 const MOST_TRIES = 4;

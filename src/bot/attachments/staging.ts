@@ -52,11 +52,6 @@ export class Staging {
     if (waiting.items.some((one) => one.media.event === media.event)) return;
     waiting.items.push({ media, place: this.next(), at: this.clock.monotonic() });
     if (waiting.items.length > MOST_OF_ONE) waiting.items.shift();
-    for (const [oldest, { items }] of this.people) {
-      if (this.people.size <= MOST_PEOPLE) break;
-      this.people.delete(oldest);
-      if (items.length > 0) this.wholeSince = this.clock.now();
-    }
   }
 
   /** False where surely nothing waits for a prompt of that time. */
@@ -92,6 +87,11 @@ export class Staging {
     // The one heard last stands last.
     this.people.delete(key);
     this.people.set(key, waiting);
+    for (const [oldest, { items }] of this.people) {
+      if (this.people.size <= MOST_PEOPLE) break;
+      this.people.delete(oldest);
+      if (items.length > 0) this.wholeSince = this.clock.now();
+    }
     return waiting;
   }
 

@@ -297,7 +297,9 @@ const isAsked = (event: RoomEvent): boolean => isText(event) || readMedia(event)
 
 const isNumber = (event: RoomEvent): boolean => isText(event) && bareNumber(bodyOf(event)) !== undefined;
 
+/** What a person says; the body of a file without a caption is its name, and says nothing. */
 const bodyOf = (event: RoomEvent): string => {
-  const body = event.content['body'];
-  return typeof body === 'string' ? body : '';
+  const { body } = event.content;
+  const file = readMedia(event);
+  return typeof body === 'string' && (file === undefined || file.caption !== undefined) ? body : '';
 };
