@@ -117,6 +117,10 @@ describe('failures', () => {
     ['the header of a proxy that speaks no JSON', 'slow down', { 'retry-after': '2' }, 2000],
     ['no wait that is not named', { errcode: 'M_LIMIT_EXCEEDED' }, {}, undefined],
     ['no wait that is nonsense', { errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: 'soon' }, {}, undefined],
+    ['no wait below nothing', { errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: -5000 }, {}, 0],
+    ['a date of long ago', 'slow down', { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }, 0],
+    ['a date of far away', 'slow down', { 'retry-after': 'Wed, 21 Oct 2099 07:28:00 GMT' }, 3_600_000],
+    ['no header that is nonsense', 'slow down', { 'retry-after': 'soon' }, undefined],
     ['at most an hour', { errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: 1e12 }, {}, 3_600_000],
   ])('429 is rate-limited and honours %s', async (_, body, headers, retryAfterMs) => {
     const server = await serve((_asked, response) => json(response, 429, body, headers));
