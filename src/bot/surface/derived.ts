@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
-import type { Records, Standing } from '../records.js';
+import type { Records, RoomRecord, Standing } from '../records.js';
 import { serverOf } from './spaces.js';
 
 /** Content key of a state event that follows from a record: which write of it. */
@@ -39,21 +39,40 @@ export class DerivedState {
 
   /** Reads what stands, and writes what is missing or behind. */
   async write(room: string): Promise<void> {
-    const { homeserver, records, self } = this.deps;
-    const record = records.room(room);
+    const record = this.deps.records.room(room);
     if (record?.room_type !== 'chat') return;
+    // A name that is not ours to write keeps the chat from no place.
+    const named = await Promise.allSettled([this.writeName(room)]);
+    const place = this.place(room);
+    if (record.space_id !== undefined && place !== undefined) await this.writePlace(room, record, place);
+    for (const one of named) if (one.status === 'rejected') throw one.reason;
+  }
+
+  private async writeName(room: string): Promise<void> {
+    const { homeserver, self } = this.deps;
     const name = this.name(room);
     const named = find(await homeserver.roomState(room), 'm.room.name', '');
     if (name !== undefined && isLower(named, name, self))
       await homeserver.setState(room, 'm.room.name', '', { name: name.value, ...mark(name) });
-    const place = this.place(room);
-    if (record.space_id === undefined || place === undefined) return;
+  }
+
+  private async writePlace(room: string, record: RoomRecord, place: Standing): Promise<void> {
+    const { homeserver, self } = this.deps;
+    if (record.space_id === undefined) return;
     const child = find(await homeserver.roomState(record.space_id), 'm.space.child', room);
     if (!isLower(child, place, self)) return;
     const order = (record.chat_id ?? '').replace(/\D/g, '').padStart(6, '0');
     // Without `via` a child is none (Matrix spec, spaces).
     const content = record.archived ? {} : { via: [serverOf(self)], order };
     await homeserver.setState(record.space_id, 'm.space.child', room, { ...content, ...mark(place) });
+  }
+
+  /** A room that another took the place of is no child of the space any more. */
+  async takeOut(space: string | undefined, room: string): Promise<void> {
+    if (space === undefined) return;
+    const child = find(await this.deps.homeserver.roomState(space), 'm.space.child', room);
+    if (child?.content['via'] !== undefined)
+      await this.deps.homeserver.setState(space, 'm.space.child', room, {});
   }
 
   private name(room: string): Standing | undefined {
