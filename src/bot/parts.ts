@@ -213,6 +213,12 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     probeEveryMs: leaseMs / 3,
     onBatch: (batch) => receiver.take(batch),
   });
+  const succession = new Succession({
+    homeserver,
+    records,
+    recorder,
+    owe: (room) => derived.recordChanged(room),
+  });
   const attempts = new Attempts(records, recorder, presence, { replica, incarnation });
   const again = new AnswerAgain({ homeserver, self, isPrompt: (event) => surface.isForAgent(event) });
   const takingUp = new TakingUp({
@@ -236,7 +242,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     fence,
     admit: async (source, signal) => {
       if (source.ref.kind !== 'message') return true;
-      await surface.succession.look(source.ref.room, { id: source.id, ts: source.ref.ts }, signal);
+      await succession.look(source.ref.room, { id: source.id, ts: source.ref.ts }, signal);
       if (!(await addressing.isForUs(source, signal))) return false;
       if (allowed(source.ref.sender)) return true;
       await strangers.answer(source.ref, signal);

@@ -67,14 +67,6 @@ export class DerivedState {
     await homeserver.setState(record.space_id, 'm.space.child', room, { ...content, ...mark(place) });
   }
 
-  /** A room that another took the place of is no child of the space any more. */
-  async takeOut(space: string | undefined, room: string): Promise<void> {
-    if (space === undefined) return;
-    const child = find(await this.deps.homeserver.roomState(space), 'm.space.child', room);
-    if (child?.content['via'] !== undefined)
-      await this.deps.homeserver.setState(space, 'm.space.child', room, {});
-  }
-
   private name(room: string): Standing | undefined {
     return this.deps.records.standing(room, 'display_name');
   }

@@ -1,18 +1,16 @@
 import { z } from 'zod';
 import type { Write } from '../../documents/write.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
-import type { Log } from '../../telemetry/log.js';
 import type { Recorder } from '../actors/recorder.js';
 import { isRefused } from '../failures.js';
 import { type Cause, chatKey, type Records, roomKey } from '../records.js';
-import type { DerivedState } from './derived.js';
 
 export interface SuccessionDeps {
   homeserver: Pick<Homeserver, 'roomState' | 'stateContent'>;
   records: Records;
   recorder: Pick<Recorder, 'bound'>;
-  derived: Pick<DerivedState, 'write' | 'takeOut'>;
-  log: Log;
+  /** Notes durably that a chat's name and place are to be written. */
+  owe: (room: string) => Promise<void>;
 }
 
 const roomId = z.string().startsWith('!').max(255);
@@ -57,30 +55,19 @@ export class Succession {
 
   /** Before anything is judged of a room without a record: it may go on from another. */
   async look(room: string, cause: Cause, signal: AbortSignal): Promise<void> {
-    const { records, derived } = this.deps;
+    const { records, owe } = this.deps;
     if (records.room(room) !== undefined || this.without.has(room)) return;
     const old = await this.predecessor(room, signal);
-    const known = old === undefined ? undefined : records.room(old);
-    if (old === undefined || known === undefined) {
+    if (old === undefined) {
       if (this.without.size >= MOST_ROOMS) this.without.clear();
       this.without.add(room);
       return;
     }
     signal.throwIfAborted();
+    // Before, so that a kill forgets neither name nor place; and after, because a sweep may have come between.
+    await owe(room);
     await records.write(this.moves(old, room, cause), cause);
-    if (known.room_type !== 'chat') return;
-    for (const step of [() => derived.write(room), () => derived.takeOut(known.space_id, old)]) {
-      await step().catch((error: unknown) => this.refused(room, error));
-    }
-  }
-
-  /** Whoever upgraded the room may have left us without the power to name it. */
-  private refused(room: string, error: unknown): void {
-    if (!isRefused(error)) throw error;
-    this.deps.log.warn(
-      { room, error: error.message },
-      'a chat’s name or place is not ours to write any more',
-    );
+    await owe(room);
   }
 
   private async predecessor(room: string, signal: AbortSignal): Promise<string | undefined> {
@@ -111,6 +98,9 @@ export class Succession {
       }),
     );
     const writes: Write[] = [{ kind: 'room', key: roomKey(room), fields }];
+    // What is written there is told so, and the space does not show it any more.
+    if (known?.room_type === 'chat')
+      writes.push({ kind: 'room', key: roomKey(old), fields: { archived: true } });
     for (const [key, chat] of records.state.entries('chat')) {
       if (person === undefined || chat['room_id'] !== old || !key.startsWith(chatKey(person, ''))) continue;
       writes.push({ kind: 'chat', key, fields: { room_id: room } });

@@ -27,7 +27,6 @@ import { RunUnderWay } from './run-under-way.js';
 import { SavedContexts } from './saved.js';
 import { Dropped, type MadeRoom, Rooms } from './rooms.js';
 import { serverOf, Spaces } from './spaces.js';
-import { Succession } from './succession.js';
 import { link, notice, pickAnAgent } from './texts.js';
 import { Withdrawal } from './withdrawal.js';
 
@@ -61,7 +60,6 @@ export class Surface {
   readonly rooms: Rooms;
   readonly derived: DerivedState;
   readonly withdrawal: Withdrawal;
-  readonly succession: Succession;
   private readonly agents: Agents;
   private readonly onboarding: Onboarding;
   private readonly chats: Chats;
@@ -78,7 +76,6 @@ export class Surface {
     this.withdrawal = new Withdrawal({ ...deps, rooms: this.rooms, asksAgent });
     this.agents = new Agents(platform, records);
     this.derived = new DerivedState(deps);
-    this.succession = new Succession({ ...deps, derived: this.derived });
     this.choices = new Choices(deps);
     const { rooms, agents, derived } = this;
     const branching = new Branching({ ...deps, binding: () => this.binding });
