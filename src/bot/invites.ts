@@ -79,7 +79,8 @@ export class Invites {
     try {
       if (accepted) await this.join(room, invite);
       else await homeserver.leave(room);
-      if (!accepted) await this.giveUp(room, journal);
+      // Of a room that we were in already /sync says nothing more.
+      await this.giveUp(room, journal);
     } catch (error) {
       const refused = isRefusal(error);
       log.warn(

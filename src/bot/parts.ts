@@ -33,6 +33,7 @@ import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import { DerivedWatch } from './surface/derived-watch.js';
+import { Succession } from './surface/succession.js';
 import { Surface } from './surface/surface.js';
 import { TakingUp } from './taking-up.js';
 
@@ -193,13 +194,15 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
       return { answers: source?.held ?? [], settled: source?.settled !== undefined };
     },
   });
+  const accepts = (inviter: string) =>
+    settings.invites === 'all' || (settings.invites === 'allowed' && allowed(inviter));
   const invites = new Invites({
     homeserver,
     clock,
     log,
     journal,
     direct,
-    accepts: (inviter) => settings.invites === 'all' || (settings.invites === 'allowed' && allowed(inviter)),
+    accepts,
     mayBegin: () => participation.candidate(),
     delay: (room, inviter) => engine.rank(room, inviter) * patienceMs,
     everyMs: heartbeatMs,
@@ -225,6 +228,11 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onDirect: (room, person) => direct.note(room, person),
     onOwn: (room, event) => own.read(room, event),
     onMember: (room) => addressing.renamed(room),
+    succeeds: (room, event) => {
+      const next = Succession.replacement(event);
+      const isWanted = next !== undefined && records.room(next) === undefined && accepts(event.sender);
+      return isWanted && records.room(room) !== undefined ? next : undefined;
+    },
     behind: (room, event) => surface.derived.behind(room, event),
     onBehind: (chat) => derived.note(chat),
     onJoined: (room) => invites.done(room),
@@ -243,6 +251,12 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     timeoutMs: settings.pollMs,
     probeEveryMs: leaseMs / 3,
     onBatch: (batch) => receiver.take(batch),
+  });
+  const succession = new Succession({
+    homeserver,
+    records,
+    recorder,
+    owe: (room) => derived.recordChanged(room),
   });
   const attempts = new Attempts(records, recorder, presence, { replica, incarnation });
   const again = new AnswerAgain({ homeserver, self, isPrompt: (event) => surface.isForAgent(event) });
@@ -268,6 +282,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     admit: async (source, signal) => {
       if (source.ref.kind === 'reaction') return surface.reactions.isForUs(source, signal);
       if (source.ref.kind !== 'message') return true;
+      await succession.look(source.ref.room, { id: source.id, ts: source.ref.ts }, signal);
       if (!(await addressing.isForUs(source, signal))) return false;
       if (allowed(source.ref.sender)) return true;
       await strangers.answer(source.ref, signal);

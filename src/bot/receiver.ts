@@ -45,6 +45,8 @@ export interface ReceiverDeps {
   onOwn: (room: string, event: RoomEvent) => void;
   /** Our membership in a room, our display name there with it. */
   onMember: (room: string) => void;
+  /** The room that this state event puts in the place of one of ours: it is joined as if its sender had invited us. */
+  succeeds: (room: string, event: RoomEvent) => string | undefined;
   /** The chat whose name or place in its space this state event puts back behind its record (PROTOCOL P3). */
   behind: (room: string, event: RoomEvent) => string | undefined;
   onBehind: (chat: string) => void;
@@ -71,7 +73,8 @@ export class Receiver {
     // No wait from here to the append: the engine must not settle or freeze what the journal does not know yet.
     const entries: JournalEntry[] = [];
     for (const [index, room] of batch.rooms.entries()) {
-      entries.push(...this.takeRoom(room, missed[index] ?? []), ...this.joined(room.room));
+      entries.push(...this.takeRoom(room, missed[index] ?? []));
+      entries.push(...this.joined(room.room, entries));
     }
     for (const { room, state } of batch.invited) {
       const invite = state.find(
@@ -83,7 +86,7 @@ export class Receiver {
       this.deps.onInvite(room, { inviter, direct });
     }
     for (const { room, events } of batch.left) {
-      entries.push(...this.joined(room));
+      entries.push(...this.joined(room, entries));
       this.left(room, events);
     }
     await this.deps.journal.append([...entries, { t: 'position', token: batch.nextBatch }]);
@@ -98,9 +101,10 @@ export class Receiver {
     if (left !== undefined) onLeft(room, { id: left.event_id, ts: left.origin_server_ts });
   }
 
-  private joined(room: string): JournalEntry[] {
+  private joined(room: string, entries: readonly JournalEntry[]): JournalEntry[] {
     this.deps.onJoined(room);
-    return this.deps.journal.state.invites.has(room) ? [{ t: 'joined', room }] : [];
+    const isNoted = entries.some((entry) => entry.t === 'invite' && entry.room === room);
+    return isNoted || this.deps.journal.state.invites.has(room) ? [{ t: 'joined', room }] : [];
   }
 
   /** Reads a source's own events out of a reading from it on, and rebuilds it. */
@@ -157,6 +161,11 @@ export class Receiver {
     if (chat !== undefined) {
       this.deps.onBehind(chat);
       return [{ t: 'derived', room: chat }];
+    }
+    const next = event.state_key === undefined ? undefined : this.deps.succeeds(room, event);
+    if (next !== undefined && event.sender !== self) {
+      this.deps.onInvite(next, { inviter: event.sender, direct: false });
+      return [{ t: 'invite', room: next, inviter: event.sender, direct: false }];
     }
     const meaning = meaningOf(room, event, self);
     switch (meaning.is) {

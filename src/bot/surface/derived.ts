@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Outbox } from '../outbox.js';
-import type { Records, Standing } from '../records.js';
+import type { Records, RoomRecord, Standing } from '../records.js';
 import { serverOf } from './spaces.js';
 
 /** Content key of a state event that follows from a record: which write of it. */
@@ -42,15 +42,26 @@ export class DerivedState {
 
   /** Reads what stands, and writes what is missing or behind. */
   async write(room: string): Promise<void> {
-    const { homeserver, outbox, records, self } = this.deps;
-    const record = records.room(room);
+    const record = this.deps.records.room(room);
     if (record?.room_type !== 'chat') return;
+    // A name that is not ours to write keeps the chat from no place.
+    const named = await Promise.allSettled([this.writeName(room)]);
+    const place = this.place(room);
+    if (record.space_id !== undefined && place !== undefined) await this.writePlace(room, record, place);
+    for (const one of named) if (one.status === 'rejected') throw one.reason;
+  }
+
+  private async writeName(room: string): Promise<void> {
+    const { homeserver, outbox, self } = this.deps;
     const name = this.name(room);
     const named = find(await homeserver.roomState(room), 'm.room.name', '');
     if (name !== undefined && isLower(named, name, self))
       await outbox.state(room, 'm.room.name', '', { name: name.value, ...mark(name) });
-    const place = this.place(room);
-    if (record.space_id === undefined || place === undefined) return;
+  }
+
+  private async writePlace(room: string, record: RoomRecord, place: Standing): Promise<void> {
+    const { homeserver, outbox, self } = this.deps;
+    if (record.space_id === undefined) return;
     const child = find(await homeserver.roomState(record.space_id), 'm.space.child', room);
     if (!isLower(child, place, self)) return;
     const order = (record.chat_id ?? '').replace(/\D/g, '').padStart(6, '0');
