@@ -37,6 +37,11 @@ test('M-dropped: what no homeserver should say is dropped and counted, and what 
   const hostile = await run(seed, 300);
   expect(hostile.dropped, `FUZZ_SEED=${seed}`).toBeGreaterThan(hostile.planted / 2);
   expect(hostile.problems(), `FUZZ_SEED=${seed}`).toEqual([]);
+  // No batch had to be taken twice because of it.
+  expect(
+    hostile.world.lines.filter(({ level }) => level === 'error'),
+    `FUZZ_SEED=${seed}`,
+  ).toEqual([]);
   expect(rejections).toEqual([]);
 });
 
