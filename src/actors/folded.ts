@@ -6,23 +6,23 @@ import type { LoggedEvent } from './event.js';
 import { EventIndex } from './index-of-events.js';
 import { machineOf } from './key.js';
 import { ActorLog } from './log.js';
+import { type CacheBounds, LogCache } from './log-cache.js';
 import type { Machines } from './machines.js';
 import type { ActorsPort } from './port.js';
-
-/** Actors kept folded in memory although nobody watches them. */
-const MOST_IDLE = 5000;
 
 /** Actors folded on demand from the documents: a cache of this process alone (PROTOCOL A3). */
 export class FoldedActors {
   readonly index: EventIndex;
-  readonly #logs = new Map<string, ActorLog>();
+  readonly #logs: LogCache;
 
   constructor(
     private readonly port: ActorsPort,
     private readonly machines: Machines,
     /** Must stay in memory. */
-    private readonly wanted: (key: string) => boolean,
+    wanted: (key: string) => boolean,
+    bounds?: CacheBounds,
   ) {
+    this.#logs = new LogCache(wanted, bounds);
     this.index = new EventIndex(port);
   }
 
@@ -36,8 +36,7 @@ export class FoldedActors {
       const event = this.read(key, id);
       if (event !== undefined) log.insert(event);
     }
-    this.#logs.set(key, log);
-    this.#trim(key);
+    this.#logs.set(key, log, stored === undefined ? 0 : JSON.stringify(stored).length);
     return log;
   }
 
@@ -70,14 +69,6 @@ export class FoldedActors {
   renew(records: readonly { kind: Kind; key: string }[], actors: Iterable<string>): void {
     for (const actor of actors) this.#logs.delete(actor);
     this.index.renew(this.port, records);
-  }
-
-  #trim(keep: string): void {
-    if (this.#logs.size <= MOST_IDLE) return;
-    for (const key of this.#logs.keys()) {
-      if (this.#logs.size <= MOST_IDLE) return;
-      if (key !== keep && !this.wanted(key)) this.#logs.delete(key);
-    }
   }
 }
 

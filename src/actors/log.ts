@@ -32,6 +32,7 @@ export class ActorLog {
   readonly #effects: (readonly Effect[])[] = [];
   readonly #positions = new Map<number, Position>();
   #rewound = 0;
+  #bytes = 0;
 
   constructor(
     readonly key: string,
@@ -61,6 +62,11 @@ export class ActorLog {
     this.#byId.set(event.id, event);
     this.#cut(index, 0, event);
     return { late: index < this.#events.length - 1, replaced: known !== undefined };
+  }
+
+  /** About what its events take in memory; not what they come to. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get events(): readonly LoggedEvent[] {
@@ -131,7 +137,9 @@ export class ActorLog {
 
   /** Changes the list at an index and forgets what was folded from there on. */
   #cut(index: number, remove: number, ...add: LoggedEvent[]): void {
-    this.#events.splice(index, remove, ...add);
+    const removed = this.#events.splice(index, remove, ...add);
+    for (const event of add) this.#bytes += bytesOf(event);
+    for (const event of removed) this.#bytes -= bytesOf(event);
     if (this.#effects.length <= index) return;
     this.#effects.length = index;
     this.#rewound += 1;
@@ -149,6 +157,12 @@ export class ActorLog {
     return low;
   }
 }
+
+/** Objects and the entries of maps that hold an event. */
+const EVENT_BYTES = 400;
+
+const bytesOf = ({ id, type, data }: LoggedEvent): number =>
+  EVENT_BYTES + id.length + type.length + (data === undefined ? 0 : JSON.stringify(data).length);
 
 const stands = (known: LoggedEvent, event: LoggedEvent): boolean =>
   known.stamp < event.stamp || (known.stamp === event.stamp && contentOf(known) === contentOf(event));
