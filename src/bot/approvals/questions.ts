@@ -1,6 +1,6 @@
 import { editContent } from '../../delivery/content.js';
 import { DELIVERY_KEY } from '../../delivery/mark.js';
-import { HomeserverError } from '../../matrix/homeserver.js';
+import type { HomeserverError } from '../../matrix/homeserver.js';
 import type { RunEvent } from '../../platform/client.js';
 import { isRefused } from '../failures.js';
 import type { Outbox } from '../outbox.js';

@@ -22,7 +22,7 @@ const SIGNS = new Map<string, Sign>([
 /** The longest of them, with a skin tone and a variation selector, is shorter. */
 const LONGEST_KEY = 16;
 /** How a character is to look (variation selectors, skin tones) is nothing that it says. */
-const LOOKS = /[\ufe0e\ufe0f\u{1f3fb}-\u{1f3ff}]/gu;
+const LOOKS = /\ufe0e|\ufe0f|\p{Emoji_Modifier}/gu;
 
 /** Reads a reaction (Matrix spec, annotations); undefined where it says nothing to us. Its content is hostile. */
 export function readReaction({ type, content }: RoomEvent): Reaction | undefined {
