@@ -7,7 +7,7 @@ import { BackupFolder } from '../../src/backup/backup-folder.js';
 import { assembled } from '../../src/backup/stored-document.js';
 import { documentId } from '../../src/documents/ids.js';
 import { folderChunks } from '../../src/node/backup/folder-chunks.js';
-import { aThird, changing, forEachOf, takesAll } from '../actors/children/each.js';
+import { aSixth, changing, forEachOf, takesAll } from '../actors/children/each.js';
 import { CLUSTER, folder, node } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import { fill, headsIn, headsOf, names, restore } from './world.js';
@@ -126,7 +126,7 @@ describe('killed at every file call', () => {
       const backedUp = headsIn(backup);
       await backup.close();
       let halves = 0;
-      await forEachOf(aThird(changing(calls)), async (call) => {
+      await forEachOf(aSixth(changing(calls)), async (call) => {
         const { dir } = await run(from, call, path);
         const half = await stored(dir);
         // The cluster comes last: an empty folder with it has everything.

@@ -5,7 +5,7 @@ import { documentId } from '../../src/documents/ids.js';
 import { Windows } from '../../src/keyed/windows.js';
 import { DurableStorage } from '../../src/storage/durable.js';
 import { silentLog } from '../../src/telemetry/log.js';
-import { aThird, changing, forEachOf } from '../actors/children/each.js';
+import { aSixth, changing, forEachOf } from '../actors/children/each.js';
 import { eventually, folder, node } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import type { Plan } from './children/keyed-child.js';
@@ -83,7 +83,7 @@ describe('killed at every file call', () => {
     const calls = callsIn(whole.lines);
     expect(calls).toEqual(expect.arrayContaining(['rename', 'syncFolder']));
     expect(await among(old, whole.dir)).toEqual([]);
-    await forEachOf(aThird(changing(calls)), async (dieAt) => {
+    await forEachOf(aSixth(changing(calls)), async (dieAt) => {
       const { dir, lines } = await ran(from, { do: 'rotate', ahead: DAYS, dieAt });
       const clock = new MovedClock();
       clock.pass(DAYS);

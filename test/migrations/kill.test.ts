@@ -5,7 +5,7 @@ import { silentLog, systemClock } from '../../src/index.js';
 import { productSchemas } from '../../src/documents/migrations/schemas.js';
 import { lookAtFolder } from '../../src/node/migrations/folder.js';
 import { rollBackFolder } from '../../src/node/migrations/roll-back-folder.js';
-import { aThird, changing, forEachOf, takesAll } from '../actors/children/each.js';
+import { aSixth, changing, forEachOf, takesAll } from '../actors/children/each.js';
 import { CLUSTER, folder, node } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import { routingOnly } from './next-release.js';
@@ -82,7 +82,7 @@ describe('killed at every file call', () => {
   it('of a rollback: the same', async () => {
     const from = (await run(await world(), undefined, 'migrate')).dir;
     const whole = await run(from, undefined, 'rollback');
-    const kills = aThird(changing(whole.calls ?? []));
+    const kills = aSixth(changing(whole.calls ?? []));
     const seen = new Set<number>();
     await forEachOf(kills, async (call) => {
       const { dir } = await run(from, call, 'rollback');

@@ -134,7 +134,7 @@ test('Q-question: a question to a person waits for its turn and is not left out'
     made.settings.placeholderAfterMs = 500;
     made.platform.answer = () => ({ text: 'done', takesMs: 30_000, approval: 'a1', deltas: ['one'] });
   });
-  await world.asks(alice, room, 'hello', { token: '', text: 'done' });
+  await world.asks(alice, room, 'hello', { token: 'done', text: 'done', asks: /May I\?/ });
   await world.clock.advance(9500);
   only.bot.budget.hear(3000);
   await world.clock.advance(2900);
