@@ -6,7 +6,6 @@ import { steps, transactionId } from '../delivery/txn.js';
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
 import type { Channel } from '../sync/channel.js';
 import type { Budget } from './rate/budget.js';
-import type { SendClass } from './rate/turns.js';
 import type { Source } from './source.js';
 
 /** The timeline must be read again before anything is sent; thrown instead of a send, nothing went out. */
@@ -88,10 +87,13 @@ export class Outbox {
     );
   }
 
-  /** A state event, which has no transaction id; it may land late. */
+  /**
+   * A state event, which has no transaction id: it may land late whatever is looked at before it, and is written again
+   * then (PROTOCOL P3). So no fence holds it up: nothing may ever lower one for it.
+   */
   state(room: string, type: string, key: string, content: object, signal?: AbortSignal): Promise<string> {
-    const { homeserver } = this.deps;
-    return this.put(signal, () => homeserver.setState(room, type, key, content, signal), 'state');
+    const { budget, homeserver } = this.deps;
+    return budget.send('state', () => homeserver.setState(room, type, key, content, signal), signal);
   }
 
   /** A message beside the answer, never final. It replies as the answer does, unless it is an edit. */
@@ -186,8 +188,8 @@ export class Outbox {
     }
   }
 
-  private put<T>(signal: AbortSignal | undefined, send: () => Promise<T>, of: SendClass = 'answer') {
-    return this.deps.budget.send(of, () => this.now(send), signal);
+  private put<T>(signal: AbortSignal | undefined, send: () => Promise<T>) {
+    return this.deps.budget.send('answer', () => this.now(send), signal);
   }
 
   private offer<T>(send: () => Promise<T>) {
