@@ -68,9 +68,11 @@ test('the owner is killed after it has asked, and 👍 and 👎 come at once: on
   const room = await world.room();
   await world.answered();
   const { question } = await asked(world, room, '(approved|denied)');
-  for (const replica of world.replicas) {
-    if (((await replica.metric('understudy_begun_sources')) ?? 0) > 0) await replica.kill();
-  }
+  // On a busy machine both may be at work on it.
+  const begun = await Promise.all(
+    world.replicas.map((replica) => replica.metric('understudy_begun_sources')),
+  );
+  await world.replica(begun.findIndex((count) => (count ?? 0) > 0) === 1 ? 1 : 0).kill();
   const marks = await Promise.all(['👍', '👎'].map((key) => world.alice.react(room, question, key)));
   expect(new Set(marks).size).toBe(2);
   world.answers.push(note(room, question));

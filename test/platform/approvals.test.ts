@@ -92,7 +92,13 @@ onEveryDatabase((fresh) => {
     await stream.return?.();
     await platform.close();
     const after = await world(database);
-    expect(await answer(clientOf(after.platform), chat, 'k', 'x')).toBe('drill #1: approve [approved]');
+    const again = clientOf(after.platform);
+    expect(await answer(again, chat, 'k', 'x')).toBe('drill #1: approve [approved]');
+    // Who comes when the run is over hears how it was decided, and by whom.
+    expect(await ask(again, chat, 'k', 'x')).toMatchObject([
+      { type: 'decided', id: '1', decision: 'approve', by: '@alice:test' },
+      { type: 'final' },
+    ]);
   });
 
   it('a question is open for its time, and as long as its run goes on', async () => {

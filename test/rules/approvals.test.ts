@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { viewAnswer } from '../../src/delivery/view.js';
+import { stepKey } from '../../src/bot/surface/platform-key.js';
 import { answerTo, quiet } from '../surface/setting.js';
 import { killAfter } from '../simulation/boundaries.js';
 import { asked, asking, bobIn, questions } from './asking.js';
@@ -229,6 +230,30 @@ test('a question that nobody decided on says so, and a late reaction is told', a
   await alice.reacts(room, question, '✅');
   await quiet(world, () => answerTo(world, room, question) !== '');
   world.messages.push({ room, text: /^This question is no longer open\.$/ });
+  expect(world.verdict()).toBe('');
+});
+
+test('P5-over: a question whose run ended while nobody followed it is closed by whoever comes then', async () => {
+  const setting = await asking();
+  const { world, room, first, second } = setting;
+  for (const way of ['decided', 'cancelled']) {
+    const { prompt } = await asked(setting, `ask ${way}`);
+    await quietBut(world, prompt);
+    for (const one of [first, second]) one.freeze();
+    const run = stepKey(prompt, 'send');
+    world.platform.elsewhere(run, way === 'decided' ? { approval: '1', decision: 'deny' } : 'cancel');
+    await world.clock.advance(1000);
+    for (const one of [first, second]) one.kill();
+    for (const one of [first, second]) world.restart(one);
+    if (way === 'cancelled') world.answers.at(-1)!.token = 'Cancelled.';
+    await quiet(world, () =>
+      answerTo(world, room, prompt).includes(way === 'decided' ? '[deny]' : 'Cancelled.'),
+    );
+  }
+  expect(questions(world, room).map(({ body }) => body)).toEqual([
+    'May I?\n\n❌ Declined.',
+    'May I?\n\n🛑 Cancelled.',
+  ]);
   expect(world.verdict()).toBe('');
 });
 

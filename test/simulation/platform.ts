@@ -217,6 +217,12 @@ export class SimulatedPlatform {
     return question.decided;
   }
 
+  /** What somebody does at the platform itself. */
+  elsewhere(run: string, what: 'cancel' | { approval: string; decision: Verdict }): void {
+    if (what === 'cancel') this.#cancel(run);
+    else this.#decide(run, what.approval, { ...what, by: undefined, ours: true, key: 'by hand' });
+  }
+
   /** Nobody decided in time. */
   expire(): void {
     for (const run of this.#runs.values()) {
@@ -253,9 +259,13 @@ export class SimulatedPlatform {
     }
     const run = this.#run(prompt);
     onBegun?.();
+    // Of a run that is over nobody hears again what it said on the way.
+    const events = run.done
+      ? run.events.filter(({ type }) => type !== 'delta' && type !== 'approval')
+      : run.events;
     for (let next = 0; ;) {
       this.#reach(signal);
-      const event = run.events[next];
+      const event = events[next];
       if (event !== undefined) {
         next += 1;
         yield structuredClone(event);

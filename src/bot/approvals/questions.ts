@@ -5,7 +5,16 @@ import type { RunEvent } from '../../platform/client.js';
 import { isRefused } from '../failures.js';
 import type { Outbox } from '../outbox.js';
 import type { Source } from '../source.js';
-import { closedText, decidedText, OFFERED, requestContent, requestSteps } from './request.js';
+import {
+  closedText,
+  decidedStep,
+  decidedText,
+  isRequestStep,
+  OFFERED,
+  questionOf,
+  requestContent,
+  requestSteps,
+} from './request.js';
 
 type Asked = Extract<RunEvent, { type: 'approval' }>;
 type DecidedOn = Extract<RunEvent, { type: 'decided' }>;
@@ -22,7 +31,9 @@ export interface QuestionDeps {
  * that whoever follows the run again finds what is there. The platform alone knows what was decided (PROTOCOL P5).
  */
 export class Questions {
+  /** By the step of the request. */
   private readonly open = new Map<string, { question: string; event: string }>();
+  private readonly closed = new Set<string>();
 
   constructor(
     private readonly deps: QuestionDeps,
@@ -42,18 +53,19 @@ export class Questions {
         (mark, replyTo) => requestContent(asked, mark, replyTo),
         signal,
       ));
-    this.open.set(id, { question, event });
-    if (this.sent(step)?.redacted === true || this.sent(requestSteps.decided(id)) !== undefined) return;
+    this.open.set(step, { question, event });
+    if (this.sent(step)?.redacted === true || this.sent(decidedStep(step)) !== undefined) return;
     for (const { key, name } of OFFERED) await this.offer(event, requestSteps.offer(id, name), key);
   }
 
   decided({ id, ...decided }: DecidedOn): Promise<void> {
-    return this.close(id, decidedText(decided));
+    return this.close(requestSteps.request(id), decidedText(decided));
   }
 
-  /** The run is over; what was not decided on says why nothing can be any more. */
+  /** The run is over; what was not decided on, whoever asked it, says why nothing can be any more. */
   async over(how: string): Promise<void> {
-    for (const id of this.open.keys()) await this.close(id, how);
+    const standing = this.source.events.map(({ mark }) => mark.step).filter(isRequestStep);
+    for (const step of new Set([...this.open.keys(), ...standing])) await this.close(step, how);
   }
 
   /** Buttons are a help: where the room does not take reactions, people write their decision. */
@@ -73,14 +85,16 @@ export class Questions {
     }
   }
 
-  private async close(id: string, how: string): Promise<void> {
-    const asked = this.open.get(id);
-    const step = requestSteps.decided(id);
-    if (asked === undefined) return;
-    this.open.delete(id);
-    if (this.sent(step) !== undefined || this.sent(requestSteps.request(id))?.redacted === true) return;
+  private async close(request: string, how: string): Promise<void> {
+    const sent = this.sent(request);
+    // Of one that another replica asked, the room alone has the text: a run that is over does not ask again.
+    const asked = this.open.get(request) ?? (sent && { question: questionOf(sent.body), event: sent.id });
+    const step = decidedStep(request);
+    if (asked === undefined || sent?.redacted === true || this.sent(step) !== undefined) return;
+    if (this.closed.has(request)) return;
     const edit = { kind: 'm.text' as const, body: closedText(asked.question, how), target: asked.event };
     await this.deps.outbox.beside(this.source, step, (mark) => editContent({ ...edit, mark }), this.signal);
+    this.closed.add(request);
   }
 
   private sent(step: string) {

@@ -40,8 +40,11 @@ const QUESTION_BYTES = 8000;
 export const requestSteps = {
   request: (approval: string) => `approval/${nameOf(approval)}`,
   offer: (approval: string, name: string) => `approval/${nameOf(approval)}/${name}`,
-  decided: (approval: string) => `approval/${nameOf(approval)}/decided`,
 } as const;
+
+/** The edit that says how a question ended, by the step of the question. */
+export const decidedStep = (request: string): string => `${request}/decided`;
+export const isRequestStep = (step: string): boolean => /^approval\/[^/]+$/.test(step);
 
 const nameOf = (approval: string): string =>
   /^[\w.-]{1,64}$/.test(approval)
@@ -65,6 +68,9 @@ export function requestContent(
   });
   return { ...content, [APPROVAL_KEY]: { approval, person } };
 }
+
+/** The question in the text of its event. */
+export const questionOf = (body: string): string => body.slice(0, Math.max(0, body.lastIndexOf('\n\n')));
 
 /** What the request says when nothing can be decided on it any more. */
 export const closedText = (question: string, how: string): string => `${shownQuestion(question)}\n\n${how}`;
@@ -104,6 +110,8 @@ export function openRequests(self: string): (event: RoomEvent) => ApprovalReques
     if (mark?.step.startsWith('approval/') === true) closed.add(at(mark.source, mark.step));
     const request = readRequest(event, self);
     if (request === undefined) return undefined;
-    return closed.has(at(request.source, requestSteps.decided(request.approval))) ? undefined : request;
+    return closed.has(at(request.source, decidedStep(requestSteps.request(request.approval))))
+      ? undefined
+      : request;
   };
 }

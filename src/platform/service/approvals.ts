@@ -73,6 +73,18 @@ export class Approvals {
     });
   }
 
+  /** All that people decided on in a run, for those who come when it is over. */
+  async decidedIn(run: string): Promise<({ id: string } & Omit<Decided, 'ours'>)[]> {
+    const rows = await this.db
+      .selectFrom('approvals')
+      .selectAll()
+      .where('run_key', '=', run)
+      .where('decided_key', 'is not', null)
+      .orderBy('asked_at')
+      .execute();
+    return rows.flatMap((row) => (row.decision ? [{ id: row.id, ...toldOf(row, row.decision) }] : []));
+  }
+
   async decided(run: string, id: string): Promise<Omit<Decided, 'ours'> | undefined> {
     const asked = await find(this.db, run, id);
     return asked?.decision ? toldOf(asked, asked.decision) : undefined;

@@ -88,6 +88,7 @@ export function routes(api: Api): Routes {
       const end = endOf(run);
       if (end) {
         const replay = new RunFeed();
+        for (const decided of await approvals.decidedIn(key)) replay.push({ type: 'decided', ...decided });
         replay.end(end);
         return replay;
       }
