@@ -114,7 +114,7 @@ test('P3-dropped: a !new that is redacted before its ledger entry makes no room,
   expect(world.orphanRooms()).toEqual([]);
 });
 
-test('P3-entered: a !new that is redacted after its ledger entry is carried out', async () => {
+test('a !new that is redacted after its ledger entry is carried out', async () => {
   const { world, alice, chat, first } = await met();
   await told(world, alice, chat, 'hello', 'echo: hello');
   const sets = of(first, 'setState');
