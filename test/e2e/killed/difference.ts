@@ -25,8 +25,14 @@ export function difference(before: Standing, after: Standing, roles: Roles): str
     ...gone.map((name) => `${name}: gone`),
   ];
   const names = namesOf(before, after, changed, roles);
-  return lines.map((line) => names.reduce((text, [id, role]) => text.replaceAll(id, role), line)).toSorted();
+  return lines
+    .map((line) => names.reduce((text, [id, role]) => text.replaceAll(id, role), line))
+    .map((line) => line.replace(EDIT, '$1EDIT'))
+    .toSorted();
 }
+
+/** An answer that ends a placeholder is final by an edit of it, which shows as no message of its own. */
+const EDIT = /( final_event_id: \{"value":")\$[^"]+/;
 
 /** A command that passes ahead of a prompt may be settled before it or after it, and the floor is the last one. */
 const isEither = (name: string, { prompt }: Roles): boolean =>

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Cluster, Replica } from '../../world/cluster.js';
-import { atRest } from '../../world/inside.js';
+import { atRest, heads } from '../../world/inside.js';
 import { type Boundary, Checkpoint, Passage } from './boundaries.js';
 import { difference, type Roles } from './difference.js';
 import { MatrixRefusal } from '../../world/matrix-http.js';
@@ -78,7 +78,7 @@ export class Stage {
     const readies = await Promise.all(
       uses.map(async ({ row, performer }) => row.ready?.(performer) ?? here(performer)),
     );
-    await atRest(world);
+    await this.#allSettledBut(readies.filter(({ prompt }) => prompt !== undefined).length);
     const rooms = new Set(await world.bot.joinedRooms());
     return Promise.all(
       uses.map(async (use, n) => {
@@ -103,6 +103,16 @@ export class Stage {
         return { ...use, ready, place, before, roles, passage: new Passage(until) };
       }),
     );
+  }
+
+  /** What was made ready stands on all replicas; only the prompts that are to be cancelled are under way. */
+  async #allSettledBut(prompts: number): Promise<void> {
+    const { world } = this;
+    await world.alice.eventually('everything is ready', async () => {
+      for (const replica of world.alive)
+        if ((await replica.metric('understudy_pending_sources')) !== prompts) return false;
+      return new Set(await Promise.all(world.alive.map(heads))).size === 1;
+    });
   }
 
   async #say(scenes: readonly Scene[]): Promise<void> {
