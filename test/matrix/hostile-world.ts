@@ -3,7 +3,7 @@ import { HomeserverError, type RoomEvent, type SyncAnswer } from '../../src/matr
 import type { SimulatedPerson } from '../simulation/person.js';
 import type { Random } from '../simulation/random.js';
 import { World } from '../simulation/world.js';
-import { HostileEvents, isOwedAnAnswer, type HostileEvent } from '../world/hostile-events.js';
+import { HostileEvents, isFile, isOwedAnAnswer, type HostileEvent } from '../world/hostile-events.js';
 import { seenMessages } from '../world/seen.js';
 
 /** What somebody made up and the homeserver took. */
@@ -24,7 +24,7 @@ const GENUINE = 'honestly';
  */
 export class HostileWorld {
   readonly taken: Taken[] = [];
-  readonly genuine: { room: string; id: string; body: string }[] = [];
+  readonly genuine: { room: string; id: string; body: string; files: boolean }[] = [];
   refused = 0;
   dropped = 0;
   planted = 0;
@@ -98,7 +98,9 @@ export class HostileWorld {
     if (random.chance(0.01)) {
       const body = `${GENUINE} ${this.genuine.length}`;
       const content = { msgtype: 'm.text', body, 'm.mentions': { user_ids: [world.bot] } };
-      this.genuine.push({ room, id: this.#post(person, room, { type: 'm.room.message', content }), body });
+      const id = this.#post(person, room, { type: 'm.room.message', content });
+      const files = this.taken.some((one) => one.sender === person && one.room === room && isFile(one));
+      this.genuine.push({ room, id, body, files });
       return;
     }
     const sender = random.chance(0.75) ? this.#mallory : person;
@@ -201,7 +203,8 @@ export class HostileWorld {
         else if (!GREETINGS.some((greeting) => greeting.test(body)))
           found.push(`in ${room} nobody asked for ${JSON.stringify(body.slice(0, 80))} (${of})`);
         const prompt = meant.get(of);
-        if (prompt && body !== `echo: ${prompt.body}`)
+        // A file that cannot be taken goes with its sender's next prompt too, and is what that is answered with.
+        if (prompt && body !== `echo: ${prompt.body}` && !(prompt.files && FILES.test(body)))
           found.push(`${prompt.body} has the answer ${body.slice(0, 80)}`);
       }
       if (encrypted > 1) found.push(`${encrypted} notices in ${room}`);
@@ -211,7 +214,12 @@ export class HostileWorld {
     for (const event of this.taken) {
       const times = seen.get(event.id) ?? 0;
       const isMute = event.sender === this.#mallory || !isOwedAnAnswer(event);
-      const isSure = !isMute && event.room !== this.group && !redacted.has(event.id) && !edited.has(event.id);
+      const isSure =
+        !isMute &&
+        !isFile(event) &&
+        event.room !== this.group &&
+        !redacted.has(event.id) &&
+        !edited.has(event.id);
       if (times > 1 || (isMute && times > 0) || (isSure && times === 0))
         found.push(
           `${event.sender.name} ${event.id} has ${times} answers: ${JSON.stringify(event).slice(0, 300)}`,
@@ -223,10 +231,17 @@ export class HostileWorld {
   /** Events that must have one answer. */
   get owed(): number {
     return this.taken.filter(
-      (event) => event.sender !== this.#mallory && event.room !== this.group && isOwedAnAnswer(event),
+      (event) =>
+        event.sender !== this.#mallory &&
+        event.room !== this.group &&
+        !isFile(event) &&
+        isOwedAnAnswer(event),
     ).length;
   }
 }
+
+/** What is said of files instead of an answer. */
+const FILES = /^(I cannot take `|I take \d+ files|The files before|I could not get `)/;
 
 const relationOf = (content: Record<string, unknown>) =>
   content['m.relates_to'] as { event_id?: unknown } | null | undefined;

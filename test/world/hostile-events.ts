@@ -357,6 +357,11 @@ function pickBody({ msgtype, body, 'm.relates_to': relation }: Record<string, un
   };
 }
 
+/** It may wait for its sender's next prompt, and then has no answer of its own. */
+export const isFile = ({ content }: HostileEvent): boolean =>
+  FILES.some((kind) => (content as Record<string, unknown> | null)?.['msgtype'] === kind);
+const FILES = ['m.image', 'm.file', 'm.audio', 'm.video'];
+
 /** Whether a person who may talk to the bot, where it answers always, is owed an answer to that event (PROTOCOL, Words). */
 export function isOwedAnAnswer({ type, content, stateKey, redacts }: HostileEvent): boolean {
   if (type !== 'm.room.message' || stateKey !== undefined || redacts !== undefined) return false;
