@@ -31,7 +31,7 @@ const cells = (): Cell[] =>
 
 test(
   'every command, SIGKILL before and after each of its steps, and taken over by the other replica',
-  { timeout: 900_000 },
+  { timeout: 1_800_000 },
   async () => {
     const named = new Set(rows.map(({ command }) => command));
     expect(commands.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([]);
@@ -167,7 +167,7 @@ async function nothingIsLeftOver(world: Cluster, stage: Stage, people: readonly 
   ]);
   const [platform] = world.platforms;
   await platform?.stop();
-  const database = new Sqlite(join(world.dir, 'platform-0', 'platform.db'));
+  const database = new Sqlite(join(world.dir, 'platform-0', 'platform.sqlite'));
   const chats = database.prepare('select id from chats').all([]) as { id: string }[];
   database.close();
   expect(chats.map(({ id }) => id).filter((id) => !contexts.has(id))).toEqual([]);

@@ -19,14 +19,17 @@ export class Passage {
   readonly #reached: Promise<void>;
   readonly #reach: () => void;
   readonly #gone: Promise<void>;
-  #letGo: () => void;
-  readonly #meeting = new Map<string, () => void>();
+  readonly #letGo: () => void;
+  readonly #standing = new Set<string>();
+  readonly #together: Promise<void>;
+  readonly #goOn: () => void;
 
   constructor(readonly until: { boundary?: Boundary; together?: Step } = {}) {
-    let [reach, letGo] = [() => {}, () => {}];
+    let [reach, letGo, goOn] = [() => {}, () => {}, () => {}];
     this.#reached = new Promise((resolve) => (reach = resolve));
     this.#gone = new Promise((resolve) => (letGo = resolve));
-    [this.#reach, this.#letGo] = [reach, letGo];
+    this.#together = new Promise((resolve) => (goOn = resolve));
+    [this.#reach, this.#letGo, this.#goOn] = [reach, letGo, goOn];
   }
 
   /** Resolves when somebody stands at the boundary, or the answer was sent. */
@@ -36,7 +39,7 @@ export class Passage {
 
   /** Both replicas stood at the same step at the same time. */
   get met(): boolean {
-    return this.#meeting.size > 1;
+    return this.#standing.size > 1;
   }
 
   /** The held request goes on: late, where its sender is dead. */
@@ -56,11 +59,11 @@ export class Passage {
     else if (step === 'answer') this.#reach();
   }
 
+  /** One that asks again stands there already. */
   async #meet(by: string): Promise<void> {
-    const others = [...this.#meeting.values()];
-    const all = new Promise<void>((resolve) => this.#meeting.set(by, resolve));
-    if (others.length > 0) for (const go of this.#meeting.values()) go();
-    await all;
+    this.#standing.add(by);
+    if (this.met) this.#goOn();
+    await this.#together;
   }
 }
 

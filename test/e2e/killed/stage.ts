@@ -63,7 +63,8 @@ export class Stage {
     await this.#allReached(scenes);
     await disturbance.strike?.(passages);
     await Promise.all(scenes.map(({ performer }) => performer.answered(DEADLINE_MS)));
-    await this.#allStand(scenes, world.alive);
+    // Replicas that hear nothing of each other hold the same only once they have met.
+    if (!disturbance.together) await this.#allStand(scenes, world.alive);
     await disturbance.mend?.();
     // What was held goes on: late, and from the dead.
     for (const passage of passages) passage.letGo();
