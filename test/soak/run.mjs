@@ -52,6 +52,11 @@ const parts = {
     about:
       'hostile events through both replicas of a simulated world, 1,000 to a world, with prompts among them',
   },
+  commands: {
+    files: ['test/e2e/commands-killed.test.ts'],
+    project: 'world',
+    about: 'every command killed before and after each of its steps, taken over by the other replica',
+  },
   crowd: {
     files: ['test/e2e/crowd.test.ts'],
     project: 'world',
