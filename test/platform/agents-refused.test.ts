@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest';
+import type * as FileSystem from 'node:fs/promises';
 import { writeFile } from 'node:fs/promises';
 import { openAgents } from '../../src/platform/agents.js';
 import { silentLog, type Log } from '../../src/telemetry/log.js';
@@ -6,7 +7,7 @@ import { AGENTS, scratchFile } from './world.js';
 
 let isRefused = false;
 vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
+  const real = await original<typeof FileSystem>();
   const readFile = (...args: Parameters<typeof real.readFile>) =>
     isRefused ? Promise.reject(new Error('EMFILE: too many open files')) : real.readFile(...args);
   return { ...real, readFile };
