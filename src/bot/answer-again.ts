@@ -2,7 +2,7 @@ import { readMark } from '../delivery/mark.js';
 import { type SentEvent, viewAnswer } from '../delivery/view.js';
 import type { Homeserver, RoomEvent } from '../matrix/homeserver.js';
 import { bundledEdit, type Edit, edited, isNewer, readEdit } from './edits.js';
-import { isRefused } from './failures.js';
+import { ifShown } from './failures.js';
 import { meaningOf } from './intake.js';
 import type { Source } from './source.js';
 import { eventsAfter } from './surface/room-history.js';
@@ -67,14 +67,9 @@ export class AnswerAgain {
     return undefined;
   }
 
-  private async event(room: string, id: string, signal: AbortSignal): Promise<RoomEvent | undefined> {
-    try {
-      return await this.deps.homeserver.event(room, id, signal);
-    } catch (error) {
-      // An id that nobody may see, or that a person made up.
-      if (isRefused(error)) return undefined;
-      throw error;
-    }
+  /** Its id may be one that nobody may see, or that a person made up. */
+  private event(room: string, id: string, signal: AbortSignal): Promise<RoomEvent | undefined> {
+    return ifShown(() => this.deps.homeserver.event(room, id, signal));
   }
 }
 

@@ -15,6 +15,15 @@ export function gaveUp(source: Source): Answer {
 /** The homeserver said no, about something else than our token. */
 export const isRefused = (error: unknown): error is HomeserverError =>
   error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;
+/** What the homeserver shows; undefined where it shows us no such thing. Any other failure rejects. */
+export async function ifShown<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isRefused(error)) return undefined;
+    throw error;
+  }
+}
 /** We may not write there, or the room is gone (PROTOCOL C1). */
 export const isForbidden = (error: HomeserverError) =>
   error.detail.status === 403 || error.detail.status === 404;

@@ -1,7 +1,8 @@
 import type { Homeserver } from '../matrix/homeserver.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
-import { type DirectChats, isRefusal } from './addressing/direct-chats.js';
+import type { DirectChats } from './addressing/direct-chats.js';
+import { isRefused } from './failures.js';
 import type { JournalEntry } from './journal.js';
 
 /** Whose invites are taken up; the others are declined. */
@@ -82,7 +83,7 @@ export class Invites {
       // Of a room that we were in already /sync says nothing more.
       await this.giveUp(room, journal);
     } catch (error) {
-      const refused = isRefusal(error);
+      const refused = isRefused(error);
       log.warn(
         { room, accepted, error: String(error), givenUp: refused },
         'an invite could not be dealt with',
@@ -100,7 +101,7 @@ export class Invites {
       try {
         await this.deps.direct.ensure();
       } catch (error) {
-        if (!isRefusal(error)) throw error;
+        if (!isRefused(error)) throw error;
         log.warn({ room, error: String(error) }, 'the homeserver keeps no list of direct chats');
       }
     }

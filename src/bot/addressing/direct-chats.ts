@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Homeserver, HomeserverError } from '../../matrix/homeserver.js';
+import type { Homeserver } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { Records } from '../records.js';
@@ -102,7 +102,3 @@ export class DirectChats {
     return content;
   }
 }
-
-/** What says nothing about an invite must not keep it from being taken up. */
-export const isRefusal = (error: unknown): boolean =>
-  error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;

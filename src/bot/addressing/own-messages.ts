@@ -4,8 +4,9 @@ import type { SentMessage } from '../../keyed/namespaces/sent-messages.js';
 import type { ThreadParticipation } from '../../keyed/namespaces/thread-participation.js';
 import type { KeyedStore } from '../../keyed/store.js';
 import { readMark } from '../../delivery/mark.js';
-import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/homeserver.js';
+import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
+import { ifShown } from '../failures.js';
 import { signsOf } from './signs.js';
 
 type Store<V> = Pick<KeyedStore<V>, 'lookup' | 'register'>;
@@ -57,7 +58,7 @@ export class OwnMessages {
   /** True when that event is a message of ours. Rejects with {@link HomeserverError} while nobody can tell. */
   async isOurs(room: string, event: string, signal: AbortSignal): Promise<boolean> {
     if (this.knownOurs(room, event)) return true;
-    const found = await this.seen(() => this.deps.homeserver.event(room, event, signal));
+    const found = await ifShown(() => this.deps.homeserver.event(room, event, signal));
     if (found === undefined || found.sender !== this.deps.self || found.type !== 'm.room.message')
       return false;
     this.read(room, found);
@@ -70,7 +71,7 @@ export class OwnMessages {
     if (this.foreign.has(place(room, root))) return false;
     const { homeserver, self } = this.deps;
     const isOurs = ({ sender }: RoomEvent) => sender === self;
-    const found = await this.seen(() => homeserver.event(room, root, signal));
+    const found = await ifShown(() => homeserver.event(room, root, signal));
     if (found === undefined) return false;
     if (!isOurs(found) && !(await this.wroteIn(room, root, isOurs, signal))) {
       this.remember(place(room, root));
@@ -81,8 +82,8 @@ export class OwnMessages {
   }
 
   /**
-   * Read from the thread itself: Synapse keeps the `current_user_participated` of its summary for good once it was
-   * asked for, also after we have written there (the homeserver contract tests show it).
+   * Read from the thread itself: Synapse (1.163) keeps the `current_user_participated` of its summary as it was first
+   * asked for, also after we have written there.
    */
   private async wroteIn(
     room: string,
@@ -93,7 +94,7 @@ export class OwnMessages {
     let from: string | undefined;
     for (let page = 0; page < MOST_PAGES; page++) {
       const at = from === undefined ? {} : { from };
-      const read = await this.seen(() => this.deps.homeserver.thread(room, root, at, signal));
+      const read = await ifShown(() => this.deps.homeserver.thread(room, root, at, signal));
       if (read === undefined) return false;
       if (read.chunk.some(isOurs)) return true;
       if (read.end === undefined || read.end === from) return false;
@@ -123,17 +124,6 @@ export class OwnMessages {
       // The ids are another's: too long for a key, they are in no store.
       if (!(error instanceof KeyedStoreError)) throw error;
       return false;
-    }
-  }
-
-  /** Undefined when the homeserver shows us no such event in that room. */
-  private async seen<T>(ask: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await ask();
-    } catch (error) {
-      const { code, detail } = error instanceof HomeserverError ? error : { code: undefined, detail: {} };
-      if (code === 'refused' && detail.status !== 401) return undefined;
-      throw error;
     }
   }
 

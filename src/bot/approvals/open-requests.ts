@@ -2,8 +2,9 @@ import { KeyedStoreError } from '../../keyed/errors.js';
 import type { ApprovalReaction } from '../../keyed/namespaces/approval-reactions.js';
 import { messageKey } from '../../keyed/namespaces/channel-key.js';
 import type { KeyedStore } from '../../keyed/store.js';
-import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/homeserver.js';
+import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
+import { ifShown } from '../failures.js';
 import { type ApprovalRequest, OFFERED, readRequest } from './request.js';
 
 export type ApprovalStore = Pick<KeyedStore<ApprovalReaction>, 'lookup' | 'register' | 'consume'>;
@@ -58,15 +59,9 @@ export class OpenRequests {
   }
 
   /** As the homeserver shows it; undefined where it shows us no such event. */
-  async ask(room: string, event: string, signal: AbortSignal): Promise<RoomEvent | undefined> {
+  ask(room: string, event: string, signal: AbortSignal): Promise<RoomEvent | undefined> {
     this.deps.happened?.('reaction-target', 'asked');
-    try {
-      return await this.deps.homeserver.event(room, event, signal);
-    } catch (error) {
-      const { code, detail } = error instanceof HomeserverError ? error : { code: undefined, detail: {} };
-      if (code === 'refused' && detail.status !== 401) return undefined;
-      throw error;
-    }
+    return ifShown(() => this.deps.homeserver.event(room, event, signal));
   }
 
   /** It was decided on, which the platform knows from now on. */

@@ -98,13 +98,18 @@ export class Reactions {
       run = runs.find(({ id }) => id === mark?.source);
     }
     if (run === undefined) return undefined;
-    run.event ??= await requests.ask(room, run.id, signal);
-    return run.event !== undefined && isPrompt(run.event) ? run.ref : undefined;
+    const { prompt } = await this.learned(run, signal);
+    return prompt !== undefined && isPrompt(prompt) ? run.ref : undefined;
   }
 
   private async eventOf(source: Source, signal: AbortSignal): Promise<RoomEvent | undefined> {
-    source.event ??= await this.deps.requests.ask(source.ref.room, source.id, signal);
-    return source.event;
+    return (await this.learned(source, signal)).event;
+  }
+
+  private async learned(source: Source, signal: AbortSignal): Promise<Source> {
+    const found = source.event ?? (await this.deps.requests.ask(source.ref.room, source.id, signal));
+    if (found !== undefined) source.learn(found);
+    return source;
   }
 
   /** Where a note about a question is said: in the thread that the question stands in. */

@@ -143,8 +143,10 @@ export class Budget {
     if (ms <= 0 || now + ms <= this.heldUntil) return;
     if (this.held() === 0) this.counts.holds += 1;
     this.heldUntil = now + ms;
-    if (now - this.slowedAt > LESSON_MS) this.slowed = Math.min(2 * this.slowdown(), MOST_SLOWED);
-    if (now - this.slowedAt > LESSON_MS) this.slowedAt = now;
+    if (now - this.slowedAt > LESSON_MS) {
+      this.slowed = Math.min(2 * this.slowdown(), MOST_SLOWED);
+      this.slowedAt = now;
+    }
     this.turns.look();
   }
 
