@@ -36,7 +36,9 @@ export class FoldedActors {
       const event = this.read(key, id);
       if (event !== undefined) log.insert(event);
     }
-    this.#logs.set(key, log, stored === undefined ? 0 : JSON.stringify(stored).length);
+    // Of one that left there is nothing to fold again, and there may be as many as a week had prompts.
+    if (log.position().status !== 'archived')
+      this.#logs.set(key, log, stored === undefined ? 0 : JSON.stringify(stored).length);
     return log;
   }
 

@@ -62,6 +62,7 @@ export type ReplicaConfig = Credentials & {
   /** The placeholder of a run that takes long shows its text so far. */
   streaming: boolean;
   editsPerSecond: number;
+  archiveAfterMs: number;
   prefix: string;
   allowedUsers?: string[];
   strangers: StrangersPolicy;
@@ -222,6 +223,7 @@ async function open(
       placeholderAfterMs: PLACEHOLDER_MS,
       streaming: config.streaming,
       editsPerSecond: config.editsPerSecond,
+      archiveAfterMs: config.archiveAfterMs,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),
     },

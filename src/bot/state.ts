@@ -21,11 +21,13 @@ export interface ReplicaState {
 
 export async function openReplicaState(
   node: StateNode,
-  { dataDir, autosaveMs, storageKeys }: { dataDir: string; autosaveMs: number; storageKeys?: Keyring },
+  settings: { dataDir: string; autosaveMs: number; archiveAfterMs: number; storageKeys?: Keyring },
   { clock, log, metrics }: { clock: Clock; log: Log; metrics: Metrics },
 ): Promise<ReplicaState> {
+  const { dataDir: dir, autosaveMs, archiveAfterMs, storageKeys } = settings;
   const keys = storageKeys && { storageKeys };
-  const state = await openState(node, { dir: dataDir, autosaveMs, flushMs: FLUSH_MS, ...keys, clock, log });
+  const lengths = { autosaveMs, archiveAfterMs, flushMs: FLUSH_MS };
+  const state = await openState(node, { dir, ...lengths, ...keys, clock, log });
   show(metrics, state);
   return {
     async load() {

@@ -18,7 +18,7 @@ async function replica() {
   const clock = new SimulatedClock();
   const metrics = new Metrics({ role: 'replica' });
   const deps = { clock, log: silentLog, metrics };
-  const saving = await openReplicaState(one, { dataDir, autosaveMs: EVERY }, deps);
+  const saving = await openReplicaState(one, { dataDir, autosaveMs: EVERY, archiveAfterMs: 3_600_000 }, deps);
   const health = await startHealth({
     port: 0,
     role: 'replica',

@@ -3,15 +3,15 @@ import type { BotActors } from '../records.js';
 import { conversationMachine, conversationOptions } from './conversation.js';
 import { onboardingMachine, onboardingOptions } from './onboarding.js';
 
-const own = [
-  { machine: conversationMachine, options: conversationOptions },
-  { machine: onboardingMachine, options: onboardingOptions },
-  { machine: runMachine, options: runOptions() },
-];
 
 /** Ids of the machines that the bot registers itself. */
-export const ownMachines: ReadonlySet<string> = new Set(own.map(({ machine }) => machine.id));
+export const ownMachines: ReadonlySet<string> = new Set(
+  [conversationMachine, onboardingMachine, runMachine].map(({ id }) => id),
+);
 
-export function registerOwn(actors: BotActors): void {
-  for (const { machine, options } of own) actors.register(machine, options);
+/** @param archiveAfterMs a prompt's run that is over leaves the documents so long after its last event, milliseconds. */
+export function registerOwn(actors: BotActors, archiveAfterMs?: number): void {
+  actors.register(conversationMachine, conversationOptions);
+  actors.register(onboardingMachine, onboardingOptions);
+  actors.register(runMachine, runOptions(archiveAfterMs));
 }

@@ -167,6 +167,7 @@ function replicaConfig(
     found,
     streaming: config.streaming,
     editsPerSecond: config.editsPerSecond,
+    archiveAfterMs: config.archiveAfterMs,
     prefix: config.prefix,
     ...(config.allowedUsers !== undefined && { allowedUsers: config.allowedUsers }),
     strangers: config.strangers,

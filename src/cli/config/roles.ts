@@ -143,6 +143,7 @@ export interface ReplicaSettings {
   agentsFile: string;
   streaming: boolean;
   editsPerSecond: number;
+  archiveAfterMs: number;
   prefix: string;
   /** Patterns of user ids; undefined: everybody. */
   allowedUsers: string[] | undefined;
@@ -188,6 +189,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     agentsFile: resolve(read.required(setting.agentsFile)),
     streaming: read.required(setting.streaming) === 'on',
     editsPerSecond: read.required(setting.editsPerSecond),
+    archiveAfterMs: read.required(setting.archiveAfter),
     prefix: read.required(setting.prefix),
     allowedUsers: read.optional(setting.allowedUsers),
     strangers: read.required(setting.strangers),

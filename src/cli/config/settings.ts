@@ -104,6 +104,8 @@ export const machinesDir = define('UNDERSTUDY_MACHINES_DIR', value.text, { fallb
 export const seed = define('UNDERSTUDY_SEED', value.seedOrder);
 /** How often a replica looks whether a shard has grown so much. */
 export const generationEvery = define('UNDERSTUDY_GENERATION_EVERY', value.duration, { fallback: '60s' });
+/** A prompt's run that is over leaves the documents at the first cut so long after its last event. */
+export const archiveAfter = define('UNDERSTUDY_ARCHIVE_AFTER', value.duration, { fallback: '1h' });
 /** A backup is made when the newest one is older; 0: never by itself. */
 export const backupEvery = define('UNDERSTUDY_BACKUP_EVERY', value.durationOrNever, { fallback: '24h' });
 /** So many good backups are kept. */
@@ -196,6 +198,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   shards,
   generationEvents,
   generationEvery,
+  archiveAfter,
   backupEvery,
   backupKeep,
   autosave,
