@@ -87,7 +87,9 @@ export class Source {
   repliedAt: number | undefined;
   /** The homeserver did not take an answer in the prompt's thread. */
   threadRefused = false;
-  /** Stream edits begun by this process: each has a step of its own, over all its attempts. */
+  /** Stream edits tried by this process: each has a step of its own, over all its attempts. */
+  stepped = 0;
+  /** Of those, what was not left out: only these count on the ramp. */
   streamed = 0;
   /** Its place among the files that its sender sent before and after it, where this process took it in live. */
   arrived: number | undefined;
