@@ -4,6 +4,7 @@ import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js
 import type { Taken } from './attachments/taken.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 import { readReaction } from './approvals/reaction.js';
+import { openSteps } from './approvals/request.js';
 import { bundledEdit, type Edit, edited, Edits, readEdit } from './edits.js';
 
 /**
@@ -187,10 +188,12 @@ export class Source {
     this.wake();
   }
 
-  /** It was dropped, and a placeholder came to stand in the room all the same: that is ended. */
+  /** It was dropped, and a placeholder or a question came to stand in the room all the same: that is ended. */
   get isLeftOpen(): boolean {
+    if (this.end !== 'dropped') return false;
     const { anchor, anchorRedacted, current } = this.view();
-    return this.end === 'dropped' && anchor !== undefined && !anchorRedacted && current === undefined;
+    const isPlaceholder = anchor !== undefined && !anchorRedacted && current === undefined;
+    return isPlaceholder || openSteps(this.events).length > 0;
   }
 
   view(): AnswerView {
