@@ -1,5 +1,6 @@
 import type { Recorder } from './actors/recorder.js';
 import { formName } from './edits.js';
+import { formsOf } from './forms.js';
 import type { Presence } from './presence.js';
 import type { Records } from './records.js';
 import type { Source, SourceRef } from './source.js';
@@ -33,7 +34,7 @@ export class Attempts {
 
   /** The forms in which it was begun, by whichever replica: a name of the edit, or empty for the first form. */
   forms(source: SourceRef): string[] {
-    return [...this.records.attempts(source).keys()].map((attempt) => attempt.split('/')[3] ?? '');
+    return formsOf(this.records.attempts(source).keys());
   }
 
   /** Durable before the run begins. Resolves to the attempt's id, which names the form that was taken up. */

@@ -100,6 +100,10 @@ export class Edits {
     return newest;
   }
 
+  get(id: string | undefined): Edit | undefined {
+    return id === undefined ? undefined : this.known.get(id);
+  }
+
   named(name: string): Edit | undefined {
     return [...this.known.values()].find(({ id }) => formName(id) === name);
   }

@@ -74,17 +74,20 @@ export class Outbox {
     { anchor, body, until }: { anchor: string; body: string; until?: AbortSignal },
     signal: AbortSignal,
   ): Promise<string | undefined> {
+    source.stepped += 1;
     source.streamed += 1;
-    const step = steps.stream(this.deps.channel.self.incarnation, source.streamed);
+    const step = steps.stream(this.deps.channel.self.incarnation, source.stepped);
     const mark = this.mark(source, step, false);
     const content = editContent({ kind: 'm.text', body, mark, target: anchor });
-    return this.message(
+    const sent = await this.message(
       source,
       step,
       () => content,
       signal,
       (send) => (until === undefined ? this.offer(send) : this.put(until, send)),
     );
+    if (sent === undefined) source.streamed -= 1;
+    return sent;
   }
 
   /**

@@ -265,6 +265,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     asksAgent: (source) => surface.asksAgent(source),
     isOwed: (source, signal) => again.isOwed(source, signal),
     withdraw: (source, signal) => surface.withdrawal.withdraw(source, signal),
+    closeQuestions: (source, signal) => surface.withdrawal.closeQuestions(source, signal),
   });
   const attendant = new Attendant({
     clock,

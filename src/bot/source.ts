@@ -4,6 +4,7 @@ import { type AnswerView, type SentEvent, viewAnswer } from '../delivery/view.js
 import type { Taken } from './attachments/taken.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 import { readReaction } from './approvals/reaction.js';
+import { openSteps } from './approvals/request.js';
 import { bundledEdit, type Edit, edited, Edits, readEdit } from './edits.js';
 
 /**
@@ -87,7 +88,9 @@ export class Source {
   repliedAt: number | undefined;
   /** The homeserver did not take an answer in the prompt's thread. */
   threadRefused = false;
-  /** Stream edits begun by this process: each has a step of its own, over all its attempts. */
+  /** Stream edits tried by this process: each has a step of its own, over all its attempts. */
+  stepped = 0;
+  /** Of those, what was not left out: only these count on the ramp. */
   streamed = 0;
   /** Its place among the files that its sender sent before and after it, where this process took it in live. */
   arrived: number | undefined;
@@ -185,10 +188,12 @@ export class Source {
     this.wake();
   }
 
-  /** It was dropped, and a placeholder came to stand in the room all the same: that is ended. */
+  /** It was dropped, and a placeholder or a question came to stand in the room all the same: that is ended. */
   get isLeftOpen(): boolean {
+    if (this.end !== 'dropped') return false;
     const { anchor, anchorRedacted, current } = this.view();
-    return this.end === 'dropped' && anchor !== undefined && !anchorRedacted && current === undefined;
+    const isPlaceholder = anchor !== undefined && !anchorRedacted && current === undefined;
+    return isPlaceholder || openSteps(this.events).length > 0;
   }
 
   view(): AnswerView {

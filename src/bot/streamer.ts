@@ -6,6 +6,7 @@ import { HomeserverError } from '../matrix/homeserver.js';
 import { ignoreAbort } from './failures.js';
 import { type Outbox, Stale } from './outbox.js';
 import { MOST_EDITS } from './rate/ramp.js';
+import { spread } from './rate/spread.js';
 import type { Streams } from './rate/streams.js';
 import type { Source } from './source.js';
 
@@ -88,12 +89,14 @@ export class Streamer {
     const over = AbortSignal.any([signal, this.stopped.signal]);
     let end: (() => void) | undefined;
     try {
-      for (let pause = afterMs; ;) {
+      for (let pause = afterMs, looks = 0; ;) {
         await this.rest(pause, over);
         if (over.aborted || this.source.view().current !== undefined) return;
         const isSent = await this.look(signal, over);
         if (this.source.view().anchor !== undefined) end ??= this.settings.streams.begin();
-        pause = isSent ? this.settings.streams.pauseMs(this.edits()) : LOOK_MS;
+        pause = isSent
+          ? this.settings.streams.pauseMs(this.edits())
+          : spread(LOOK_MS, this.source.id, ++looks);
       }
     } catch (error) {
       if (!over.aborted && !(error instanceof Stale)) throw error;

@@ -10,6 +10,8 @@ export interface TakingUpDeps {
   isOwed: (source: Source, signal: AbortSignal) => Promise<boolean>;
   /** Ends what the agent or a command may have under way for it, whichever replica began it. */
   withdraw: (source: Source, signal: AbortSignal) => Promise<void>;
+  /** Closes what its run asked people. */
+  closeQuestions: (source: Source, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -22,9 +24,13 @@ export class TakingUp {
 
   /** Settles the form that counts now; true where there is nothing left to answer. */
   async isGone(source: Source, signal: AbortSignal): Promise<boolean> {
-    const { attempts, asksAgent, isOwed, withdraw } = this.deps;
+    const { attempts, asksAgent, isOwed, withdraw, closeQuestions } = this.deps;
     if (source.ref.kind !== 'message') return source.dropped;
-    if (source.settled === 'dropped') return true;
+    if (source.settled === 'dropped') {
+      // One that came to stand since.
+      await closeQuestions(source, signal);
+      return true;
+    }
     const forms = attempts.forms(source.ref);
     if (forms.length > 0) this.takeBegun(source, forms);
     else source.taken = source.edits.newest ?? null;
@@ -33,6 +39,7 @@ export class TakingUp {
       const mayBeBegun = forms.length > 0 || source.takenOver;
       if (source.attempt !== undefined && !asksAgent(source)) return false;
       if (mayBeBegun) await withdraw(source, signal);
+      await closeQuestions(source, signal);
       return true;
     }
     if (forms.length > 0) return false;

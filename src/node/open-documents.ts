@@ -44,6 +44,8 @@ export interface OpenDocumentsOptions {
   onTouched(document: OpenDocument, touched: Touched[]): void;
   /** What followed from a change threw: the change stands all the same. */
   onFailed(): void;
+  /** Closed documents of which is remembered which peers must be told when they are opened again. */
+  mostClosed?: number;
 }
 
 /** The Automerge documents this node holds, kept in sync by the Repo and on disk by the {@link Saver}. */
@@ -64,7 +66,7 @@ export class OpenDocuments {
     const access = (_peer: PeerId, id?: DocumentId): Promise<boolean> =>
       Promise.resolve(id !== undefined && (this.#open.has(id) || this.#opening.has(id)));
     this.#repo = new Repo({ peerId: options.peerId, shareConfig: { announce: access, access } });
-    this.#openedAgain = new OpenedAgain(this.#repo);
+    this.#openedAgain = new OpenedAgain(this.#repo, options.mostClosed);
     onRefusedMessage(this.#repo, (peer, error) =>
       options.log.warn({ peer, err: error }, 'a sync message could not be applied'),
     );

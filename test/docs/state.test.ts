@@ -60,6 +60,21 @@ describe('STATE.md', () => {
     for (const name of [...ofLock, '<name>.quarantine-<ms>']) expect(text).toContain(`\`${name}\``);
   });
 
+  it('says of what is only remembered how much of it, as the code does', () => {
+    for (const [path, constant, what] of [
+      ['bot/approvals/open-requests.ts', 'MOST_OTHERS', 'which events are no question of ours'],
+      ['bot/attachments/staging.ts', 'MOST_PEOPLE', 'files that wait for their sender'],
+      ['bot/addressing/own-messages.ts', 'MOST_FOREIGN', 'threads in which nothing of ours stands'],
+      ['bot/surface/succession.ts', 'MOST_ROOMS', 'rooms that took no other'],
+      ['sync/opened-again.ts', 'MOST_UNTOLD', 'whom to tell of closed documents'],
+    ] as const) {
+      const code = readFileSync(new URL(`../../src/${path}`, import.meta.url), 'utf8');
+      const most = new RegExp(`^const ${constant} = ([\\d_]+);$`, 'm').exec(code)?.[1]?.replaceAll('_', '');
+      const [row = ''] = text.split('\n').filter((line) => line.startsWith(`| ${what}`));
+      expect(row.split('|')[1]).toContain(Number(most).toLocaleString('en-US'));
+    }
+  });
+
   it('has the field names of the data format', () => {
     const names = new Set(kindNames.flatMap((kind) => Object.keys(tableOf(kind).fields)));
     for (const name of [

@@ -1,9 +1,11 @@
 import * as A from '@automerge/automerge';
+import type { DocumentId, PeerId } from '@automerge/automerge-repo';
 import { expect, test } from 'vitest';
 import { nameOf } from '../../src/node/shards.js';
 import type { OpenDocument, OpenDocuments } from '../../src/node/open-documents.js';
 import type { Relays } from '../../src/sync/connect.js';
 import type { Relay } from '../../src/sync/relay.js';
+import { OpenedAgain } from '../../src/sync/opened-again.js';
 import { peerIdOf } from '../../src/sync/repo-message.js';
 import { openDocuments } from '../node/documents.js';
 import { MemoryStorage } from '../node/world.js';
@@ -12,9 +14,9 @@ import { allOpen, connect, relay, storedHeads, until } from './world.js';
 const name = nameOf('actors', 0);
 
 /** The documents of one replica, over one connection to the relay. */
-function replica(id: string, between: Relay): [OpenDocuments, Relays] {
+function replica(id: string, between: Relay, mostClosed = 10): [OpenDocuments, Relays] {
   const relays = connect(id, [between]);
-  const documents = openDocuments({ peerId: peerIdOf(relays.channel.self) });
+  const documents = openDocuments({ peerId: peerIdOf(relays.channel.self), mostClosed });
   for (const adapter of relays.networkAdapters) documents.connect(adapter);
   return [documents, relays];
 }
@@ -29,9 +31,21 @@ function write(documents: OpenDocuments, to: OpenDocument, key: string): void {
   });
 }
 
-test('R-anew: what came while a document was closed is there when it is opened again', async () => {
+test(
+  'R-anew: what came while a document was closed is there when it is opened again',
+  () => openedAgain(10),
+  60_000,
+);
+
+test(
+  'R-untold: also where so many were closed that it is not remembered whom to tell',
+  () => openedAgain(0),
+  60_000,
+);
+
+async function openedAgain(mostClosed: number): Promise<void> {
   const between = await relay();
-  const [[one, link], [two]] = [replica('one', between), replica('two', between)];
+  const [[one, link], [two]] = [replica('one', between, mostClosed), replica('two', between)];
   let mine = await one.open(name);
   const theirs = await two.open(name);
   await allOpen(link);
@@ -50,7 +64,41 @@ test('R-anew: what came while a document was closed is there when it is opened a
     write(one, mine, `after ${round}`);
     await until(`ours goes out, round ${round}`, () => heads(mine) === heads(theirs));
   }
-}, 60_000);
+}
+
+test('R-bounded: of documents that stay closed no more is kept than so many, and each peer is told of each once', () => {
+  const sent: string[] = [];
+  const listeners: ((about: { peerId: PeerId }) => void)[] = [];
+  const network = {
+    send: ({ documentId, targetId, data }: { documentId: string; targetId: string; data: Uint8Array }) =>
+      void sent.push(`${documentId} ${targetId} ${A.decodeSyncMessage(data).heads.length}`),
+    on: (_event: string, listener: (about: { peerId: PeerId }) => void) => listeners.push(listener),
+  };
+  const repo = { networkSubsystem: network, peers: ['p', 'q'] as PeerId[] };
+  const again = new OpenedAgain(repo as never, 2);
+  const data = A.encodeSyncMessage({ heads: ['00'.repeat(32)], need: [], have: [], changes: [] });
+  const says = (documentId: string, targetId: string): string[] => {
+    sent.splice(0);
+    network.send({ type: 'sync', documentId, targetId, data } as never);
+    return [...sent];
+  };
+  expect(says('d1', 'p')).toEqual(['d1 p 1']);
+  for (let n = 1; n <= 50; n += 1) again.forgotten(`d${n}` as DocumentId);
+  expect(again.size).toBe(2);
+  // One that is remembered, one that is not, and one that was never open: once each, of each peer.
+  for (const id of ['d50', 'd1', 'd99']) {
+    expect(says(id, 'p')).toEqual([`${id} p 0`, `${id} p 1`]);
+    expect(says(id, 'p')).toEqual([`${id} p 1`]);
+    expect(says(id, 'q')).toEqual([`${id} q 0`, `${id} q 1`]);
+  }
+  // Closed and opened once more, it must be told again.
+  again.forgotten('d1' as DocumentId);
+  expect(says('d1', 'p')).toHaveLength(2);
+  // Whoever meets us anew has nothing to forget.
+  for (const listener of listeners) listener({ peerId: 'p' as PeerId });
+  for (const id of ['d1', 'd2', 'd49']) expect(says(id, 'p')).toEqual([`${id} p 1`]);
+  expect(says('d2', 'q')).toHaveLength(2);
+});
 
 test('R-opening: what a peer brings while a document is being opened is joined with what the disk gives', async () => {
   const between = await relay();

@@ -42,6 +42,16 @@ export abstract class Conversation {
     return room;
   }
 
+  /** A room of somebody else's, in which alice was before the bot came. */
+  async roomOf(person: Person): Promise<string> {
+    const room = await person.createRoom({ direct: false, invite: [this.alice.userId] });
+    await this.alice.join(room);
+    this.messages.push({ room, text: invited });
+    await person.invite(room, this.bot.userId);
+    await this.botIn(room);
+    return room;
+  }
+
   /** Waits until the bot is in a room that it was invited to. */
   async botIn(room: string): Promise<void> {
     const look = async () => (await this.alice.members(room)).includes(this.bot.userId);
@@ -53,9 +63,10 @@ export abstract class Conversation {
     room: string,
     text: (token: string) => string = (token) => `say ${token}`,
     want: Pick<ExpectedAnswer, 'parts' | 'asks'> & { text?: (token: string) => ExpectedAnswer['text'] } = {},
+    person = this.alice,
   ): Promise<ExpectedAnswer> {
     const token = newToken();
-    const prompt = await this.alice.say(room, text(token));
+    const prompt = await person.say(room, text(token));
     const answerText = want.text?.(token);
     const answer = {
       room,

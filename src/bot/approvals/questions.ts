@@ -9,8 +9,8 @@ import {
   closedText,
   decidedStep,
   decidedText,
-  isRequestStep,
   OFFERED,
+  openSteps,
   questionOf,
   requestContent,
   requestSteps,
@@ -64,7 +64,7 @@ export class Questions {
 
   /** The run is over; what was not decided on, whoever asked it, says why nothing can be any more. */
   async over(how: string): Promise<void> {
-    const standing = this.source.events.map(({ mark }) => mark.step).filter(isRequestStep);
+    const standing = openSteps(this.source.events);
     for (const step of new Set([...this.open.keys(), ...standing])) await this.close(step, how);
   }
 

@@ -4,6 +4,7 @@ import { type ReplyTo, messageContent } from '../../delivery/content.js';
 import { type DeliveryMark, readMark } from '../../delivery/mark.js';
 import { wellFormed } from '../../delivery/shown-text.js';
 import { firstPart } from '../../delivery/split.js';
+import type { SentEvent } from '../../delivery/view.js';
 import type { RoomEvent } from '../../matrix/homeserver.js';
 import type { Decided, Verdict } from '../../platform/client.js';
 
@@ -45,6 +46,13 @@ export const requestSteps = {
 /** The edit that says how a question ended, by the step of the question. */
 export const decidedStep = (request: string): string => `${request}/decided`;
 export const isRequestStep = (step: string): boolean => /^approval\/[^/]+$/.test(step);
+
+/** Steps of the questions that stand in the room, of what was sent for one source, and that nothing closes. */
+export function openSteps(sent: readonly Pick<SentEvent, 'mark' | 'redacted'>[]): string[] {
+  const steps = new Set(sent.map(({ mark }) => mark.step));
+  const standing = sent.filter(({ mark, redacted }) => !redacted && isRequestStep(mark.step));
+  return standing.map(({ mark }) => mark.step).filter((step) => !steps.has(decidedStep(step)));
+}
 
 const nameOf = (approval: string): string =>
   /^[\w.-]{1,64}$/.test(approval)

@@ -41,8 +41,8 @@ export class Attachments {
   }
 
   /** What is said of a message that is a file which cannot be taken. */
-  refusal({ event }: Source): string | undefined {
-    const file = event && readMedia(event)?.file;
+  refusal({ prompt }: Source): string | undefined {
+    const file = prompt && readMedia(prompt)?.file;
     return file && 'fault' in file ? faultText(file.name, file.fault) : undefined;
   }
 

@@ -1,5 +1,6 @@
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import { LARGEST_ATTACHMENTS, MOST_ATTACHMENTS } from '../../platform/attachments.js';
+import { FormsReadBack } from '../forms.js';
 import type { Records } from '../records.js';
 import { eventsBefore } from '../surface/room-history.js';
 import { type Media, type MediaMessage, readMedia } from './media.js';
@@ -50,8 +51,10 @@ async function waitingFor(
   const { homeserver, records, self } = deps;
   const oldest = Math.max(prompt.origin_server_ts - WAITS_MS, records.genesis() ?? 0);
   const files: MediaMessage['file'][] = [];
+  const forms = new FormsReadBack(room, deps);
   let seen = 0;
-  for await (const event of eventsBefore(homeserver, room, prompt.event_id, signal)) {
+  for await (const raw of eventsBefore(homeserver, room, prompt.event_id, signal)) {
+    const event = forms.read(raw);
     seen += 1;
     const isOld = event.origin_server_ts < oldest - (event.sender === prompt.sender ? 0 : SLACK_MS);
     if (isOld || seen > MOST_EVENTS_BACK || isJoin(event, self)) break;

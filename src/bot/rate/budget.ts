@@ -8,9 +8,12 @@ import { type SendClass, Turns } from './turns.js';
 /** Relative, because clocks differ. */
 const hold = z.object({ ms: z.number().min(0).max(LONGEST_HOLD_MS) });
 
-/** Edits and courtesies wait so much longer than answers, here and on the peers. */
+/** Edits and courtesies wait longer than answers, here and on the peers: as long again as the hold was, at most this. */
 const EDITS_AFTER_MS = 1000;
-/** Holds that begin within this of one another are one lesson. */
+/**
+ * Holds that begin within this of one another are one lesson; within so much more as edits are slower already, because
+ * what the last lesson changed shows no sooner.
+ */
 const LESSON_MS = 2000;
 const MOST_SLOWED = 64;
 const FASTER_AFTER_MS = 30_000;
@@ -23,12 +26,16 @@ const LONGEST_PACE_MS = 1000;
  */
 export class Budget {
   private heldUntil = -Infinity;
+  private tightUntil = -Infinity;
   /** Of that, what this replica met itself: its heartbeats say it again, to whoever did not hear. */
   private metUntil = -Infinity;
   private refusals = 0;
   private places = 0;
   private slowed = 1;
   private slowedAt = -Infinity;
+  /** When this replica sent last, and how far apart the last 429 asked for. */
+  private sentAt = -Infinity;
+  private paceMs = 0;
   private readonly turns: Turns;
   private readonly stop: () => void;
   /** Since the start of this process. */
@@ -72,7 +79,12 @@ export class Budget {
 
   /** What may as well be left out has to be: something more important waits, or did a moment ago. */
   isTight(): boolean {
-    return this.turns.busy() || this.heldUntil + EDITS_AFTER_MS > this.now();
+    return this.turns.busy() || this.tightUntil > this.now();
+  }
+
+  /** So soon after what this replica sent last, the homeserver would refuse it: it refused less already. */
+  private isCrowded(): boolean {
+    return this.slowdown() > 1 && this.sentAt + this.paceMs > this.now();
   }
 
   /** By how much stream edits are slower than usual: twice after each hold, half of it back every 30 s. */
@@ -86,6 +98,7 @@ export class Budget {
     const place = this.places;
     for (;;) {
       const over = await this.turn(of, place, signal);
+      this.sentAt = this.now();
       try {
         const sent = await attempt();
         this.refusals = 0;
@@ -101,10 +114,11 @@ export class Budget {
 
   /** Tries what may be left out: undefined where it was, because the account is or was held. */
   async offer<T>(attempt: () => Promise<T>): Promise<T | undefined> {
-    if (this.isTight()) {
+    if (this.isTight() || this.isCrowded()) {
       this.counts.leftOut += 1;
       return undefined;
     }
+    this.sentAt = this.now();
     try {
       return await attempt();
     } catch (error) {
@@ -131,7 +145,8 @@ export class Budget {
     // Those that were under way together are one refusal.
     if (this.held() === 0) this.refusals += 1;
     const ms = holdMs(askedMs, Math.max(1, this.refusals));
-    this.turns.paceMs = Math.min(ms, LONGEST_PACE_MS);
+    this.paceMs = Math.min(ms, LONGEST_PACE_MS);
+    this.turns.paceMs = this.paceMs;
     this.holdFor(ms);
     this.metUntil = Math.max(this.metUntil, this.now() + ms);
     this.deps.channel.broadcast('hold', { ms });
@@ -143,7 +158,8 @@ export class Budget {
     if (ms <= 0 || now + ms <= this.heldUntil) return;
     if (this.held() === 0) this.counts.holds += 1;
     this.heldUntil = now + ms;
-    if (now - this.slowedAt > LESSON_MS) {
+    this.tightUntil = Math.max(this.tightUntil, now + ms + Math.min(ms, EDITS_AFTER_MS));
+    if (now - this.slowedAt > LESSON_MS * this.slowdown()) {
       this.slowed = Math.min(2 * this.slowdown(), MOST_SLOWED);
       this.slowedAt = now;
     }

@@ -5,7 +5,9 @@ import type { KeyedStore } from '../../keyed/store.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
 import { openRequests } from '../approvals/request.js';
+import { FormsReadBack } from '../forms.js';
 import { meaningOf } from '../intake.js';
+import type { Records } from '../records.js';
 import { LONGEST_ARGUMENT } from './commands/arguments.js';
 import { eventsBefore } from './room-history.js';
 
@@ -67,24 +69,33 @@ const MOST_CHOICES = 25;
 
 /**
  * The list that a bare number answers: the newest of ours to that person that stands before it in the timeline, for
- * ten minutes, until one was chosen, and not where an agent has asked something since. Read from the room alone, so that
- * every replica reads the same (PROTOCOL P5); for whom it was made may come from a store, which spares a request.
+ * ten minutes, until one was chosen, and not where an agent has asked something since. Read from the room and its
+ * attempts alone, so that every replica reads the same (PROTOCOL P5); for whom it was made may come from a store, which
+ * spares a request.
  */
 export class Choices {
   constructor(
-    private readonly deps: { homeserver: Homeserver; self: string; prompts: PromptStore; log: Log },
+    private readonly deps: {
+      homeserver: Homeserver;
+      records: Pick<Records, 'attempts'>;
+      self: string;
+      prompts: PromptStore;
+      log: Log;
+    },
   ) {}
 
   async openList(number: RoomEvent, room: string, signal: AbortSignal): Promise<OpenList | undefined> {
     const { homeserver, self } = this.deps;
     const chosen: number[] = [];
     const openAt = openRequests(self);
+    const forms = new FormsReadBack(room, this.deps);
     let seen = 0;
     for await (const event of eventsBefore(homeserver, room, number.event_id, signal)) {
       seen += 1;
       if (seen > MOST_EVENTS_BACK) return undefined;
+      const form = forms.read(event);
       if (event.sender === number.sender) {
-        const earlier = bareNumber(bodyOf(event));
+        const earlier = bareNumber(bodyOf(form));
         if (earlier !== undefined) chosen.push(earlier);
       }
       if (event.sender !== self) continue;
@@ -141,4 +152,6 @@ export class Choices {
 const promptAt = (room: string, message: string) => messageKey({ surface: 'matrix', channel: room, message });
 
 const bodyOf = ({ content, type }: RoomEvent): string =>
-  type === 'm.room.message' && typeof content['body'] === 'string' ? content['body'] : '';
+  type === 'm.room.message' && content['msgtype'] !== 'm.notice' && typeof content['body'] === 'string'
+    ? content['body']
+    : '';

@@ -1,5 +1,6 @@
 import { type SentEvent, viewAnswer } from '../../delivery/view.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import { FormsReadBack } from '../forms.js';
 import { meaningOf } from '../intake.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
@@ -27,17 +28,19 @@ export class RunUnderWay {
     const { homeserver, records, self, isPrompt } = this.deps;
     const genesis = records.genesis() ?? 0;
     const sent = new Map<string, SentEvent[]>();
+    const forms = new FormsReadBack(room, this.deps);
     let first: SourceRef | undefined;
     let seen = 0;
     for await (const one of eventsBefore(homeserver, room, event, signal)) {
       seen += 1;
       if (one.origin_server_ts < genesis || seen > MOST_EVENTS_BACK) break;
+      const form = forms.read(one);
       const meaning = meaningOf(room, one, self);
       if (meaning.is === 'sent')
         sent.set(meaning.source, [meaning.event, ...(sent.get(meaning.source) ?? [])]);
       // An edit has a run of its own where each is answered.
       if (meaning.is !== 'source' && meaning.is !== 'edit') continue;
-      if (meaning.ref.kind !== 'message' || !isPrompt(this.deps.known(meaning.ref.id)?.prompt ?? one))
+      if (meaning.ref.kind !== 'message' || !isPrompt(this.deps.known(meaning.ref.id)?.prompt ?? form))
         continue;
       if (!isAnswered(sent.get(meaning.ref.id) ?? []) && this.isOurs(meaning.ref)) first = meaning.ref;
     }

@@ -1,13 +1,17 @@
+import { HomeserverError } from '../../matrix/homeserver.js';
 import type { PlatformClient } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
+import { Questions, type QuestionDeps } from '../approvals/questions.js';
+import { openSteps } from '../approvals/request.js';
+import { deadline } from '../failures.js';
 import type { Records } from '../records.js';
 import type { Source } from '../source.js';
 import { stepKey } from './platform-key.js';
 import { throughOutages } from './prompt.js';
 import type { Rooms } from './rooms.js';
 
-export interface WithdrawalDeps {
+export interface WithdrawalDeps extends QuestionDeps {
   platform: PlatformClient;
   records: Records;
   rooms: Rooms;
@@ -15,6 +19,8 @@ export interface WithdrawalDeps {
   log: Log;
   asksAgent: (source: Source) => boolean;
 }
+
+const ECHO_MS = 500;
 
 /**
  * A message that may have been begun was redacted: its run is ended, whichever replica follows it, and one that is not
@@ -38,5 +44,17 @@ export class Withdrawal {
     }
     const space = asksAgent(source) ? undefined : records.user(source.ref.sender)?.space_id;
     if (space !== undefined) await rooms.drop(source.id, space, signal);
+  }
+
+  /** Nobody follows the run that asked; resolves once the room shows every question of it closed. */
+  async closeQuestions(source: Source, signal: AbortSignal): Promise<void> {
+    if (openSteps(source.events).length === 0) return;
+    await new Questions(this.deps, source, signal).over('Closed: the message was deleted.');
+    const echo = AbortSignal.any([signal, deadline(this.deps.clock, ECHO_MS)]);
+    while (openSteps(source.events).length > 0) {
+      if (echo.aborted)
+        throw new HomeserverError('unreachable', 'a closed question is not in the timeline yet');
+      await source.changed(echo);
+    }
   }
 }
