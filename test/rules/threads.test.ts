@@ -137,6 +137,7 @@ test('P1-thread-lost: a platform that lost everything gives a thread its own con
   world.platform.loses();
   await saysIn(world, alice, [room, root], 'after');
   await told(world, alice, room, 'in the room', 'in the room');
+  expect(contexts(world)).toEqual([['in the room'], ['after']]);
   world.platform.loses();
   await saysIn(world, alice, [room, root], '!save it', 'brings it back in this thread');
   await saysIn(world, alice, [room, root], 'at last');
@@ -187,18 +188,21 @@ test('P5-thread: a number loads what its list offers into the context that the l
   expect(world.verdict()).toBe('');
 });
 
-test('P3-thread: a room that !branch made in a thread goes on from that thread, whoever finishes it', async () => {
+test('P3-thread: a room that !branch made in a thread goes on from that thread, also where nobody has the command', async () => {
   const { world, alice, chat, first } = await met((made) => (made.settings.threads = 'own'));
   const root = await world.asks(alice, chat, 'root');
   await saysIn(world, alice, [chat, root], 'hello');
-  world.linked = false;
-  await saysIn(world, alice, [chat, root], '!branch Twig', 'Branched into C2 “Twig”');
+  const sends = of(first, 'send');
+  const isEntry = (type: string | undefined) => type === 'dev.understudy.ledger';
+  const entry = world.server.hold((request) => sends(request) && isEntry(request.type), 'after');
+  const content = { msgtype: 'm.text', body: '!branch Twig', 'm.relates_to': relation(root) };
+  const command = await alice.sends(chat, content);
+  await world.until(() => entry.used);
   first.kill();
-  first.wipe();
-  const made = world.platform.chats.length;
+  await alice.redacts(chat, command);
+  await quiet(world, () => alice.invites().length === 1);
   const [room = ''] = await alice.acceptsAll();
   await told(world, alice, room, 'and now', 'echo: and now');
-  expect(world.platform.chats).toHaveLength(made);
   expect(contexts(world)).toEqual([['root'], ['hello'], ['hello', 'and now']]);
   expect(world.verdict()).toBe('');
 });
@@ -233,7 +237,8 @@ test('P3-threads: !threads in a room whose records are elsewhere finishes the ro
   const { world, alice, chat, first } = await met();
   await told(world, alice, chat, 'hello', 'echo: hello');
   world.linked = false;
-  await told(world, alice, chat, '!branch Twig', 'Branched into C2 “Twig”');
+  const command = await world.asks(alice, chat, '!branch Twig', { token: 'Branched into C2 “Twig”' });
+  await world.until(() => answerTo(world, chat, command) !== '');
   first.kill();
   first.wipe();
   const [room = ''] = await alice.acceptsAll();
