@@ -72,7 +72,7 @@ export const commands = [
     name: 'threads',
     parameters: [{ name: 'MODE', optional: true }],
     summary:
-      'give each thread here a context of its own (own), or all the room’s (shared); without MODE, say which',
+      'give each thread here a context of its own (own), which save, load, branch and context in it are about, or all the room’s (shared); without MODE, say which',
     who: 'owner',
     open: true,
   },
