@@ -10,6 +10,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { JournalEntry, JournalState } from './journal.js';
 import type { State } from './records.js';
+import type { Threads } from './surface/threads.js';
 
 /** What one replica's bot stands on. */
 export interface BotDeps {
@@ -45,6 +46,8 @@ export interface BotSettings {
   strangers: StrangersPolicy;
   invites: InvitesPolicy;
   onEdit: EditPolicy;
+  /** What rooms that say nothing of it do with threads. */
+  threads: Threads;
   /** Rooms in which every message is for the bot. */
   alwaysRooms: (room: string) => boolean;
   /** Who may use what is for admins. */

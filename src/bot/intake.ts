@@ -17,7 +17,15 @@ export type Meaning =
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
-  | { is: 'made'; source: string; room: string; person: string; name?: string; from?: string }
+  | {
+      is: 'made';
+      source: string;
+      room: string;
+      person: string;
+      name?: string;
+      from?: string;
+      thread?: string;
+    }
   | { is: 'nothing' };
 
 /** Create-event key that names the source a room was made for, and the person it is for. */
@@ -93,10 +101,10 @@ function membership(room: string, event: RoomEvent, self: string): Meaning {
 
 function creation(room: string, event: RoomEvent, self: string): Meaning {
   const made = event.content[MADE_FOR_KEY] as
-    { source?: unknown; person?: unknown; name?: unknown; from?: unknown } | undefined;
+    { source?: unknown; person?: unknown; name?: unknown; from?: unknown; thread?: unknown } | undefined;
   if (event.sender !== self || typeof made?.source !== 'string' || typeof made.person !== 'string')
     return NOTHING;
-  const { source, person, name, from } = made;
+  const { source, person, name, from, thread } = made;
   return {
     is: 'made',
     source,
@@ -104,6 +112,7 @@ function creation(room: string, event: RoomEvent, self: string): Meaning {
     room,
     ...(typeof name === 'string' && { name }),
     ...(typeof from === 'string' && { from }),
+    ...(typeof thread === 'string' && { thread }),
   };
 }
 

@@ -170,6 +170,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     clusterId,
     prefix,
     isAdmin: settings.isAdmin,
+    threads: settings.threads,
     known: (id) => engine.get(id),
     status: hooks.status,
     addressed: (room) => ({

@@ -69,6 +69,7 @@ export interface RoomRecord {
   agent_id: string | undefined;
   answers: 'always' | 'mentioned' | undefined;
   direct: boolean;
+  threads: 'own' | 'shared' | undefined;
   loaded_context: string | undefined;
   archived: boolean;
 }
@@ -113,6 +114,7 @@ export class Records {
       answers:
         found['answers'] === 'always' || found['answers'] === 'mentioned' ? found['answers'] : undefined,
       direct: found['direct'] === true,
+      threads: found['threads'] === 'own' || found['threads'] === 'shared' ? found['threads'] : undefined,
       loaded_context: text(found['loaded_context']),
       archived: found['archived'] === true,
     };

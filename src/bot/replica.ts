@@ -28,6 +28,7 @@ import { ownMachines } from './actors/own.js';
 import { Bot } from './bot.js';
 import { applyJournal, emptyJournal, forgetPosition, journalEntry, journalSnapshot } from './journal.js';
 import type { EditPolicy } from './edits.js';
+import type { Threads } from './surface/threads.js';
 import type { InvitesPolicy } from './invites.js';
 import { openOwnMessageStores, openQuestionStores, type PersistentState } from './persistent-state.js';
 import { documentsObstacle } from './documents-obstacle.js';
@@ -68,6 +69,7 @@ export type ReplicaConfig = Credentials & {
   strangers: StrangersPolicy;
   invites: InvitesPolicy;
   onEdit: EditPolicy;
+  threads: Threads;
   /** Patterns of room ids. */
   alwaysRooms?: string[];
   /** The keyed stores that survive restarts and reach the other replicas. */
@@ -218,6 +220,7 @@ async function open(
       strangers: config.strangers,
       invites: config.invites,
       onEdit: config.onEdit,
+      threads: config.threads,
       alwaysRooms: roomList(config.alwaysRooms),
       isAdmin: adminList(config.admins),
       placeholderAfterMs: PLACEHOLDER_MS,

@@ -97,7 +97,10 @@ export class Source {
   /** The files that go with it, once that was read. */
   files: Taken | undefined;
   /** The open list that it chooses from by a number; null: it is a number, and no list is open. */
-  offered: { readonly event: string; readonly names: string[] } | null | undefined;
+  offered:
+    | { readonly event: string; readonly names: string[]; readonly thread: string | undefined }
+    | null
+    | undefined;
   /** What the answer to a reaction replies to, where that is known better than from the reaction itself. */
   about: ReplyTo | undefined;
   /** A short code of what its notice says, where it is an error's. */
@@ -135,11 +138,15 @@ export class Source {
   replyTo(): ReplyTo | undefined {
     if (this.ref.kind === 'reaction') return this.about ?? targetOf(this.event);
     if (this.ref.kind !== 'message' && this.ref.kind !== 'invite') return undefined;
+    const thread = this.threadRefused ? undefined : this.thread;
     // Clients show no reply to an edit: it is one to what was edited.
-    const { target } = this;
-    const { content } = (target === undefined ? this.event : this.original) ?? { content: {} };
-    const thread = this.threadRefused ? undefined : threadOf(content);
-    return { event: target ?? this.id, ...(thread !== undefined && { thread }) };
+    return { event: this.target ?? this.id, ...(thread !== undefined && { thread }) };
+  }
+
+  /** The root of the thread that it stands in; of an edit, that what it replaces stands in. */
+  get thread(): string | undefined {
+    const placed = this.target === undefined ? this.event : this.original;
+    return placed && threadOf(placed.content);
   }
 
   /** Of a source that is an edit: what it replaces. */

@@ -6,7 +6,15 @@ import type { Attachment } from './attachments.js';
  */
 export interface PlatformClient {
   agents(signal?: AbortSignal): Promise<Agent[]>;
-  createChat(key: string, request: { agent: string; title?: string }, signal?: AbortSignal): Promise<Chat>;
+  /**
+   * With `part_of` it is deleted with that chat, as a thread's is with its room's; rejects with `refused` and the reason
+   * `no-such-chat` where that one is not there.
+   */
+  createChat(
+    key: string,
+    request: { agent: string; title?: string; part_of?: string },
+    signal?: AbortSignal,
+  ): Promise<Chat>;
   /** A context with the same history up to now, or up to the run keyed `before`. */
   branchChat(key: string, chat: string, request: { before?: string }, signal?: AbortSignal): Promise<Chat>;
   /** Joins the run of that key, or begins it; events from its start on, then live, ending with `final` or `error`. */
@@ -33,7 +41,7 @@ export interface PlatformClient {
   ): Promise<Decided>;
   saveContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
   loadContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;
-  /** Deletes a chat and all that it remembers; its runs are over. One that is not there is deleted already. */
+  /** Deletes a chat, its parts, and all that they remember; their runs are over. One that is not there is deleted already. */
   deleteChat(key: string, chat: string, signal?: AbortSignal): Promise<void>;
   /** Deletes what was saved under a name. */
   deleteContext(key: string, chat: string, name: string, signal?: AbortSignal): Promise<void>;

@@ -85,3 +85,20 @@ test('E-owed: contexts are deleted at the platform once, through outages and the
   for (const one of world.replicas.filter(({ up }) => up))
     expect(one.life.state.erasure.owedContexts()).toEqual([]);
 });
+
+test('E-threads: contexts of a room’s threads are deleted with the room’s', async () => {
+  const { world, alice, room, first } = await setting((made) => {
+    made.settings.threads = 'own';
+    made.platform.forgetful = false;
+  });
+  const root = await world.asks(alice, room, 'hello');
+  const relation = { rel_type: 'm.thread', event_id: root };
+  const prompt = await alice.sends(room, { msgtype: 'm.text', body: 'there', 'm.relates_to': relation });
+  world.answers.push({ room, prompt, token: 'there' });
+  await world.settleAll();
+  expect(world.platform.chats).toHaveLength(2);
+  await forgets(world, first, alice.mxid);
+  await world.settleAll();
+  expect(world.platform.chats).toEqual([]);
+  expect(world.verdict()).toBe('');
+});

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { type Chat, PlatformError } from '../../src/platform/client.js';
 import { openDatabase } from '../../src/platform/service/database.js';
 import type { DatabaseSettings } from '../../src/platform/service/database.js';
 import { silentLog } from '../../src/telemetry/log.js';
@@ -61,6 +62,51 @@ onEveryDatabase((fresh) => {
     await client.deleteChat('forget again', chat);
     await expect(answer(client, chat, 'd', 'four')).rejects.toMatchObject({ reason: 'no-such-chat' });
     await client.deleteChat('never there', 'chat_of_nobody');
+  });
+
+  it('E-parts: parts of a chat go with it, their runs are over and their keys make them anew; a branch of one stays', async () => {
+    const settings = await fresh();
+    const { client, platform } = await world(settings);
+    const room = await newChat(client, 'echo', 'room');
+    const part = (key: string, part_of = room, agent = 'echo') =>
+      client.createChat(key, { agent, part_of }).then((made) => made.platform_chat_id);
+    const [thread, busy] = [await part('thread'), await part('busy', room, 'drill')];
+    const deep = await part('deep', thread);
+    for (const [n, chat] of [room, thread, deep].entries()) await answer(client, chat, `${n}`, 'my secret');
+    await client.saveContext('s', thread, 'secret name');
+    const branch = (await client.branchChat('b', thread, {})).platform_chat_id;
+    const done = ask(client, busy, 'k', 'wait 3000').then((events) => events.at(-1));
+    await eventually(async () => ((await invocations(platform, 'k')) === 1 ? true : undefined));
+    await client.deleteChat('forget', room);
+    expect(await done).toMatchObject({ type: 'error', code: 'forgotten' });
+    for (const chat of [room, thread, deep, busy])
+      await expect(client.listContexts(chat)).rejects.toMatchObject({ reason: 'no-such-chat' });
+    expect(await answer(client, branch, 'x', 'go on')).toBe('echo #2: go on');
+    await client.deleteChat('forget branch', branch);
+    expect(await newChat(client, 'echo', 'room')).toBe(room);
+    expect(await part('thread')).toBe(thread);
+    expect(await answer(client, thread, 'y', 'anew')).toBe('echo #1: anew');
+    await platform.close();
+    expect(await dump(settings)).not.toMatch(/secret/);
+  });
+
+  it('E-whole: no part is made of a chat that is gone, also while it goes', async () => {
+    const { client } = await world(await fresh());
+    for (let n = 0; n < 5; n += 1) {
+      const room = await newChat(client, 'echo', `room ${n}`);
+      const parts = ['a', 'b', 'c'].map((name) =>
+        client.createChat(`${name} ${n}`, { agent: 'echo', part_of: room }).catch((error: unknown) => error),
+      );
+      await client.deleteChat(`forget ${n}`, room);
+      for (const made of await Promise.all(parts)) {
+        const gone = { reason: 'no-such-chat' };
+        if (made instanceof PlatformError) expect(made).toMatchObject(gone);
+        else await expect(client.listContexts((made as Chat).platform_chat_id)).rejects.toMatchObject(gone);
+      }
+      await expect(client.createChat(`d ${n}`, { agent: 'echo', part_of: room })).rejects.toMatchObject({
+        reason: 'no-such-chat',
+      });
+    }
   });
 
   it('E-run: ends the run that goes on, and its key begins no other', async () => {

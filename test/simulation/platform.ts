@@ -37,6 +37,8 @@ interface Context {
   id: string;
   agent: string;
   key: string;
+  /** Deleted with that one. */
+  partOf?: string | undefined;
   turns?: Turn[];
   saved?: Map<string, Turn[]>;
 }
@@ -115,11 +117,12 @@ export class SimulatedPlatform {
       await process.gate();
       return result;
     };
-    const chat = (key: string, agent: string) => {
+    const chat = (key: string, agent: string, partOf?: string) => {
       const known = this.forgetful ? undefined : this.chats.find((one) => one.key === key);
       if (known) return { platform_chat_id: known.id, agent: known.agent };
       const id = this.#ids.get(key) ?? `${this.name}-chat-${this.chats.length + this.#ids.size + 1}`;
-      const made = { id, agent, key };
+      if (partOf !== undefined) find(partOf);
+      const made = { id, agent, key, ...(partOf !== undefined && { partOf }) };
       this.chats.push(made);
       return { platform_chat_id: made.id, agent };
     };
@@ -136,9 +139,9 @@ export class SimulatedPlatform {
     };
     return {
       agents: (signal) => call(signal, () => this.agents),
-      createChat: (key, { agent }, signal) =>
+      createChat: (key, { agent, part_of }, signal) =>
         call(signal, () => {
-          const made = chat(key, agent);
+          const made = chat(key, agent, part_of);
           this.onWrite(process);
           return made;
         }),
@@ -236,8 +239,11 @@ export class SimulatedPlatform {
   #delete(key: string, chat: string): void {
     if (this.#deletions.has(key)) return;
     this.#deletions.add(key);
-    const at = this.chats.findIndex(({ id }) => id === chat);
-    for (const { key: made, id } of at < 0 ? [] : this.chats.splice(at, 1)) this.#ids.set(made, id);
+    const gone = this.chats.filter(({ id, partOf }) => id === chat || partOf === chat);
+    for (const one of gone) {
+      this.#ids.set(one.key, one.id);
+      this.chats.splice(this.chats.indexOf(one), 1);
+    }
     this.deleted.push(chat);
   }
 

@@ -67,6 +67,7 @@ export class World {
     strangers: 'silence',
     invites: 'allowed',
     onEdit: 'ignore',
+    threads: 'shared',
     // Who is answered where is what other schedules are about.
     alwaysRooms: () => true,
     isAdmin: () => false,

@@ -5,8 +5,9 @@ import type { Write } from '../../documents/write.js';
 import type { Recorder } from '../actors/recorder.js';
 import { type Cause, type Records, roomKey, userKey } from '../records.js';
 import type { Agents, Choice } from './agents.js';
-import { replacementKey, roomKey as platformRoomKey } from './platform-key.js';
+import { replacementKey, roomKey as platformRoomKey, threadKey } from './platform-key.js';
 import type { MadeRoom, Rooms } from './rooms.js';
+import type { Place } from './threads.js';
 
 export interface BindingDeps {
   homeserver: Homeserver;
@@ -57,6 +58,19 @@ export class Binding {
     return bound;
   }
 
+  /**
+   * The context of a thread, or with none the room's own. A thread's is made on first use, and named by the room's own and
+   * the root: whoever asks, and however often, gets the same one, so that no document says which it is
+   * (docs/decisions/0028). It ends with the room's.
+   */
+  async enter(own: Bound, thread: string | undefined, signal: AbortSignal): Promise<Bound> {
+    if (thread === undefined) return own;
+    const { platform, clusterId } = this.deps;
+    const request = { agent: own.agent, part_of: own.platformChat };
+    const chat = await platform.createChat(threadKey(clusterId, own.platformChat, thread), request, signal);
+    return { platformChat: chat.platform_chat_id, agent: chat.agent };
+  }
+
   /** The room talks to this agent from now on, in a fresh context, and the person's next rooms do too. */
   async rebind(room: string, person: string, to: Bound, cause: Cause, signal: AbortSignal): Promise<void> {
     await this.finishIfMade(room, signal);
@@ -87,9 +101,9 @@ export class Binding {
     return bound;
   }
 
-  /** Calls the platform with the room's context, made if there is none, and once more where it was lost. */
+  /** Calls the platform with a place's context, made if there is none, and once more where it was lost. */
   async within<T>(
-    room: string,
+    { room, thread }: Place,
     person: string,
     cause: Cause,
     signal: AbortSignal,
@@ -97,11 +111,12 @@ export class Binding {
   ): Promise<{ result: T } | Extract<Choice, { gone: string }>> {
     const bound = await this.bind(room, person, cause, signal);
     if ('gone' in bound) return bound;
+    const use = async (own: Bound) => ({ result: await call(await this.enter(own, thread, signal)) });
     try {
-      return { result: await call(bound) };
+      return await use(bound);
     } catch (error) {
       if (!(error instanceof PlatformError) || error.reason !== 'no-such-chat') throw error;
-      return { result: await call(await this.regain(room, person, bound, cause, signal)) };
+      return use(await this.regain(room, person, bound, cause, signal));
     }
   }
 

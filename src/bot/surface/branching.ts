@@ -6,6 +6,7 @@ import type { Choice } from './agents.js';
 import type { Binding, Bound } from './binding.js';
 import { stepKey } from './platform-key.js';
 import { eventsAfter } from './room-history.js';
+import type { Place } from './threads.js';
 
 export interface BranchingDeps {
   homeserver: Homeserver;
@@ -19,11 +20,11 @@ export class Branching {
   constructor(private readonly deps: BranchingDeps) {}
 
   /**
-   * A context with what was said in the room before the command, and nothing later, whenever it is carried out
-   * (PROTOCOL P3): it ends before the first run of a prompt that stands after the command.
+   * A context with what was said in the place before the command, and nothing later, whenever it is carried out
+   * (PROTOCOL P3): it ends before the first run there of a prompt that stands after the command.
    */
   async branch(
-    from: string,
+    from: Place,
     person: string,
     cause: Cause,
     signal: AbortSignal,
@@ -33,11 +34,11 @@ export class Branching {
     const branched = await this.deps
       .binding()
       .within(from, person, cause, signal, async ({ platformChat }) => {
-        for await (const before of this.laterRuns(from, cause.id, signal)) {
+        for await (const before of this.laterRuns(from.room, cause.id, signal)) {
           try {
             return await platform.branchChat(key, platformChat, { before }, signal);
           } catch (error) {
-            // That prompt was not begun: the next one may have been.
+            // That prompt was not begun, or elsewhere: the next one may have been.
             if (!(error instanceof PlatformError) || error.reason !== 'no-such-run') throw error;
           }
         }

@@ -98,13 +98,13 @@ export class Chats {
 
   private async context(
     person: string,
-    { from }: Wanted,
+    { from: room, thread }: Wanted,
     title: string,
     cause: Cause,
     signal: AbortSignal,
   ): Promise<Bound | Extract<Choice, { gone: string }>> {
     const { agents, platform, branching } = this.deps;
-    if (from !== undefined) return branching.branch(from, person, cause, signal);
+    if (room !== undefined) return branching.branch({ room, thread }, person, cause, signal);
     const choice = await agents.choose(undefined, person, signal);
     if ('gone' in choice) return choice;
     const request = { agent: choice.agent.id, title };

@@ -1,3 +1,4 @@
+import { threadOf } from '../../delivery/content.js';
 import { KeyedStoreError } from '../../keyed/errors.js';
 import { messageKey } from '../../keyed/namespaces/channel-key.js';
 import type { InteractivePrompt } from '../../keyed/namespaces/interactive-prompts.js';
@@ -5,13 +6,14 @@ import type { KeyedStore } from '../../keyed/store.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
 import { openRequests } from '../approvals/request.js';
+import { readEdit } from '../edits.js';
 import { FormsReadBack } from '../forms.js';
 import { meaningOf } from '../intake.js';
 import type { Records } from '../records.js';
 import { LONGEST_ARGUMENT } from './commands/arguments.js';
 import { eventsBefore } from './room-history.js';
 
-const HEAD = 'Saved contexts of this room:';
+const HEADS = { room: 'Saved contexts of this room:', thread: 'Saved contexts of this thread:' };
 /** So long after its event a list waits for a choice, in time of the timeline (PROTOCOL P5). */
 const OPEN_MS = 10 * 60_000;
 /** A list must be one message. */
@@ -19,8 +21,8 @@ const LARGEST_LIST = 8000;
 const MOST_EVENTS_BACK = 1000;
 
 /** The list that a person chooses from; what does not fit can be loaded by its name. */
-export function listText(names: readonly string[], prefix: string): string {
-  const lines = [HEAD];
+export function listText(names: readonly string[], prefix: string, thread?: string): string {
+  const lines = [thread === undefined ? HEADS.room : HEADS.thread];
   let size = 0;
   for (const [i, name] of names.entries()) {
     const line = `${i + 1}. ${name}`;
@@ -38,7 +40,7 @@ export function listText(names: readonly string[], prefix: string): string {
 /** The names of a list as it was shown, in its order; undefined where the text is no list. */
 export function readList(text: string): string[] | undefined {
   const [head, ...lines] = text.split('\n');
-  if (head !== HEAD) return undefined;
+  if (head !== HEADS.room && head !== HEADS.thread) return undefined;
   const names: string[] = [];
   for (const line of lines) {
     const name = line.startsWith(`${names.length + 1}. `)
@@ -60,6 +62,8 @@ export function bareNumber(text: string): number | undefined {
 export interface OpenList {
   event: string;
   names: string[];
+  /** The root of the thread that it stands in. */
+  thread: string | undefined;
 }
 
 export type PromptStore = Pick<KeyedStore<InteractivePrompt>, 'lookup' | 'register' | 'consume'>;
@@ -105,9 +109,16 @@ export class Choices {
       const names = await this.listTo(number.sender, room, event, signal);
       if (names === undefined) continue;
       if (chosen.some((n) => n >= 1 && n <= names.length)) return undefined;
-      return { event: event.event_id, names };
+      return { event: event.event_id, names, thread: await this.threadOf(event, room, signal) };
     }
     return undefined;
+  }
+
+  /** An edit stands where what it replaces stands. */
+  private async threadOf(event: RoomEvent, room: string, signal: AbortSignal) {
+    const edit = readEdit(event);
+    const placed = edit === undefined ? event : await this.deps.homeserver.event(room, edit.target, signal);
+    return threadOf(placed.content);
   }
 
   /** One was chosen. */

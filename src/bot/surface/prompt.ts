@@ -8,7 +8,7 @@ import { CANCELLED, type Recorder, shortId } from '../actors/recorder.js';
 import type { Source } from '../source.js';
 import type { RunSoFar } from '../streamer.js';
 import type { Attachments } from '../attachments/attachments.js';
-import type { Binding } from './binding.js';
+import type { Binding, Bound } from './binding.js';
 import { stepKey } from './platform-key.js';
 import { notice, pickAnAgent, says } from './texts.js';
 
@@ -54,13 +54,15 @@ async function answers(platform: PlatformClient, signal: AbortSignal): Promise<b
   }
 }
 
-/** Answers a prompt by a run of the room's agent, in the room's own context. */
+/** Answers a prompt by a run of the room's agent, in the context of its place. */
 export async function answerPrompt(
   deps: {
     clock: Clock;
     log: Log;
     platform: PlatformClient;
     binding: Binding;
+    /** The thread that the prompt stands in, where it has a context of its own. */
+    thread: string | undefined;
     attachments: Attachments;
     recorder: Recorder;
     reader: ActorReader;
@@ -86,15 +88,19 @@ export async function answerPrompt(
   }
   const { attachments, release } = held;
   const prompt = { text, user: sender, ...(attachments.length > 0 && { attachments }) };
-  const send = (chat: string) =>
-    deps.platform.sendMessage(stepKey(source.id, 'send'), chat, prompt, context.signal, release);
+  const ask = async (own: Bound) => {
+    const { platformChat } = await deps.binding.enter(own, deps.thread, context.signal);
+    const key = stepKey(source.id, 'send');
+    const run = deps.platform.sendMessage(key, platformChat, prompt, context.signal, release);
+    return follow(deps, source, run, context);
+  };
   try {
-    return await follow(deps, source, send(bound.platformChat), context);
+    return await ask(bound);
   } catch (error) {
     if (!(error instanceof PlatformError) || error.reason !== 'no-such-chat') throw error;
     deps.log.warn({ room }, 'the platform has lost the context of a room; it gets a fresh one');
     const again = await deps.binding.regain(room, sender, bound, { id: source.id, ts }, context.signal);
-    return await follow(deps, source, send(again.platformChat), context);
+    return await ask(again);
   } finally {
     release();
   }

@@ -26,10 +26,12 @@ export interface MadeRoom {
   name?: string;
   /** The room whose context the room's own goes on from, so that whoever finishes it branches the same. */
   from?: string;
+  /** The thread of that room whose context it is, where it has one of its own. */
+  thread?: string;
 }
 
 /** What was asked for of a room that is to be made. */
-export type Wanted = Pick<MadeRoom, 'name' | 'from'>;
+export type Wanted = Pick<MadeRoom, 'name' | 'from' | 'thread'>;
 
 /**
  * Rooms made for a source: make, then decide (PROTOCOL P3). `createRoom` is not idempotent, so it runs first; a
@@ -171,7 +173,8 @@ function find(state: RoomEvent[], type: string, key: string): RoomEvent | undefi
 }
 
 /** Only what was asked for: the argument may be a whole room. */
-const wantedOf = ({ name, from }: Wanted): Wanted => ({
+const wantedOf = ({ name, from, thread }: Wanted): Wanted => ({
   ...(name !== undefined && { name }),
   ...(from !== undefined && { from }),
+  ...(thread !== undefined && { thread }),
 });

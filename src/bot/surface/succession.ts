@@ -28,6 +28,7 @@ const KEPT = [
   'agent_id',
   'answers',
   'direct',
+  'threads',
   'loaded_context',
   'archived',
 ] as const;

@@ -35,6 +35,7 @@ import { SavedContexts } from './saved.js';
 import { Dropped, type MadeRoom, Rooms } from './rooms.js';
 import { serverOf, Spaces } from './spaces.js';
 import { link, notice, pickAnAgent } from './texts.js';
+import { RoomThreads, type Threads } from './threads.js';
 import { Withdrawal } from './withdrawal.js';
 
 export interface SurfaceDeps {
@@ -51,6 +52,8 @@ export interface SurfaceDeps {
   clusterId: string;
   prefix: string;
   isAdmin: (mxid: string) => boolean;
+  /** What rooms that say nothing of it do with threads. */
+  threads: Threads;
   /** A source that this replica has in memory. */
   known: (id: string) => Source | undefined;
   status: () => StatusReport;
@@ -85,6 +88,7 @@ export class Surface {
   private readonly choices: Choices;
   private readonly saved: SavedContexts;
   private readonly attachments: Attachments;
+  private readonly threads: RoomThreads;
 
   constructor(private readonly deps: SurfaceDeps) {
     const { records, recorder, reader, platform, clock, greet } = deps;
@@ -105,7 +109,8 @@ export class Surface {
     this.binding = new Binding({ ...deps, rooms, agents, finish });
     const { onboarding, binding } = this;
     this.saved = new SavedContexts({ ...deps, binding });
-    const { saved } = this;
+    this.threads = new RoomThreads(records, deps.threads);
+    const { saved, threads } = this;
     const isPrompt = (event: RoomEvent) => this.isPrompt(event);
     const underWay = new RunUnderWay({ ...deps, isPrompt });
     const decisions = new Decisions(deps);
@@ -113,7 +118,7 @@ export class Surface {
     this.reactions = new Reactions({ ...deps, decisions, isPrompt, mayCancel });
     const { choices } = this;
     const own = { onboarding, chats, agents, binding, derived, saved, underWay, decisions, choices };
-    const runs = commandRuns({ ...deps, ...own });
+    const runs = commandRuns({ ...deps, ...own, threads });
     this.dispatch = new Dispatch({ ...deps, runs });
     this.attachments = new Attachments({
       ...deps,
@@ -228,7 +233,8 @@ export class Surface {
     if (event.type === 'm.reaction') return this.reactions.work(source, signal, fresh);
     const body = bodyOf(event);
     const { prefix, records } = this.deps;
-    const call = { source, room, person, cause: { id: source.id, ts }, signal, fresh };
+    const place = this.threads.place(room, source.thread);
+    const call = { source, room, place, person, cause: { id: source.id, ts }, signal, fresh };
     const commanded = await this.dispatch.run(body, call);
     if (commanded !== undefined) return commanded;
     if (!isAsked(event))
@@ -244,7 +250,8 @@ export class Surface {
       if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
     }
     const { binding, attachments } = this;
-    return answerPrompt({ ...this.deps, binding, attachments }, source, body, context);
+    const { thread } = place;
+    return answerPrompt({ ...this.deps, binding, attachments, thread }, source, body, context);
   }
 
   /** Before each write: not taken over meanwhile, and nothing to be read first (PROTOCOL D5). */
@@ -255,7 +262,7 @@ export class Surface {
     };
   }
 
-  /** A number answers the list before it, which was made for the same person. */
+  /** A number answers the list before it, which was made for the same person, in the context that the list is of. */
   private async choose(
     list: OpenList,
     number: number,
@@ -263,7 +270,8 @@ export class Surface {
   ): Promise<Outcome> {
     const name = list.names[number - 1];
     if (name === undefined) return notice(`The list goes from 1 to ${list.names.length}.`);
-    const outcome = await this.saved.load(call, name);
+    const place = this.threads.place(call.room, list.thread);
+    const outcome = await this.saved.load({ ...call, place }, name);
     this.choices.consume(call.room, list);
     return outcome;
   }

@@ -173,6 +173,7 @@ function replicaConfig(
     strangers: config.strangers,
     invites: config.invites,
     onEdit: config.onEdit,
+    threads: config.threads,
     ...(config.alwaysRooms !== undefined && { alwaysRooms: config.alwaysRooms }),
     persistentState: config.persistentState,
     ...(config.admins !== undefined && { admins: config.admins }),

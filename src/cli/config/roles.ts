@@ -150,6 +150,7 @@ export interface ReplicaSettings {
   strangers: 'silence' | 'notice';
   invites: 'allowed' | 'all' | 'none';
   onEdit: 'ignore' | 'answer-again';
+  threads: 'shared' | 'own';
   /** Patterns of room ids. */
   alwaysRooms: string[] | undefined;
   persistentState: ('threads' | 'sent' | 'prompts' | 'approvals')[];
@@ -195,6 +196,7 @@ export function replicaSettings(read: SettingsReader): ReplicaSettings {
     strangers: read.required(setting.strangers),
     invites: read.required(setting.invites),
     onEdit: read.required(setting.onEdit),
+    threads: read.required(setting.threads),
     alwaysRooms: read.optional(setting.alwaysRooms),
     persistentState: read.required(setting.persistentState),
     admins: read.optional(setting.admins),

@@ -137,6 +137,8 @@ export const invites = define('UNDERSTUDY_INVITES', value.oneOf('allowed', 'all'
 export const onEdit = define('UNDERSTUDY_ON_EDIT', value.oneOf('ignore', 'answer-again'), {
   fallback: 'ignore',
 });
+/** Whether threads talk in their room's context, or each in its own; `!threads` sets a room otherwise. */
+export const threads = define('UNDERSTUDY_THREADS', value.oneOf('shared', 'own'), { fallback: 'shared' });
 /** Rooms in which every message is for the bot. */
 export const alwaysRooms = define('UNDERSTUDY_ALWAYS_ROOMS', value.idPatterns('!', '!abc:example.org'));
 /** Keyed stores that survive restarts and reach the other replicas. */
@@ -213,6 +215,7 @@ export const everySetting: readonly Setting<unknown>[] = [
   strangers,
   invites,
   onEdit,
+  threads,
   alwaysRooms,
   persistentState,
   admins,

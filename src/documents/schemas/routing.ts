@@ -119,6 +119,14 @@ export const room = {
       why: 'puts back an entry of `m.direct` that another write took away',
       kind: 'fact',
     },
+    threads: {
+      schema: z.enum(['own', 'shared']),
+      what: 'whether each thread has a context of its own or all share the room’s; absent: as `UNDERSTUDY_THREADS` says',
+      writer: 'owner of the room, for `!threads`',
+      merge: 'higherStampWins',
+      why: 'the latest choice counts',
+      kind: 'choice',
+    },
     loaded_context: {
       schema: id,
       what: 'name of the saved context last loaded here',

@@ -16,15 +16,18 @@ export class Chats {
     private readonly now: () => number,
   ) {}
 
-  /** `agentExists` is asked only by the first call of a key. */
+  /** `agentExists` is asked only by the first call of a key. A part of a part is a part of the same whole. */
   create(
     key: string,
-    request: { agent: string; title?: string | undefined },
+    request: { agent: string; title?: string | undefined; part_of?: string | undefined },
     agentExists: () => Promise<boolean>,
   ): Promise<Chat> {
     return once(this.db, 'create', key, chatBody, this.now(), async (trx) => {
       if (!(await agentExists())) throw new Refusal('unknown-agent', `there is no agent "${request.agent}"`);
-      const chat = { agent: request.agent, title: request.title ?? null, parent: null, runs: 0 };
+      const part_of = request.part_of === undefined ? null : await this.wholeOf(trx, request.part_of);
+      // So that the whole is not deleted without this part.
+      if (part_of !== null) await this.lock(trx, part_of);
+      const chat = { agent: request.agent, title: request.title ?? null, parent: null, part_of, runs: 0 };
       return this.insert(trx, { ...chat, id: chatId('create', key), context: randomUUID() });
     });
   }
@@ -36,7 +39,8 @@ export class Chats {
       const context = randomUUID();
       if (before === undefined) await copyTurns(trx, from, context);
       else await copyTurnsBefore(trx, { chat: parent, context: from, run: before }, context);
-      return this.insert(trx, { agent, title, parent, runs, context, id: chatId('branch', key) });
+      const id = chatId('branch', key);
+      return this.insert(trx, { agent, title, parent, part_of: null, runs, context, id });
     });
   }
 
@@ -85,6 +89,11 @@ export class Chats {
       .execute();
   }
 
+  private async wholeOf(trx: Trx, id: string): Promise<string> {
+    const chat = await trx.selectFrom('chats').select('part_of').where('id', '=', id).executeTakeFirst();
+    return chat?.part_of ?? id;
+  }
+
   /** The chat, with no run beginning in it until the transaction ends: its turns and its counter go together. */
   private async lock(trx: Trx, id: string) {
     const chat = await trx
@@ -104,6 +113,7 @@ export class Chats {
       agent: string;
       title: string | null;
       parent: string | null;
+      part_of: string | null;
       context: string;
       runs: number;
     },

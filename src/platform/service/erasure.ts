@@ -16,8 +16,8 @@ const OVER = {
 };
 
 /**
- * Deletes a chat with all that it remembers: its histories, those that were saved under a name, the texts of its runs,
- * and the keys that made it, so that the same key makes a new, empty one. A branch is a chat of its own and stays.
+ * Deletes a chat, with its parts, and all that they remember: histories, those that were saved under a name, the texts of runs,
+ * and the keys that made them, so that the same key makes a new, empty one. A branch is a chat of its own and stays.
  * Carried out once per key: a call that comes again, or late, does not touch the chat that took this one's place.
  * A chat that is not there is deleted already.
  */
@@ -30,25 +30,33 @@ export class Erasure {
   /** The keys of the runs that were ended by it. */
   async deleteChat(key: string, chat: string): Promise<string[]> {
     const { ended } = await once(this.db, 'delete', key, outcome, this.now(), async (trx) => {
-      // Locks the chat: no run begins in it until this is over.
-      const found = await trx
-        .deleteFrom('chats')
-        .where('id', '=', chat)
-        .returning('context')
-        .executeTakeFirst();
-      const contexts = await contextsOf(trx, chat, found?.context);
-      if (contexts.length > 0) await trx.deleteFrom('turns').where('context', 'in', contexts).execute();
-      await trx.deleteFrom('saved_contexts').where('chat', '=', chat).execute();
-      await trx.deleteFrom('standing_approvals').where('chat', '=', chat).execute();
-      await trx
-        .deleteFrom('keys')
-        .where('operation', 'in', ['create', 'branch'])
-        .where(sql<boolean>`result like ${made(chat)} escape '!'`)
-        .execute();
+      const over = await this.deleteOne(trx, chat);
+      // Looked for once the whole is locked: no part of it is made any more.
+      const parts = await trx.selectFrom('chats').select('id').where('part_of', '=', chat).execute();
+      for (const part of parts) over.push(...(await this.deleteOne(trx, part.id)));
       await dropUnremembered(trx);
-      return { ended: await this.endRuns(trx, chat) };
+      return { ended: over };
     });
     return ended;
+  }
+
+  private async deleteOne(trx: Trx, chat: string): Promise<string[]> {
+    // Locks the chat: no run begins in it until this is over.
+    const found = await trx
+      .deleteFrom('chats')
+      .where('id', '=', chat)
+      .returning('context')
+      .executeTakeFirst();
+    const contexts = await contextsOf(trx, chat, found?.context);
+    if (contexts.length > 0) await trx.deleteFrom('turns').where('context', 'in', contexts).execute();
+    await trx.deleteFrom('saved_contexts').where('chat', '=', chat).execute();
+    await trx.deleteFrom('standing_approvals').where('chat', '=', chat).execute();
+    await trx
+      .deleteFrom('keys')
+      .where('operation', 'in', ['create', 'branch'])
+      .where(sql<boolean>`result like ${made(chat)} escape '!'`)
+      .execute();
+    return this.endRuns(trx, chat);
   }
 
   /** Deletes what was saved under a name. Carried out once per key. */

@@ -129,11 +129,19 @@ const decisions: Migration = {
   },
 };
 
+const parts: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema.alterTable('chats').addColumn('part_of', 'text').execute();
+    await db.schema.createIndex('chats_part_of').on('chats').column('part_of').execute();
+  },
+};
+
 /** Only ever appended to; a database that knows a migration that is not here is a newer version's. */
 export const migrations: MigrationProvider = {
   getMigrations: async () => ({
     '0001-first': first,
     '0002-attachments': attachments,
     '0003-decisions': decisions,
+    '0004-parts': parts,
   }),
 };

@@ -44,7 +44,11 @@ type Answer = object | RunFeed;
 /** Method and path below `/v1`, `*` for a variable segment. */
 export type Routes = Record<string, (call: Call) => Promise<Answer>>;
 
-const createSchema = z.object({ agent: idSchema, title: textSchema.optional() });
+const createSchema = z.object({
+  agent: idSchema,
+  title: textSchema.optional(),
+  part_of: idSchema.optional(),
+});
 const branchSchema = z.object({ before: idSchema.optional() });
 const decisionSchema = z.object({ decision: verdict, by: idSchema.optional() });
 const nameSchema = idSchema.max(200);

@@ -24,6 +24,8 @@ interface ChatRow {
   title: string | null;
   /** The chat that this one was branched from. */
   parent: string | null;
+  /** The chat with which this one is deleted. */
+  part_of: string | null;
   /** Whose turns are this chat's history now; loading a saved context gives the chat another one. */
   context: string;
   /** Position of the latest run; rises by one with each. */

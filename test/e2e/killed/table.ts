@@ -105,6 +105,13 @@ export const rows: readonly Row[] = [
     steps: ['answer'],
     ready: loaded,
   },
+  {
+    command: 'threads',
+    says: () => '!threads own',
+    token: 'Each thread here has a context of its own',
+    steps: ['answer'],
+    ready: another,
+  },
   { command: 'agents', says: () => '!agents', token: '→ drill: Drill', steps: ['answer'] },
   {
     command: 'agent',

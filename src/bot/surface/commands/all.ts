@@ -14,6 +14,7 @@ import type { DerivedState } from '../derived.js';
 import type { Onboarding } from '../onboarding.js';
 import type { RunUnderWay } from '../run-under-way.js';
 import type { SavedContexts } from '../saved.js';
+import type { RoomThreads } from '../threads.js';
 import { agentCommand, agentsCommand } from './agent.js';
 import { archiveCommand } from './archive.js';
 import { cancelCommand } from './cancel.js';
@@ -28,6 +29,7 @@ import { pendingCommand } from './pending.js';
 import { renameCommand } from './rename.js';
 import { saveCommand } from './save.js';
 import { type StatusReport, statusCommand } from './status.js';
+import { threadsCommand } from './threads.js';
 
 export interface CommandDeps {
   homeserver: Homeserver;
@@ -46,6 +48,7 @@ export interface CommandDeps {
   underWay: RunUnderWay;
   decisions: Decisions;
   choices: Choices;
+  threads: RoomThreads;
   isAdmin: (mxid: string) => boolean;
   self: string;
   prefix: string;
@@ -63,6 +66,7 @@ export function commandRuns(deps: CommandDeps): Record<CommandName, Run> {
     save: saveCommand(deps),
     load: loadCommand(deps),
     context: contextCommand(deps),
+    threads: threadsCommand(deps),
     agents: agentsCommand(deps),
     agent: agentCommand(deps),
     cancel: cancelCommand(deps),

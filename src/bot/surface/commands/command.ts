@@ -1,11 +1,14 @@
 import type { Outcome } from '../../attendant.js';
 import type { Cause } from '../../records.js';
 import type { Source } from '../../source.js';
+import type { Place } from '../threads.js';
 
 /** What a command knows of the message that it answers. */
 export interface Call {
   source: Source;
   room: string;
+  /** Which context it is about: that in which a prompt there would be answered. */
+  place: Place;
   person: string;
   cause: Cause;
   /** Checked against the table and cleaned; an optional one that was left out is absent. */

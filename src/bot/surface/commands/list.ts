@@ -49,7 +49,12 @@ export const commands = [
   { name: 'chats', parameters: [], summary: 'list your chats', who: 'anyone' },
   { name: 'rename', parameters: [NAME], summary: 'give this chat another name', who: 'owner', open: true },
   { name: 'archive', parameters: [], summary: 'close this chat and take it out of your space', who: 'owner' },
-  { name: 'save', parameters: [NAME], summary: 'save this room’s context under a name', who: 'owner' },
+  {
+    name: 'save',
+    parameters: [NAME],
+    summary: 'save this room’s context, or this thread’s own, under a name',
+    who: 'owner',
+  },
   {
     name: 'load',
     parameters: [OPTIONAL_NAME],
@@ -60,8 +65,16 @@ export const commands = [
   {
     name: 'context',
     parameters: [],
-    summary: 'show this room’s context: its platform chat, its agent, what was loaded',
+    summary: 'show this room’s context, or this thread’s own: its platform chat, its agent, what was loaded',
     who: 'anyone',
+  },
+  {
+    name: 'threads',
+    parameters: [{ name: 'MODE', optional: true }],
+    summary:
+      'give each thread here a context of its own (own), which save, load, branch and context in it are about, or all the room’s (shared); without MODE, say which',
+    who: 'owner',
+    open: true,
   },
   { name: 'agents', parameters: [], summary: 'list the agents you can talk to', who: 'anyone' },
   {

@@ -13,7 +13,7 @@ export function loadCommand(deps: { records: Records; saved: SavedContexts; pref
     const names = await deps.saved.names(call);
     if (!Array.isArray(names)) return names;
     if (names.length === 0)
-      return notice(`Nothing is saved here. ${deps.prefix}save NAME saves this room’s context.`);
-    return notice(listText(names, deps.prefix));
+      return notice(`Nothing is saved here. ${deps.prefix}save NAME saves the context.`);
+    return notice(listText(names, deps.prefix, call.place.thread));
   };
 }

@@ -11,12 +11,14 @@ export interface NewDeps {
   prefix: string;
 }
 
-/** `!new`: a room with a fresh context. `!branch`: one whose context goes on from this room's. */
+/** `!new`: a room with a fresh context. `!branch`: one whose context goes on from that of the place. */
 export function newCommand(deps: NewDeps, kind: 'new' | 'branch'): Run {
-  return async ({ room, person, cause, args: [name], signal }: Call) => {
+  return async ({ place, person, cause, args: [name], signal }: Call) => {
     const welcome = await deps.onboarding.ensure(person, signal);
     if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, deps.prefix);
-    const wanted = { ...(name !== undefined && { name }), ...(kind === 'branch' && { from: room }) };
+    const { room: from, thread } = place;
+    const origin = { from, ...(thread !== undefined && { thread }) };
+    const wanted = { ...(name !== undefined && { name }), ...(kind === 'branch' && origin) };
     const chat = await deps.chats.make(cause, person, welcome.space, wanted, signal);
     if ('gone' in chat) return pickAnAgent(chat.gone, chat.agents, deps.prefix);
     const where = `${chat.chatId} “${chat.name}”`;

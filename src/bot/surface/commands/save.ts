@@ -13,15 +13,16 @@ export function saveCommand(deps: {
   binding: Binding;
   prefix: string;
 }): Run {
-  return async ({ room, person, cause, args: [name = ''], signal, fresh }) => {
+  return async ({ room, place, person, cause, args: [name = ''], signal, fresh }) => {
     const bad = badName(name);
     if (bad !== undefined) return notice(bad);
     if (deps.records.room(room)?.platform_chat_id === undefined) return notice(NO_CONTEXT);
     fresh();
-    const saved = await deps.binding.within(room, person, cause, signal, ({ platformChat }) =>
+    const saved = await deps.binding.within(place, person, cause, signal, ({ platformChat }) =>
       deps.platform.saveContext(stepKey(cause.id, 'save'), platformChat, name, signal),
     );
     if ('gone' in saved) return pickAnAgent(saved.gone, saved.agents, deps.prefix);
-    return notice(`Saved as “${name}”. ${deps.prefix}load brings it back.`);
+    const where = place.thread === undefined ? '' : ' in this thread';
+    return notice(`Saved as “${name}”. ${deps.prefix}load brings it back${where}.`);
   };
 }
