@@ -152,7 +152,8 @@ export class Records {
   /** The sources that made the person's chats. */
   *chatSources(mxid: string): Iterable<string> {
     const prefix = chatKey(mxid, '');
-    for (const [key] of this.state.entries('chat')) if (key.startsWith(prefix)) yield key.slice(prefix.length);
+    for (const [key] of this.state.entries('chat'))
+      if (key.startsWith(prefix)) yield key.slice(prefix.length);
   }
 
   /** The highest number that a chat of the person is known to have. */

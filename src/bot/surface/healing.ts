@@ -59,7 +59,10 @@ export class Healing {
       await this.complete(person, known, standing.state);
       return { space: known, state: standing.state };
     }
-    log.warn({ person, space: known, standing: standing.is }, 'the space of a person does not stand any more');
+    log.warn(
+      { person, space: known, standing: standing.is },
+      'the space of a person does not stand any more',
+    );
     return this.anew(person, known);
   }
 

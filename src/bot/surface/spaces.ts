@@ -73,7 +73,7 @@ export class Spaces {
   /** The rooms that the person's aliases lead to, by suffix; one alias may have gone with its room. */
   private async named(person: string): Promise<(string | undefined)[]> {
     const rooms: (string | undefined)[] = [];
-    for (let gap = 0; gap < 2 && rooms.length < MOST_SUFFIXES; ) {
+    for (let gap = 0; gap < 2 && rooms.length < MOST_SUFFIXES;) {
       const room = await this.deps.homeserver.resolveAlias(this.alias(person, rooms.length + 1));
       gap = room === undefined ? gap + 1 : 0;
       rooms.push(room);
@@ -171,9 +171,7 @@ export class Spaces {
     if (old === before) return true;
     const earlier = await ifShown(() => homeserver.roomState(old));
     const tombstone = earlier?.find(({ type, state_key }) => type === 'm.room.tombstone' && state_key === '');
-    return (
-      earlier !== undefined && this.isMadeFor(person, earlier) && names(tombstone?.content, room)
-    );
+    return earlier !== undefined && this.isMadeFor(person, earlier) && names(tombstone?.content, room);
   }
 
   private isMadeFor(person: string, state: readonly RoomEvent[]): boolean {
