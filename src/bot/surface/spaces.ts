@@ -205,7 +205,9 @@ function mayWrite(state: readonly RoomEvent[], self: string): boolean {
   const create = state.find(({ type }) => type === 'm.room.create');
   const content = state.find(({ type }) => type === 'm.room.power_levels')?.content;
   const parsed = levels.safeParse(content ?? {});
-  if (create?.sender === self) return true;
+  // From room version 12 on, creators are named in the create event alone, and may do everything.
+  const creators = z.array(z.string()).safeParse(create?.content['additional_creators']);
+  if (create?.sender === self || (creators.success && creators.data.includes(self))) return true;
   if (!parsed.success) return false;
   const { users, users_default, events, events_default, state_default } = parsed.data;
   const own = users?.[self] ?? users_default ?? 0;

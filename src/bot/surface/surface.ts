@@ -3,6 +3,7 @@ import type { PlatformClient } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
+import { ifShown } from '../failures.js';
 import type { Outbox } from '../outbox.js';
 import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
@@ -286,7 +287,8 @@ export class Surface {
       if (made.source.endsWith('/space')) continue;
       const space = this.deps.records.user(made.person)?.space_id;
       if (space === undefined) continue;
-      const entry = (await this.rooms.ledger(space)).entries.get(made.source);
+      // A space that was lost is made anew when its person next needs it; its rooms wait for that.
+      const entry = (await ifShown(() => this.rooms.ledger(space)))?.entries.get(made.source);
       if (entry === undefined) continue;
       if ('room' in entry && entry.room === made.room) await this.finish(made, signal);
       else await this.rooms.leaveLosers(made.source, 'room' in entry ? entry.room : undefined);
