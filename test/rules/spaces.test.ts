@@ -160,13 +160,19 @@ test('P4-takeover: a space made anew, killed after each write and taken over, is
 
 test('P4-counted: a number that only a lost ledger and a lost replica knew is not given again', async () => {
   const setting = await met();
-  const { world, alice, chat, space, first } = setting;
+  const { world, alice, chat, space, first, second } = setting;
   world.linked = false;
+  second.kill();
   await told(world, alice, chat, '!new Two', 'Made C2');
+  const two = await entersChat(setting);
   first.kill();
   first.wipe();
   await forgets(world, space);
+  world.restart(second);
   await told(world, alice, chat, '!new', 'Made C3');
+  // What stands in no ledger any more has a number again when it is used.
+  await told(world, alice, two, 'hello', 'echo: hello');
+  expect(second.bot.records.room(two)?.chat_id).toBe('C4');
   expect(world.verdict()).toBe('');
 });
 
