@@ -12,12 +12,19 @@ interface Invite {
   inviter: string;
   /** To a direct chat. */
   direct: boolean;
+  /** Servers to join through, of a room that ours need not be in. */
+  via?: readonly string[];
 }
 
 interface Pending extends Invite {
-  seenAt: number;
+  /** Monotonic ms: not looked at before. */
+  due: number;
+  failures: number;
   underWay: boolean;
 }
+
+/** A server that is down is asked again ever more rarely. */
+const LONGEST_PAUSE_MS = 3_600_000;
 
 /**
  * Rooms that the account is invited to and has neither joined nor declined. Both are idempotent, so any replica may do it:
@@ -44,10 +51,12 @@ export class Invites {
     this.stop = deps.clock.every(deps.everyMs, () => this.look());
   }
 
-  note(room: string, { inviter, direct }: Invite): void {
+  note(room: string, invite: Invite): void {
+    const { inviter, direct } = invite;
     if (this.pending.has(room)) return;
     if (direct && this.deps.accepts(inviter)) this.deps.direct.note(room, inviter);
-    this.pending.set(room, { inviter, direct, seenAt: this.deps.clock.monotonic(), underWay: false });
+    const due = this.deps.clock.monotonic();
+    this.pending.set(room, { ...invite, due, failures: 0, underWay: false });
     this.look();
   }
 
@@ -62,7 +71,7 @@ export class Invites {
   look(): void {
     if (!this.deps.mayBegin()) return;
     for (const [room, invite] of this.pending) {
-      const due = invite.seenAt + this.deps.delay(room, invite.inviter);
+      const due = invite.due + this.deps.delay(room, invite.inviter);
       if (invite.underWay || due > this.deps.clock.monotonic()) continue;
       invite.underWay = true;
       void this.take(room, invite);
@@ -84,6 +93,9 @@ export class Invites {
       await this.giveUp(room, journal);
     } catch (error) {
       const refused = isRefused(error);
+      invite.failures += 1;
+      const pause = Math.min(this.deps.everyMs * 2 ** invite.failures, LONGEST_PAUSE_MS);
+      invite.due = this.deps.clock.monotonic() + pause;
       log.warn(
         { room, accepted, error: String(error), givenUp: refused },
         'an invite could not be dealt with',
@@ -95,7 +107,7 @@ export class Invites {
   }
 
   /** A direct chat is listed as one before we are in it: the first message there must find that so. */
-  private async join(room: string, { direct }: Pending): Promise<void> {
+  private async join(room: string, { direct, via }: Pending): Promise<void> {
     const { homeserver, log } = this.deps;
     if (direct) {
       try {
@@ -105,7 +117,7 @@ export class Invites {
         log.warn({ room, error: String(error) }, 'the homeserver keeps no list of direct chats');
       }
     }
-    await homeserver.join(room);
+    await homeserver.join(room, via);
   }
 
   private async giveUp(

@@ -32,6 +32,7 @@ export const journalEntry = z.discriminatedUnion('t', [
     room: z.string(),
     inviter: z.string(),
     direct: z.boolean().optional(),
+    via: z.array(z.string()).optional(),
   }),
   z.object({ t: z.literal('joined'), room: z.string() }),
   z.object({ t: z.literal('derived'), room: z.string() }),
@@ -43,8 +44,8 @@ export type JournalEntry = z.infer<typeof journalEntry>;
 export interface JournalState {
   position: string | undefined;
   sources: Map<string, { ref: SourceRef; frozen: Answer[] }>;
-  /** By room: who invited, and whether as to a direct chat. */
-  invites: Map<string, { inviter: string; direct: boolean }>;
+  /** By room: who invited, whether as to a direct chat, and servers to join through. */
+  invites: Map<string, { inviter: string; direct: boolean; via?: string[] }>;
   /** Chats whose state in the room or the space was seen behind their record. */
   derived: Set<string>;
 }
@@ -71,7 +72,11 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
       state.sources.delete(entry.source);
       return;
     case 'invite':
-      state.invites.set(entry.room, { inviter: entry.inviter, direct: entry.direct === true });
+      state.invites.set(entry.room, {
+        inviter: entry.inviter,
+        direct: entry.direct === true,
+        ...(entry.via !== undefined && { via: entry.via }),
+      });
       return;
     case 'joined':
       state.invites.delete(entry.room);
@@ -99,8 +104,7 @@ export function journalSnapshot(state: JournalState): JournalEntry[] {
     entries.push({ t: 'source', ref });
     for (const text of frozen) entries.push({ t: 'frozen', source: ref.id, answer: text });
   }
-  for (const [room, { inviter, direct }] of state.invites)
-    entries.push({ t: 'invite', room, inviter, direct });
+  for (const [room, invite] of state.invites) entries.push({ t: 'invite', room, ...invite });
   for (const room of state.derived) entries.push({ t: 'derived', room });
   if (state.position !== undefined) entries.push({ t: 'position', token: state.position });
   return entries;

@@ -123,7 +123,7 @@ export class Outbox {
     step: string,
     type: string,
     content: object,
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ) {
     return this.put(signal, () =>
       this.deps.homeserver.send(room, type, transactionId(source, step), content, signal),

@@ -33,8 +33,10 @@ import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
 import { DerivedWatch } from './surface/derived-watch.js';
+import { SpaceUse } from './surface/space-use.js';
 import { Succession } from './surface/succession.js';
 import { Surface } from './surface/surface.js';
+import { replacementOf } from './surface/tombstone.js';
 import { TakingUp } from './taking-up.js';
 
 /** A peer acknowledges a frozen answer within this, or the send goes on without it (PROTOCOL D4). */
@@ -180,6 +182,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     greet: hooks.greet,
     staging,
     requests,
+    used: (room) => use.note(room),
     prompts: deps.questions.prompts,
     sources: () => engine.all(),
     happened: deps.happened,
@@ -208,6 +211,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     delay: (room, inviter) => engine.rank(room, inviter) * patienceMs,
     everyMs: heartbeatMs,
   });
+  const use = new SpaceUse({ records, look: (room) => derived.note(room) });
   const receiver = new Receiver({
     log,
     self,
@@ -220,7 +224,10 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     allowed,
     heedsStranger: (ref) => strangers.heeds(ref),
     heedsReaction: (event, room) => surface.reactions.heeds(event, room),
-    onEvent: (room, event) => requests.read(room, event),
+    onEvent: (room, event) => {
+      requests.read(room, event);
+      use.read(room, event);
+    },
     ahead: (event) => surface.ahead(event),
     personal: (event) => surface.personal(event),
     staging,
@@ -230,8 +237,8 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onOwn: (room, event) => own.read(room, event),
     onMember: (room) => addressing.renamed(room),
     succeeds: (room, event) => {
-      const next = Succession.replacement(event);
-      const isWanted = next !== undefined && records.room(next) === undefined && accepts(event.sender);
+      const next = replacementOf(event, self);
+      const isWanted = next !== undefined && records.room(next.room) === undefined && accepts(event.sender);
       return isWanted && records.room(room) !== undefined ? next : undefined;
     },
     behind: (room, event) => surface.derived.behind(room, event),
@@ -239,6 +246,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onJoined: (room) => invites.done(room),
     onLeft: (room, event) => {
       direct.left(room);
+      use.forget(room);
       recorder.archived(room, event);
     },
     onEncrypted: (room) => encrypted.add(room),

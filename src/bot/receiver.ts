@@ -38,7 +38,7 @@ export interface ReceiverDeps {
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
   staging: Pick<Staging, 'add' | 'next' | 'redacted'>;
-  onInvite: (room: string, invite: { inviter: string; direct: boolean }) => void;
+  onInvite: (room: string, invite: { inviter: string; direct: boolean; via?: string[] }) => void;
   /** The bot joined as to a direct chat. */
   onDirect: (room: string, person: string) => void;
   /** A message of our own. */
@@ -46,7 +46,7 @@ export interface ReceiverDeps {
   /** Our membership in a room, our display name there with it. */
   onMember: (room: string) => void;
   /** The room that this state event puts in the place of one of ours: it is joined as if its sender had invited us. */
-  succeeds: (room: string, event: RoomEvent) => string | undefined;
+  succeeds: (room: string, event: RoomEvent) => { room: string; via: string[] } | undefined;
   /** The chat whose name or place in its space this state event puts back behind its record (PROTOCOL P3). */
   behind: (room: string, event: RoomEvent) => string | undefined;
   onBehind: (chat: string) => void;
@@ -164,8 +164,9 @@ export class Receiver {
     }
     const next = event.state_key === undefined ? undefined : this.deps.succeeds(room, event);
     if (next !== undefined && event.sender !== self) {
-      this.deps.onInvite(next, { inviter: event.sender, direct: false });
-      return [{ t: 'invite', room: next, inviter: event.sender, direct: false }];
+      const invite = { inviter: event.sender, direct: false, via: next.via };
+      this.deps.onInvite(next.room, invite);
+      return [{ t: 'invite', room: next.room, ...invite }];
     }
     const meaning = meaningOf(room, event, self);
     switch (meaning.is) {

@@ -54,6 +54,12 @@ const RETIRED_AFTER_MS = 7 * 24 * 3_600_000;
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
 
+/** Of a chat's number as people see it, such as C3. */
+const numberOf = (value: unknown): number | undefined => {
+  const known = /^C(\d{1,9})$/.exec(text(value) ?? '');
+  return known === null ? undefined : Number(known[1]);
+};
+
 export interface UserRecord {
   space_id: string | undefined;
   selected_agent_id: string | undefined;
@@ -136,6 +142,27 @@ export class Records {
       chats.push({ chatId, room, name: record?.display_name ?? chatId, archived: record?.archived === true });
     }
     return chats.sort((a, b) => Number(a.chatId.slice(1)) - Number(b.chatId.slice(1)));
+  }
+
+  /** The chat that a source made, and its number, where both are known. */
+  chatOf(mxid: string, source: string): { room: string; number: number } | undefined {
+    const found = this.state.read('chat', chatKey(mxid, source));
+    const [room, number] = [text(found?.['room_id']), numberOf(found?.['chat_id'])];
+    return room === undefined || number === undefined ? undefined : { room, number };
+  }
+
+  /** The sources that made the person's chats. */
+  *chatSources(mxid: string): Iterable<string> {
+    const prefix = chatKey(mxid, '');
+    for (const [key] of this.state.entries('chat'))
+      if (key.startsWith(prefix)) yield key.slice(prefix.length);
+  }
+
+  /** The highest number that a chat of the person is known to have. */
+  highestNumber(mxid: string): number {
+    const numbers = [...this.chatSources(mxid)].map((source) => this.chatOf(mxid, source)?.number ?? 1);
+    const next = this.state.read('user', userKey(mxid))?.['next_chat_index'];
+    return Math.max(1, ...numbers, typeof next === 'number' ? next - 1 : 1);
   }
 
   chatRoom(mxid: string, source: string): string | undefined {

@@ -132,7 +132,9 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
     stateContent: (room, type, key, signal) =>
       call('GET', ['rooms', room, 'state', type, key], answers.parseContent, { signal }).catch(absent),
 
-    join: (room, signal) => call('POST', ['join', room], nothing, { body: {}, signal }),
+    // `server_name` is what homeservers before Matrix 1.12 read.
+    join: (room, via = [], signal) =>
+      call('POST', ['join', room], nothing, { query: { via, server_name: via }, body: {}, signal }),
     leave: (room, signal) => call('POST', ['rooms', room, 'leave'], nothing, { body: {}, signal }),
     forget: (room, signal) => call('POST', ['rooms', room, 'forget'], nothing, { body: {}, signal }),
     invite: (room, user, signal) =>

@@ -45,8 +45,8 @@ export interface Homeserver {
   createRoom(body: CreateRoom, signal?: AbortSignal): Promise<string>;
   /** `GET /directory/room/{alias}`; undefined when there is none. */
   resolveAlias(alias: string, signal?: AbortSignal): Promise<string | undefined>;
-  /** `POST /join/{room}`; idempotent. */
-  join(room: string, signal?: AbortSignal): Promise<void>;
+  /** `POST /join/{room}`; idempotent. `via`: servers to join a room through that our own is not in. */
+  join(room: string, via?: readonly string[], signal?: AbortSignal): Promise<void>;
   leave(room: string, signal?: AbortSignal): Promise<void>;
   forget(room: string, signal?: AbortSignal): Promise<void>;
   invite(room: string, user: string, signal?: AbortSignal): Promise<void>;

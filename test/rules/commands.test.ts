@@ -203,8 +203,7 @@ test('P4-greeting: the greeting is keyed by the person, so a second look sends n
 
 test('C1-elsewhere: a refusal by another room is a failure that is told, no reason to say nothing', async () => {
   const { world, alice, dm } = await newcomer();
-  const space = world.madeRooms(`onboarding:${alice.mxid}/space`)[0] ?? '';
-  await world.server.connect('bot', 'SETUP').leave(space);
+  world.server.refuse(({ call, user }) => call === 'createRoom' && user === world.bot, 403, Infinity);
   await world.asks(alice, dm, '!new', { token: 'it failed 3 times' });
   await world.until(() => world.seen(dm).length === 2);
   expect(world.seen(dm).at(-1)?.body).toContain('it failed 3 times');

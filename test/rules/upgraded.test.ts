@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { SimulatedPerson } from '../simulation/person.js';
+import { World } from '../simulation/world.js';
 import { answerTo, childOf, met, nameOf, quiet, told } from '../surface/setting.js';
 import { setting } from './setting.js';
 
@@ -76,4 +77,43 @@ test('R2-claimed: a room that names another as its predecessor, which does not n
   await alice.client.setState(room, 'm.room.tombstone', '', { body: '', replacement_room: claims });
   await quiet(world);
   expect(world.server.room(claims).membership(world.bot)).toBe('join');
+});
+
+/** A room of carol, who is of another server, is replaced by one that only her server is in. */
+async function movesAway(prepare: (world: World) => void = () => {}) {
+  const world = new World(2);
+  const carol = world.person('carol:other.test');
+  const room = await world.plainRoom(carol);
+  prepare(world);
+  await world.startAll();
+  const next = await carol.client.createRoom({
+    preset: 'public_chat',
+    creation_content: { predecessor: { room_id: room, event_id: '$last' } },
+  });
+  world.server.elsewhere.set(next, 'other.test');
+  const content = { body: 'This room has been replaced', replacement_room: next };
+  await carol.client.setState(room, 'm.room.tombstone', '', content);
+  return { world, carol, next };
+}
+
+test('R2-via: a replacement that our server is not in is joined through that of who named it, also after a kill', async () => {
+  const { world, carol, next } = await movesAway((made) => {
+    made.server.refuse(({ call }) => call === 'join', 502, 4);
+  });
+  const joins = () => world.requests(({ call, room }) => call === 'join' && room === next).length;
+  await world.until(() => joins() > 0);
+  for (const replica of world.replicas) replica.kill();
+  for (const replica of world.replicas) world.restart(replica);
+  await quiet(world, () => world.server.room(next).membership(world.bot) === 'join');
+  await told(world, carol, next, 'hello', 'echo: hello');
+});
+
+test('R2-pause: a server that is down is asked ever more rarely', async () => {
+  const { world, next } = await movesAway((made) => {
+    made.server.refuse(({ call }) => call === 'join', 502, Infinity);
+  });
+  await world.clock.advance(600_000);
+  const asked = world.requests(({ call, room }) => call === 'join' && room === next).length;
+  expect(asked).toBeGreaterThan(4);
+  expect(asked).toBeLessThan(40);
 });

@@ -136,8 +136,8 @@ export class SimulatedClient implements Homeserver {
     return this.#call('resolveAlias', {}, signal, () => this.server.resolveAlias(alias));
   }
 
-  join(room: string, signal?: AbortSignal) {
-    return this.#call('join', { room }, signal, () => this.server.join(this.identity, room));
+  join(room: string, via: readonly string[] = [], signal?: AbortSignal) {
+    return this.#call('join', { room }, signal, () => this.server.join(this.identity, room, via));
   }
 
   leave(room: string, signal?: AbortSignal) {

@@ -88,10 +88,12 @@ export class Faults {
     return hold;
   }
 
-  /** The next `times` matching requests are answered 400, 429 or 502 and not applied. */
-  refuse(match: Match, status: 400 | 429 | 502, times = 1, retryAfterMs?: number): void {
+  /** The next `times` matching requests are answered so and not applied. */
+  refuse(match: Match, status: 400 | 403 | 429 | 502, times = 1, retryAfterMs?: number): void {
     const detail = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-    const code = ({ 400: 'refused', 429: 'rate-limited', 502: 'unreachable' } as const)[status];
+    const code = ({ 400: 'refused', 403: 'refused', 429: 'rate-limited', 502: 'unreachable' } as const)[
+      status
+    ];
     this.#refusals.push({
       match,
       error: new HomeserverError(code, `simulated ${status}`, detail),

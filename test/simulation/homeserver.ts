@@ -16,7 +16,9 @@ export class SimulatedHomeserver extends SimulatedRooms {
     device: string,
     options: { clock?: Clock; deadlineMs?: number; name?: string } = {},
   ) {
-    const client = new SimulatedClient(this, { user: `@${localpart}:${this.serverName}`, device }, options);
+    // `carol:other.test` is a person of another server.
+    const user = localpart.includes(':') ? `@${localpart}` : `@${localpart}:${this.serverName}`;
+    const client = new SimulatedClient(this, { user, device }, options);
     this.#clients.push(client);
     return client;
   }

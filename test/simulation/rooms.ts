@@ -24,6 +24,8 @@ export class SimulatedRooms {
   /** Most events of one room in a /sync answer. */
   timelineLimit: number;
   readonly faults = new Faults();
+  /** Rooms that this server is not in, to the server that is. */
+  readonly elsewhere = new Map<string, string>();
   /** Every request that arrived, also those that were refused or lost. */
   readonly requests: SimulatedRequest[] = [];
   readonly #rooms = new Map<string, SimulatedRoom>();
@@ -44,7 +46,7 @@ export class SimulatedRooms {
     return this.faults.hold(match, stage);
   }
 
-  refuse(match: Match, status: 400 | 429 | 502, times = 1, retryAfterMs?: number): void {
+  refuse(match: Match, status: 400 | 403 | 429 | 502, times = 1, retryAfterMs?: number): void {
     this.faults.refuse(match, status, times, retryAfterMs);
   }
 
@@ -63,6 +65,12 @@ export class SimulatedRooms {
   /** A room's whole timeline as the homeserver has it, for judging. */
   history(room: string): RoomEvent[] {
     return this.room(room).timeline.map((stored) => structuredClone(this.#seen(stored)));
+  }
+
+  /** As an administrator deletes a room: nothing of it is left, its aliases are free. */
+  purge(room: string): void {
+    this.#rooms.delete(room);
+    for (const [alias, of] of this.#aliases) if (of === room) this.#aliases.delete(alias);
   }
 
   get rooms(): string[] {
@@ -296,7 +304,10 @@ export class SimulatedRooms {
     return this.#aliases.get(alias);
   }
 
-  join(from: Device, idOrAlias: string): void {
+  join(from: Device, idOrAlias: string, via: readonly string[] = []): void {
+    // A room that this server is not in is joined through one that is.
+    const resident = this.elsewhere.get(idOrAlias);
+    if (resident !== undefined && !via.includes(resident)) throw notFound(idOrAlias);
     const room = this.room(
       idOrAlias.startsWith('#') ? (this.#aliases.get(idOrAlias) ?? idOrAlias) : idOrAlias,
     );

@@ -318,7 +318,10 @@ export class World {
       const of = create?.content[MADE_FOR_KEY] as { source: string; person: string } | undefined;
       return create?.sender === this.bot && of ? [{ room, ...of }] : [];
     });
-    const spaces = made.filter(({ source }) => source.endsWith('/space'));
+    const spaces = made
+      .filter(({ source }) => source.endsWith('/space'))
+      .map((space) => ({ ...space, room: this.heirOf(space.room) }))
+      .filter(({ room }) => this.server.room(room).membership(this.bot) === 'join');
     const problems: string[] = [];
     for (const { person } of spaces) {
       const own = spaces.filter((space) => space.person === person);
@@ -336,6 +339,15 @@ export class World {
       if (membership(person) !== 'none') problems.push(`${person} was invited to ${room}, made in vain`);
     }
     return [...new Set(problems)];
+  }
+
+  /** The last of the rooms that took a room's place, as far as the bot is in them. */
+  private heirOf(room: string): string {
+    const { content } = this.server.room(room).stateEvent('m.room.tombstone', '')?.event ?? {};
+    const next = this.server.rooms.find((one) => one === content?.['replacement_room']);
+    return next !== undefined && this.server.room(next).membership(this.bot) === 'join'
+      ? this.heirOf(next)
+      : room;
   }
 
   /** Rooms that the bot made for a source and is in. */

@@ -114,12 +114,6 @@ export class Chats {
 
   /** Derived from the ledger's numbers: one more than the highest known. */
   private nextIndex(person: string, number: number): number {
-    let highest = number;
-    for (const [key, chat] of this.deps.records.state.entries('chat')) {
-      if (!key.startsWith(`chat:${person}/`)) continue;
-      const known = /^C(\d+)$/.exec(String(chat['chat_id']));
-      if (known !== null) highest = Math.max(highest, Number(known[1]));
-    }
-    return highest + 1;
+    return Math.max(number, this.deps.records.highestNumber(person)) + 1;
   }
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Outbox } from '../outbox.js';
-import type { Records, RoomRecord, Standing } from '../records.js';
+import type { Records, Standing } from '../records.js';
+import type { Home } from './healing.js';
 import { serverOf } from './spaces.js';
 
 /** Content key of a state event that follows from a record: which write of it. */
@@ -22,7 +23,14 @@ export const isArchived = (state: readonly RoomEvent[], self: string): boolean =
  */
 export class DerivedState {
   constructor(
-    private readonly deps: { homeserver: Homeserver; outbox: Outbox; records: Records; self: string },
+    private readonly deps: {
+      homeserver: Homeserver;
+      outbox: Outbox;
+      records: Records;
+      self: string;
+      /** The person's space, which stands. */
+      home: (person: string) => Promise<Home>;
+    },
   ) {}
 
   /** The chat whose derived state this event puts back behind its record; undefined when it does not. */
@@ -31,13 +39,15 @@ export class DerivedState {
     if (event.type === 'm.room.name' && event.state_key === '')
       return isLower(event, this.name(room), this.deps.self) ? room : undefined;
     if (event.type !== 'm.space.child' || event.state_key === undefined) return undefined;
-    return isLower(event, this.place(event.state_key), this.deps.self) ? event.state_key : undefined;
+    // What stands in an earlier space is not looked at any more.
+    if (this.deps.records.room(event.state_key)?.space_id !== room) return undefined;
+    return isLower(event, this.placed(event.state_key), this.deps.self) ? event.state_key : undefined;
   }
 
   /** Its name or place was changed since it was made: its maker alone writes the first ones. */
   hasChanged(room: string): boolean {
     const made = this.deps.records.standing(room, 'space_id');
-    return this.name(room)?.cause !== made?.cause || this.place(room)?.cause !== made?.cause;
+    return this.name(room)?.cause !== made?.cause || this.placed(room)?.cause !== made?.cause;
   }
 
   /** Reads what stands, and writes what is missing or behind. */
@@ -46,8 +56,9 @@ export class DerivedState {
     if (record?.room_type !== 'chat') return;
     // A name that is not ours to write keeps the chat from no place.
     const named = await Promise.allSettled([this.writeName(room)]);
-    const place = this.place(room);
-    if (record.space_id !== undefined && place !== undefined) await this.writePlace(room, record, place);
+    const person = record.matrix_user_id;
+    if (person !== undefined && record.space_id !== undefined)
+      await this.place(room, await this.deps.home(person), true);
     for (const one of named) if (one.status === 'rejected') throw one.reason;
   }
 
@@ -59,22 +70,29 @@ export class DerivedState {
       await outbox.state(room, 'm.room.name', '', { name: name.value, ...mark(name) });
   }
 
-  private async writePlace(room: string, record: RoomRecord, place: Standing): Promise<void> {
-    const { homeserver, outbox, self } = this.deps;
-    if (record.space_id === undefined) return;
-    const child = find(await homeserver.roomState(record.space_id), 'm.space.child', room);
-    if (!isLower(child, place, self)) return;
+  /**
+   * Puts the chat where its record says, if it is not there. `again`: also where somebody took it out by hand; an
+   * archived one stays out.
+   */
+  async place(room: string, { space, state }: Home, again = false): Promise<void> {
+    const { outbox, records, self } = this.deps;
+    const record = records.room(room);
+    const place = this.placed(room);
+    if (record === undefined || place === undefined) return;
+    const child = find(state, 'm.space.child', room);
+    const isBack = again && !record.archived && isTakenOut(child, self);
+    if (!isBack && !isLower(child, place, self)) return;
     const order = (record.chat_id ?? '').replace(/\D/g, '').padStart(6, '0');
     // Without `via` a child is none (Matrix spec, spaces).
     const content = record.archived ? {} : { via: [serverOf(self)], order };
-    await outbox.state(record.space_id, 'm.space.child', room, { ...content, ...mark(place) });
+    await outbox.state(space, 'm.space.child', room, { ...content, ...mark(place) });
   }
 
   private name(room: string): Standing | undefined {
     return this.deps.records.standing(room, 'display_name');
   }
 
-  private place(room: string): Standing | undefined {
+  private placed(room: string): Standing | undefined {
     const { records } = this.deps;
     return records.standing(room, 'archived') ?? records.standing(room, 'space_id');
   }
@@ -90,6 +108,12 @@ function isLower(event: RoomEvent | undefined, to: Standing | undefined, self: s
   const from = parsed.success ? parsed.data : { stamp: event.origin_server_ts, cause: '' };
   return from.stamp < to.stamp || (from.stamp === to.stamp && from.cause < to.cause);
 }
+
+/** By somebody else, or by our account but not by us: what we write names the write that it follows from. */
+const isTakenOut = (child: RoomEvent | undefined, self: string): boolean =>
+  child !== undefined &&
+  child.content['via'] === undefined &&
+  (child.sender !== self || !derivedFrom.safeParse(child.content[DERIVED_KEY]).success);
 
 function find(state: readonly RoomEvent[], type: string, key: string): RoomEvent | undefined {
   return state.find((event) => event.type === type && event.state_key === key);

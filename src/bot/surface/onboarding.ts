@@ -1,17 +1,13 @@
-import type { ActorReader } from '../actors/reader.js';
-import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
 import type { Choice } from './agents.js';
 import type { Chats } from './chats.js';
 import { onboardingSource } from './ledger.js';
-import type { Spaces } from './spaces.js';
+import type { Healing } from './healing.js';
 
 export interface OnboardingDeps {
   records: Records;
-  recorder: Recorder;
-  reader: ActorReader;
-  spaces: Spaces;
+  healing: Pick<Healing, 'home'>;
   chats: Chats;
   now: () => number;
   /** Puts the greeting into the engine (and the journal) and resolves to its source. */
@@ -29,11 +25,15 @@ export class Onboarding {
 
   constructor(private readonly deps: OnboardingDeps) {}
 
-  /** Resolves when the person has space, C1 and greeting. */
+  /** Resolves when the person has a space that stands, C1 and greeting. */
   async ensure(person: string, signal: AbortSignal): Promise<Welcome> {
     for (;;) {
-      const done = this.done(person);
-      if (done !== undefined) return done;
+      const room = this.done(person);
+      if (room !== undefined) {
+        const { space } = await this.deps.healing.home(person);
+        signal.throwIfAborted();
+        return { space, room };
+      }
       const other = this.underWay.get(person);
       if (other === undefined) break;
       // Its failure is its caller's to handle; this caller looks again and goes on itself.
@@ -49,19 +49,19 @@ export class Onboarding {
     }
   }
 
-  private done(person: string): Welcome | undefined {
+  /** C1, where all is there. */
+  private done(person: string): string | undefined {
     const { records } = this.deps;
-    const space = records.user(person)?.space_id;
     const room = records.chatRoom(person, onboardingSource(person));
-    if (space === undefined || room === undefined || !records.marked(this.greeting(person, room))) return;
-    return { space, room };
+    const isIn = records.user(person)?.space_id !== undefined && room !== undefined;
+    return isIn && records.marked(this.greeting(person, room)) ? room : undefined;
   }
 
   private async bring(person: string, signal: AbortSignal): Promise<Welcome> {
-    const { records, reader, chats, greet } = this.deps;
+    const { healing, chats, greet } = this.deps;
     const cause = { id: onboardingSource(person) };
-    const known = records.user(person)?.space_id ?? reader.spaceOf(person);
-    const space = known ?? (await this.space(person, cause));
+    const { space } = await healing.home(person);
+    signal.throwIfAborted();
     const chat = await chats.make(cause, person, space, { name: 'Chat' }, signal);
     if ('gone' in chat) return chat;
     const greeting = await greet(this.greeting(person, chat.room));
@@ -70,13 +70,6 @@ export class Onboarding {
       await greeting.changed(signal);
     }
     return { space, room: chat.room };
-  }
-
-  private async space(person: string, cause: { id: string }): Promise<string> {
-    const { records, recorder, spaces } = this.deps;
-    const space = await spaces.find(person);
-    await records.write(recorder.onboarded(person, 'SPACE', space, cause), cause);
-    return space;
   }
 
   private greeting(person: string, room: string): SourceRef {

@@ -2,12 +2,14 @@ import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/h
 import type { Log } from '../../telemetry/log.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import type { Outbox } from '../outbox.js';
-import { type Ledger, LEDGER_TYPE, readLedger } from './ledger.js';
+import type { Records } from '../records.js';
 import { isArchived } from './derived.js';
+import { type Ledger, LEDGER_TYPE, onboardingSource, readLedger } from './ledger.js';
 
 export interface RoomsDeps {
   homeserver: Homeserver;
   outbox: Outbox;
+  records: Pick<Records, 'chatOf' | 'highestNumber'>;
   log: Log;
   self: string;
   /** The source was redacted. */
@@ -84,11 +86,16 @@ export class Rooms {
       ledger = await this.ledger(space);
     }
     if (!ledger.entries.has(source)) {
+      // Entered in an earlier space, whose ledger whoever made this one did not know whole.
+      const recorded = this.deps.records.chatOf(person, source);
       const room =
+        recorded?.room ??
         this.allMade().find((made) => made.source === source)?.room ??
         (await this.create(source, person, wantedOf(wanted)));
       signal.throwIfAborted();
-      await this.deps.outbox.event(space, source, 'ledger', LEDGER_TYPE, { source, room }, signal);
+      await this.raise(person, space, ledger, this.deps.records.highestNumber(person), signal);
+      const entry = { source, room, ...(recorded !== undefined && { number: recorded.number }) };
+      await this.deps.outbox.event(space, source, 'ledger', LEDGER_TYPE, entry, signal);
       ledger = await this.ledger(space);
     }
     const entry = ledger.entries.get(source);
@@ -102,6 +109,20 @@ export class Rooms {
     }
     await this.leaveLosers(source, entry.room);
     return { room: entry.room, number };
+  }
+
+  /** Says in the ledger that numbers up to `highest` were given, where it does not know; what is said twice is one. */
+  async raise(
+    person: string,
+    space: string,
+    ledger: Ledger,
+    highest: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (ledger.highest >= highest) return;
+    const source = onboardingSource(person);
+    const entry = { source: `${source}/space`, after: highest };
+    await this.deps.outbox.event(space, entry.source, `after/${highest}`, LEDGER_TYPE, entry, signal);
   }
 
   /** No room is made for a source that was redacted, unless the ledger names one already (PROTOCOL P3). */
@@ -143,7 +164,7 @@ export class Rooms {
   }
 
   /** A person with any membership is not invited again. */
-  private async inviteOnce(room: string, person: string, state: RoomEvent[]): Promise<void> {
+  async inviteOnce(room: string, person: string, state: RoomEvent[]): Promise<void> {
     if (find(state, 'm.room.member', person) === undefined) await this.inviteTo(room, person);
   }
 

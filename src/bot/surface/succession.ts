@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import type { Write } from '../../documents/write.js';
-import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import type { Homeserver } from '../../matrix/homeserver.js';
 import type { Recorder } from '../actors/recorder.js';
 import { isRefused } from '../failures.js';
 import { type Cause, chatKey, type Records, roomKey } from '../records.js';
+import { names, predecessorOf } from './tombstone.js';
 
 export interface SuccessionDeps {
   homeserver: Pick<Homeserver, 'roomState' | 'stateContent'>;
@@ -12,10 +12,6 @@ export interface SuccessionDeps {
   /** Notes durably that a chat's name and place are to be written. */
   owe: (room: string) => Promise<void>;
 }
-
-const roomId = z.string().startsWith('!').max(255);
-const tombstone = z.object({ replacement_room: roomId });
-const creation = z.object({ predecessor: z.object({ room_id: roomId }) });
 
 /** What of a room's record goes along into the room that takes its place. */
 const KEPT = [
@@ -47,13 +43,6 @@ export class Succession {
 
   constructor(private readonly deps: SuccessionDeps) {}
 
-  /** The room that takes this one's place, where the bot has a use for it. */
-  static replacement(event: RoomEvent): string | undefined {
-    if (event.type !== 'm.room.tombstone' || event.state_key !== '') return undefined;
-    const parsed = tombstone.safeParse(event.content);
-    return parsed.success ? parsed.data.replacement_room : undefined;
-  }
-
   /** Before anything is judged of a room without a record: it may go on from another. */
   async look(room: string, cause: Cause, signal: AbortSignal): Promise<void> {
     const { records, owe } = this.deps;
@@ -73,14 +62,11 @@ export class Succession {
 
   private async predecessor(room: string, signal: AbortSignal): Promise<string | undefined> {
     const { homeserver } = this.deps;
-    const state = await homeserver.roomState(room, signal);
-    const create = state.find(({ type, state_key }) => type === 'm.room.create' && state_key === '');
-    const parsed = creation.safeParse(create?.content);
-    const old = parsed.success ? parsed.data.predecessor.room_id : undefined;
+    const old = predecessorOf(await homeserver.roomState(room, signal));
     if (old === undefined || this.deps.records.room(old) === undefined) return undefined;
     try {
-      const said = tombstone.safeParse(await homeserver.stateContent(old, 'm.room.tombstone', '', signal));
-      return said.success && said.data.replacement_room === room ? old : undefined;
+      const said = await homeserver.stateContent(old, 'm.room.tombstone', '', signal);
+      return names(said, room) ? old : undefined;
     } catch (error) {
       // The bot is not in the old room any more: what that says cannot be known.
       if (isRefused(error)) return undefined;

@@ -3,6 +3,7 @@ import type { PlatformClient } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import type { Outcome, WorkContext } from '../attendant.js';
+import { ifShown } from '../failures.js';
 import type { Outbox } from '../outbox.js';
 import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
@@ -28,6 +29,7 @@ import { commands } from './commands/list.js';
 import { visible } from './commands/permission.js';
 import type { StatusReport } from './commands/status.js';
 import { DerivedState } from './derived.js';
+import { Healing } from './healing.js';
 import { Onboarding } from './onboarding.js';
 import { answerPrompt, throughOutages } from './prompt.js';
 import { RunUnderWay } from './run-under-way.js';
@@ -63,6 +65,8 @@ export interface SurfaceDeps {
   staging: Staging;
   /** Which events are questions of ours. */
   requests: OpenRequests;
+  /** Somebody talks to the bot in the room. */
+  used: (room: string) => void;
   /** What is remembered of lists that wait for a choice. */
   prompts: PromptStore;
   /** All that this replica has in memory. */
@@ -83,7 +87,6 @@ export class Surface {
   private readonly onboarding: Onboarding;
   private readonly chats: Chats;
   private readonly binding: Binding;
-  private readonly spaces: Spaces;
   private readonly dispatch: Dispatch;
   private readonly choices: Choices;
   private readonly saved: SavedContexts;
@@ -91,20 +94,22 @@ export class Surface {
   private readonly threads: RoomThreads;
 
   constructor(private readonly deps: SurfaceDeps) {
-    const { records, recorder, reader, platform, clock, greet } = deps;
+    const { records, recorder, platform, clock, greet } = deps;
     this.rooms = new Rooms({ ...deps, isDropped: (id) => deps.known(id)?.dropped === true });
+    const { rooms } = this;
+    const spaces = new Spaces(deps);
+    const healing = new Healing({ ...deps, spaces, rooms, derived: () => this.derived });
     const asksAgent = (source: Source) => this.asksAgent(source);
-    this.withdrawal = new Withdrawal({ ...deps, rooms: this.rooms, asksAgent });
+    this.withdrawal = new Withdrawal({ ...deps, rooms, healing, asksAgent });
     this.agents = new Agents(platform, records);
-    this.derived = new DerivedState(deps);
+    this.derived = new DerivedState({ ...deps, home: (person) => healing.home(person) });
     this.choices = new Choices(deps);
-    const { rooms, agents, derived } = this;
+    const { agents, derived } = this;
     const branching = new Branching({ ...deps, binding: () => this.binding });
     this.chats = new Chats({ records, recorder, platform, rooms, agents, branching, derived });
-    this.spaces = new Spaces(deps);
-    const { spaces, chats } = this;
+    const { chats } = this;
     const now = () => clock.now();
-    this.onboarding = new Onboarding({ records, recorder, reader, spaces, chats, greet, now });
+    this.onboarding = new Onboarding({ records, healing, chats, greet, now });
     const finish = (made: MadeRoom, signal: AbortSignal) => this.finish(made, signal);
     this.binding = new Binding({ ...deps, rooms, agents, finish });
     const { onboarding, binding } = this;
@@ -227,6 +232,7 @@ export class Surface {
     if (event === undefined || event.unsigned?.['redacted_because'] !== undefined)
       return { settle: 'dropped' };
     const { room, sender: person, ts } = source.ref;
+    this.deps.used(room);
     const { signal } = context;
     const fresh = this.freshness(signal);
     // Known here by a note of ours to it alone.
@@ -289,7 +295,8 @@ export class Surface {
       if (made.source.endsWith('/space')) continue;
       const space = this.deps.records.user(made.person)?.space_id;
       if (space === undefined) continue;
-      const entry = (await this.rooms.ledger(space)).entries.get(made.source);
+      // A space that was lost is made anew when its person next needs it; its rooms wait for that.
+      const entry = (await ifShown(() => this.rooms.ledger(space)))?.entries.get(made.source);
       if (entry === undefined) continue;
       if ('room' in entry && entry.room === made.room) await this.finish(made, signal);
       else await this.rooms.leaveLosers(made.source, 'room' in entry ? entry.room : undefined);

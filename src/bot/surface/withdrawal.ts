@@ -9,12 +9,14 @@ import type { Records } from '../records.js';
 import type { Source } from '../source.js';
 import { stepKey } from './platform-key.js';
 import { throughOutages } from './prompt.js';
+import type { Healing } from './healing.js';
 import type { Rooms } from './rooms.js';
 
 export interface WithdrawalDeps extends QuestionDeps {
   platform: PlatformClient;
   records: Records;
   rooms: Rooms;
+  healing: Pick<Healing, 'home'>;
   clock: Clock;
   log: Log;
   asksAgent: (source: Source) => boolean;
@@ -31,7 +33,7 @@ export class Withdrawal {
   constructor(private readonly deps: WithdrawalDeps) {}
 
   async withdraw(source: Source, signal: AbortSignal): Promise<void> {
-    const { platform, records, rooms, asksAgent } = this.deps;
+    const { platform, records, rooms, healing, asksAgent } = this.deps;
     const waits = (is: boolean) => {
       source.waiting = is;
       return Promise.resolve();
@@ -42,8 +44,10 @@ export class Withdrawal {
     } finally {
       source.waiting = false;
     }
-    const space = asksAgent(source) ? undefined : records.user(source.ref.sender)?.space_id;
-    if (space !== undefined) await rooms.drop(source.id, space, signal);
+    const { sender } = source.ref;
+    if (asksAgent(source) || records.user(sender)?.space_id === undefined) return;
+    const { space } = await healing.home(sender);
+    await rooms.drop(source.id, space, signal);
   }
 
   /** Nobody follows the run that asked; resolves once the room shows every question of it closed. */

@@ -14,9 +14,9 @@ export const user = {
     space_id: {
       schema: id,
       what: 'room id of the person’s space',
-      writer: 'owner of the person, at onboarding',
+      writer: 'owner of the person, at onboarding, and when the space before was lost',
       merge: 'higherStampWins',
-      why: 'found again by its alias, so two writers find the same (P4)',
+      why: 'the newest that stands is found by its alias, so two writers find the same (P4)',
       kind: 'fact',
     },
     next_chat_index: {
