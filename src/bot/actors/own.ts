@@ -3,7 +3,6 @@ import type { BotActors } from '../records.js';
 import { conversationMachine, conversationOptions } from './conversation.js';
 import { onboardingMachine, onboardingOptions } from './onboarding.js';
 
-
 /** Ids of the machines that the bot registers itself. */
 export const ownMachines: ReadonlySet<string> = new Set(
   [conversationMachine, onboardingMachine, runMachine].map(({ id }) => id),
