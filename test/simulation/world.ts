@@ -158,6 +158,19 @@ export class World {
     replica.start();
   }
 
+  /** Every disk is lost, the relay's too, and all replicas begin again on empty ones. */
+  async losesEverything(): Promise<void> {
+    for (const replica of this.replicas) {
+      replica.kill();
+      replica.wipe();
+    }
+    this.relayDisk.records.clear();
+    for (const replica of this.replicas) this.found(replica);
+    for (const replica of this.replicas) replica.start();
+    this.exchangeAll();
+    await this.clock.advance(1000);
+  }
+
   /** The replicas in the order of their ranks for a room of this person. */
   ranks(room: string, person: SimulatedPerson): SimulatedReplica[] {
     const state = this.replicas.find(({ up }) => up)?.life.state;
