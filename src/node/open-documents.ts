@@ -191,8 +191,8 @@ export class OpenDocuments {
     const handle = this.#import(id, loaded);
     if (A.getMissingDeps(handle.doc(), []).length > 0) this.options.onIncomplete(id);
     this.saver.opened(id, () => handle.doc(), onDisk);
-    const isBrought = !sameHeads(opened, A.getHeads(handle.doc()));
-    if (isBrought || (backedUp !== undefined && backedUp.length > 0)) this.saver.flushLater(id);
+    // Its first bytes too, although everyone can make them: a document that is on no disk is one that was lost.
+    if (!sameHeads(onDisk, A.getHeads(handle.doc()))) this.saver.flushLater(id);
     const document: OpenDocument = { id, name, handle, opened };
     this.#open.set(id, document);
     this.#byName.set(describeDocument(name), document);
