@@ -1,20 +1,11 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-
-const root = fileURLToPath(new URL('../../../', import.meta.url));
-const compiler = join(
-  dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-  'bin',
-  'tsc',
-);
+import { compiled, startsCheaply } from '../../world/compiled.js';
 
 /**
  * Compiles what the children of this file run, from the sources as they are now, for the file's tests.
@@ -29,32 +20,14 @@ export function compiledChildren(
 ): { path: (name: string) => string } {
   let out = '';
   beforeAll(async () => {
-    // Inside the project, so that the compiled files find its packages.
-    const cache = join(root, 'node_modules', '.cache');
-    await mkdir(cache, { recursive: true });
-    out = await mkdtemp(join(cache, 'children-'));
-    await writeFile(join(out, 'package.json'), '{"type":"module"}');
-    const config = {
-      extends: join(root, 'tsconfig.json'),
-      compilerOptions: {
-        noEmit: false,
-        outDir: join(out, 'js'),
-        rootDir: root,
-        typeRoots: [join(root, 'node_modules/@types')],
-      },
-      files: names.map((name) => join(root, folder, `${name}.ts`)),
-      include: [],
-    };
-    await writeFile(join(out, 'tsconfig.json'), JSON.stringify(config));
-    await promisify(execFile)(process.execPath, [compiler, '-p', out]);
-    // The compiler takes seconds, and minutes where many tests run at once.
+    out = await compiled(names.map((name) => join(folder, `${name}.ts`)));
   }, 300_000);
   afterAll(() => rm(out, { recursive: true, force: true, maxRetries: 10 }));
   afterEach(async () => {
     // A test that failed or ran out of time leaves none behind.
     await Promise.all([...running].map((child) => child.kill()));
   });
-  return { path: (name) => join(out, 'js', folder, `${name}.js`) };
+  return { path: (name) => join(out, folder, `${name}.js`) };
 }
 
 export interface Child {
@@ -72,7 +45,9 @@ export interface Child {
 const running = new Set<Child>();
 
 export function startChild(program: string, args: string[]): Child {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...startsCheaply, program, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const lines: string[] = [];
   const watchers = new Set<() => void>();
   const reader = createInterface({ input: child.stdout });
