@@ -38,6 +38,8 @@ export interface Timeline {
   catchUp(signal: AbortSignal): Promise<void>;
   /** Reads the room from the source on and rebuilds the source's events. */
   readSource(source: Source, signal: AbortSignal): Promise<void>;
+  /** Reads what a source that is an edit replaces, unless that is known. */
+  readOriginal(source: Source, signal: AbortSignal): Promise<void>;
   /** True if that event of ours is redacted now. */
   redacted(room: string, event: string): Promise<boolean>;
 }
@@ -50,7 +52,7 @@ export interface AttendantDeps {
   outbox: Outbox;
   copies: Copies;
   attempts: Attempts;
-  takingUp: Pick<TakingUp, 'isGone' | 'isBehind' | 'giveUp'>;
+  takingUp: Pick<TakingUp, 'isGone' | 'isBehind' | 'closeLeft' | 'giveUp'>;
   /** It goes to the room's agent: it may be given up at any instant. */
   asksAgent: (source: Source) => boolean;
   journal: { append(entries: JournalEntry[]): Promise<void> };
@@ -120,6 +122,7 @@ export class Attendant {
   private async step(source: Source, signal: AbortSignal): Promise<boolean> {
     if (source.closed) return this.giveUp(source, signal);
     await this.readUpToNow(source, signal);
+    await this.deps.takingUp.closeLeft(source, signal);
     const act = nextAct(source.view(), source.held);
     switch (act.act) {
       case 'settle':
@@ -163,6 +166,7 @@ export class Attendant {
       await timeline.readSource(source, signal);
       source.readAt = clock.monotonic();
     }
+    await timeline.readOriginal(source, signal);
   }
 
   /** D2: what stands under the step is what the timeline shows, not what we sent. The echo in /sync tells, else a

@@ -13,7 +13,7 @@ interface Invite {
   /** To a direct chat. */
   direct: boolean;
   /** Servers to join through, of a room that ours need not be in. */
-  via?: readonly string[];
+  via?: readonly string[] | undefined;
 }
 
 interface Pending extends Invite {
@@ -53,10 +53,12 @@ export class Invites {
 
   note(room: string, invite: Invite): void {
     const { inviter, direct } = invite;
-    if (this.pending.has(room)) return;
     if (direct && this.deps.accepts(inviter)) this.deps.direct.note(room, inviter);
-    const due = this.deps.clock.monotonic();
-    this.pending.set(room, { ...invite, due, failures: 0, underWay: false });
+    // Invited again: by whoever it is now, and at once, however long a server was not asked.
+    const anew = { via: undefined, ...invite, due: this.deps.clock.monotonic(), failures: 0 };
+    const known = this.pending.get(room);
+    if (known === undefined) this.pending.set(room, { ...anew, underWay: false });
+    else Object.assign(known, anew);
     this.look();
   }
 

@@ -22,6 +22,10 @@ export class RoomReader implements Timeline {
 
   async readSource(source: Source, signal: AbortSignal): Promise<void> {
     this.receiver.rebuild(source, await this.eventsSince(source, signal));
+    await this.readOriginal(source, signal);
+  }
+
+  async readOriginal(source: Source, signal: AbortSignal): Promise<void> {
     const { target, ref } = source;
     if (target !== undefined) source.original ??= await this.homeserver.event(ref.room, target, signal);
   }

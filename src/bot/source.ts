@@ -195,12 +195,19 @@ export class Source {
     this.wake();
   }
 
-  /** It was dropped, and a placeholder or a question came to stand in the room all the same: that is ended. */
+  /** It is settled, and what nobody will end came to stand in the room since: that is ended. */
   get isLeftOpen(): boolean {
-    if (this.end !== 'dropped') return false;
+    return this.hasLeftQuestion || this.hasLeftPlaceholder;
+  }
+
+  /** A question of its run, which is over. */
+  private get hasLeftQuestion(): boolean {
+    return this.end !== undefined && openSteps(this.events).length > 0;
+  }
+
+  private get hasLeftPlaceholder(): boolean {
     const { anchor, anchorRedacted, current } = this.view();
-    const isPlaceholder = anchor !== undefined && !anchorRedacted && current === undefined;
-    return isPlaceholder || openSteps(this.events).length > 0;
+    return this.end === 'dropped' && anchor !== undefined && !anchorRedacted && current === undefined;
   }
 
   view(): AnswerView {

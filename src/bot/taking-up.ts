@@ -26,11 +26,7 @@ export class TakingUp {
   async isGone(source: Source, signal: AbortSignal): Promise<boolean> {
     const { attempts, asksAgent, isOwed, withdraw, closeQuestions } = this.deps;
     if (source.ref.kind !== 'message') return source.dropped;
-    if (source.settled === 'dropped') {
-      // One that came to stand since.
-      await closeQuestions(source, signal);
-      return true;
-    }
+    if (source.settled === 'dropped') return true;
     const forms = attempts.forms(source.ref);
     if (forms.length > 0) this.takeBegun(source, forms);
     else source.taken = source.edits.newest ?? null;
@@ -45,6 +41,11 @@ export class TakingUp {
     if (forms.length > 0) return false;
     if (source.taken && isEditedAway(source.taken)) return true;
     return source.target !== undefined && !(await isOwed(source, signal));
+  }
+
+  /** A question that came to stand when it was settled already is closed: nobody follows its run. */
+  async closeLeft(source: Source, signal: AbortSignal): Promise<void> {
+    if (source.settled !== undefined) await this.deps.closeQuestions(source, signal);
   }
 
   /** The bot was taken out of the room: what the agent has under way for it is ended. */

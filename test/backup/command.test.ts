@@ -91,6 +91,7 @@ describe('understudy backup', { timeout: 180_000 }, () => {
     const dir = await folder();
     const one = await node([], { dataDir: dir, found: true });
     const { path } = await one.backups.create('asked');
+    await one.flush();
     const before = await filesIn(dir);
     const { code, stderr } = await run('restore', path, '--data', dir);
     expect(code).toBe(1);

@@ -62,6 +62,9 @@ async function open(storage = new HoldingStorage()) {
   await documents.open(nameOf('cluster', 0));
   all.readShards(SHARDS);
   await openShards(documents, all);
+  // What they begin with is on disk.
+  await documents.saver.flushAll();
+  storage.saved.splice(0);
   const sent: string[] = [];
   const writer = new Writer({
     schemas: productSchemas,

@@ -3,6 +3,7 @@ import { DELIVERY_KEY } from '../../src/delivery/mark.js';
 import type { TimelineEvent } from '../world/matrix-http.js';
 import type { SimulatedReplica } from '../simulation/replica.js';
 import { World } from '../simulation/world.js';
+import { answerTo } from '../surface/setting.js';
 import { QUESTION } from './asking.js';
 import { alone, inParts, of, setting } from './setting.js';
 
@@ -210,9 +211,9 @@ test('A1-greeted-bot: the last step of the way in is on disk before the mark of 
 test('an agent that fails leaves the conversation and the run failed, and the next prompt goes on', async () => {
   const { world, alice, room, only } = await alone((made) => {
     made.platform.answer = ({ text }) =>
-      text === 'break' ? { text: '', error: 'it broke' } : { text: `echo: ${text}` };
+      text === 'break' ? { text: '', error: 'key sk-1 was refused' } : { text: `echo: ${text}` };
   });
-  const broken = await world.asks(alice, room, 'break', { token: 'it broke' });
+  const broken = await world.asks(alice, room, 'break', { token: 'The agent failed (reference' });
   await world.until(() => stateOf(conversation(only, room)) === 'failed');
   expect(run(only, room, broken).snapshot()).toMatchObject({
     value: 'failed',
@@ -222,6 +223,12 @@ test('an agent that fails leaves the conversation and the run failed, and the ne
   await world.settleAll();
   expect(stateOf(conversation(only, room))).toBe('idle');
   expect(world.verdict()).toBe('');
+  // What the platform says of it may hold anything: the log has it, and the room its reference.
+  const reference = broken.slice(1, 9);
+  expect(answerTo(world, room, broken)).toBe(`The agent failed (reference ${reference}).`);
+  const [line] = world.lines.filter(({ message }) => message === 'a run ended with an error');
+  expect(line?.fields).toMatchObject({ reference, code: 'simulated', detail: 'key sk-1 was refused' });
+  expect(JSON.stringify(world.history(room))).not.toContain('sk-1');
 });
 
 test('an answer of several parts shows as replying while its parts are sent', async () => {

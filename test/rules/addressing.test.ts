@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
 import type { BotSettings } from '../../src/bot/deps.js';
+import { said } from '../../src/bot/addressing/said.js';
 import { namesAsWord } from '../../src/bot/addressing/signs.js';
 import type { SimulatedPerson } from '../simulation/person.js';
 import { LEASE, PATIENCE, World } from '../simulation/world.js';
+import { answerTo, quiet } from '../surface/setting.js';
+import { QUESTION, questions } from './asking.js';
 import { of } from './setting.js';
 
 const NOTICE = /^I answer only people on my list/;
@@ -404,4 +407,56 @@ test('P4-direct: a direct chat is listed before the bot is in it, whoever is kil
   for (const replica of [owner, other]) world.restart(replica);
   await world.settleAll();
   expect(world.verdict()).toBe('');
+});
+
+test('P5-named: after our name !yes decides, ahead of the run that asked, and a number chooses', async () => {
+  const { world, alice, room } = await group({}, (made) => {
+    made.platform.forgetful = false;
+    made.platform.answer = ({ text: said }) =>
+      said.includes('ask') ? { text: said, asks: '1' } : { text: `echo: ${said}` };
+  });
+  const me = mentions(world.bot);
+  const says = async (body: string, token: string, more: object = me) => {
+    const prompt = await alice.sends(room, text(body, more));
+    world.answers.push({ room, prompt, token, ...(body.includes('ask') && { asks: QUESTION }) });
+    if (!body.includes('ask')) await quiet(world, () => answerTo(world, room, prompt) !== '');
+  };
+  await says('Bot: ask', 'Bot: ask');
+  await world.until(() => questions(world, room).length === 1);
+  await alice.sends(room, text('!no'));
+  await alice.sends(room, text('carol: !no', mentions('@carol:sim.test')));
+  await says('Bot: !yes', '✅ Approved.');
+  expect(world.platform.decided.map(({ decision }) => decision)).toEqual(['approve']);
+  await says('Bot: !save peas', 'Saved', me);
+  await says('Bot, !load', '1. peas', me);
+  const old = `> <${world.bot}> 1. peas\n> Write a number\n\n1`;
+  await says(old, 'Loaded “peas”', { ...replyTo(answerIn(world, room)) });
+  // An agent is told the whole text.
+  await says('Bot: and !yes?', 'echo: Bot: and !yes?');
+  expect(world.verdict()).toBe('');
+});
+
+test('what is said to us stands without our name before it', () => {
+  const me = '@bot:sim.test';
+  const pill = (link: string, name: string) => ({
+    formatted_body: `<a href="https://matrix.to/#/${link}">${name}</a> !yes`,
+  });
+  const of = (body: string, content: object = {}) =>
+    said(body, { ...text(body, content), content: text(body, content) } as never, me);
+  expect(of('Understudy: !yes', mentions(me))).toBe('!yes');
+  expect(of('Understudy, !yes', mentions(me))).toBe('!yes');
+  expect(of('@bot:sim.test !yes')).toBe('!yes');
+  expect(of('Bot: 2')).toBe('2');
+  expect(of('Under Study !yes', pill(encodeURIComponent(me), 'Under Study'))).toBe('!yes');
+  expect(of('Under Study !yes', pill(me, 'Under Study'))).toBe('!yes');
+  for (const [body, content] of [
+    ['Understudy: !yes', {}],
+    ['Understudy: !yes', mentions('@carol:sim.test')],
+    ['please run !yes', mentions(me)],
+    ['Carol !yes', pill('@carol:sim.test', 'Carol')],
+    ['Carol !yes', pill('%E0%A4%A', 'Carol')],
+    ['> <@carol:sim.test> !yes', {}],
+    ['!rename a: b', mentions(me)],
+  ] as const)
+    expect(of(body, content), body).toBe(body);
 });

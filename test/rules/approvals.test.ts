@@ -123,6 +123,22 @@ test('P5-own-decision: who takes a reaction over that was decided on finds its o
   expect(world.verdict()).toBe('');
 });
 
+test('P5-own-decision: who takes a !yes over that was decided on finds its own decision, and answers it once', async () => {
+  const setting = await asking();
+  const { world, alice, room, first } = setting;
+  const { prompt } = await asked(setting);
+  world.platform.onWrite = (process) => {
+    if (process === first.life.process && world.platform.decided.length === 1) first.kill();
+  };
+  const yes = await world.asks(alice, room, '!yes', { token: '✅ Approved.' });
+  await world.until(() => !first.up);
+  world.platform.onWrite = () => {};
+  await quiet(world, () => answerTo(world, room, prompt).includes('[approve]'));
+  expect(answerTo(world, room, yes)).toContain('Approved');
+  expect(decisions(world)).toEqual(['approve']);
+  expect(world.verdict()).toBe('');
+});
+
 test('P5-before: !yes means no question that came after it', async () => {
   const setting = await asking((made) => {
     made.platform.answer = ({ text }) => ({ text, asks: '1', takesMs: 4000 });
@@ -223,9 +239,9 @@ test('a question that nobody decided on says so, and a late reaction is told', a
   const setting = await asking();
   const { world, alice, room } = setting;
   const { prompt, question } = await asked(setting);
-  world.answers[0]!.token = 'nobody answered in time';
+  world.answers[0]!.token = 'Nobody decided in time (reference';
   world.platform.expire();
-  await quiet(world, () => answerTo(world, room, prompt).includes('nobody answered'));
+  await quiet(world, () => answerTo(world, room, prompt).includes('(reference'));
   expect(questions(world, room)[0]?.body).toBe('May I?\n\n⌛ Nobody decided in time.');
   await alice.reacts(room, question, '✅');
   await quiet(world, () => answerTo(world, room, question) !== '');
@@ -269,17 +285,19 @@ test('D10-question: of two questions under one step the later one is taken away'
   expect(viewAnswer(events).orphans).toEqual(['$c']);
 });
 
-test(
-  'killed after each write on the way from the question to the answer, and taken over: one question, one decision',
+test.each(['a reaction', '!yes or !no'] as const)(
+  'killed after each write on the way from the question to the answer by %s, and taken over: one question, one decision',
   { timeout: 240_000 },
-  async () => {
+  async (by) => {
     const setting = await asking();
     const { world, alice, room, first } = setting;
     let kills = 0;
     for (let n = 1; n <= 30; n += 1) {
       const boundary = killAfter(world, first, n);
       const { prompt, question } = await asked(setting, `ask ${n}`);
-      await alice.reacts(room, question, n % 2 === 0 ? '✅' : '👎');
+      if (by === 'a reaction') await alice.reacts(room, question, n % 2 === 0 ? '✅' : '👎');
+      else if (n % 2 === 0) await world.asks(alice, room, '!yes', { token: '✅ Approved.' });
+      else await world.asks(alice, room, '!no', { token: '❌ Declined.' });
       await quiet(world, () => answerTo(world, room, prompt).includes('['));
       boundary.lift();
       expect(world.platform.decided).toHaveLength(n);

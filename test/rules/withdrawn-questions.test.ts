@@ -86,3 +86,39 @@ test('C1-late-question: a question that lands when its prompt is dropped already
   await quiet(world, () => first.up && first.life.started === 'started');
   expect(closings(world, room)).toBe(1);
 });
+
+test('C1-late-question: a placeholder lands when its prompt is dropped already, and then the question', async () => {
+  const setting = await asking((made) => (made.settings.placeholderAfterMs = 500));
+  const { world, alice, room, first } = setting;
+  const placeholder = world.server.hold(of(first, 'send', /^anchor$/), 'before');
+  const question = world.server.hold(of(first, 'send', /^approval\/1$/), 'before');
+  const prompt = await alice.says(room, 'ask');
+  await world.until(() => placeholder.used && question.used);
+  first.kill();
+  await alice.redacts(room, prompt);
+  await quiet(world);
+  placeholder.release();
+  await quiet(world, () => world.sent(room).some((event) => stepOf(event) === 'final'));
+  question.release();
+  await quiet(world, () => questions(world, room).some(({ body }) => body === CLOSED));
+  await world.clock.advance(10_000);
+  expect(closings(world, room)).toBe(1);
+  expect(world.sent(room).filter((event) => stepOf(event) === 'final')).toHaveLength(1);
+});
+
+test('C1-late-question: a question that lands when its placeholder was ended already is closed, once', async () => {
+  const setting = await asking((made) => (made.settings.placeholderAfterMs = 500));
+  const { world, alice, room, first } = setting;
+  const late = world.server.hold(of(first, 'send', /^approval\/1$/), 'before');
+  const prompt = await alice.says(room, 'ask');
+  await world.until(() => late.used && world.sent(room).some((event) => stepOf(event) === 'anchor'));
+  first.kill();
+  await alice.redacts(room, prompt);
+  await quiet(world, () => world.sent(room).some((event) => stepOf(event) === 'final'));
+  late.release();
+  await quiet(world, () => questions(world, room).some(({ body }) => body === CLOSED));
+  world.restart(first);
+  await quiet(world, () => first.up && first.life.started === 'started');
+  await world.clock.advance(10_000);
+  expect(closings(world, room)).toBe(1);
+});

@@ -106,11 +106,9 @@ export class Recorder {
 
   /** A step of a person's way in: the space stands, or the first room has its records. */
   onboarded(person: string, step: 'SPACE' | 'CHAT', room: string, cause: Cause): Write[] {
-    return this.writes(
-      onboardingKey(person),
-      [{ id: step.toLowerCase(), event: { type: step, room } }],
-      cause,
-    );
+    // Of spaces there is another one after each that was lost.
+    const id = step === 'SPACE' ? `space/${shortId(room)}` : 'chat';
+    return this.writes(onboardingKey(person), [{ id, event: { type: step, room } }], cause);
   }
 
   /** The last step of a person's way in. Durable before the mark, which stands in another document (DESIGN §3). */

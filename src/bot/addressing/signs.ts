@@ -13,29 +13,38 @@ export interface Signs {
 }
 
 /** Reads a message's signs. Pure; what is malformed counts as said and names nobody. */
-export function signsOf({ content }: RoomEvent, self: string): Signs {
+export function signsOf(event: RoomEvent, self: string): Signs {
+  const { content } = event;
   const relation = record(content['m.relates_to']);
   const thread = relation?.['rel_type'] === 'm.thread' ? eventId(relation['event_id']) : undefined;
   // In a thread a reply may be there for clients that know no threads only.
   const isFallback = thread !== undefined && relation?.['is_falling_back'] === true;
-  const replied = eventId(record(relation?.['m.in_reply_to'])?.['event_id']);
-  const users = record(content['m.mentions'])?.['user_ids'];
+  const replied = repliedTo(event);
   const isSilent = !Object.hasOwn(content, 'm.mentions');
   return {
-    mentioned: Array.isArray(users) && users.includes(self),
-    text: isSilent ? spoken(text(content['body']) ?? '', replied !== undefined) : undefined,
+    mentioned: mentions(event, self),
+    text: isSilent ? spoken(text(content['body']) ?? '', event) : undefined,
     replyTo: isFallback ? undefined : replied,
     thread,
   };
 }
 
-/** Without the lines that old clients quote of what is replied to: those are another's words. */
-function spoken(body: string, isReply: boolean): string {
-  if (!isReply) return body;
+/** `m.mentions` names us. */
+export function mentions({ content }: RoomEvent, self: string): boolean {
+  const users = record(content['m.mentions'])?.['user_ids'];
+  return Array.isArray(users) && users.includes(self);
+}
+
+/** Without the lines that old clients quote of what is replied to, and the empty one: those are another's words. */
+export function spoken(body: string, event: RoomEvent): string {
+  if (repliedTo(event) === undefined || !body.startsWith('> ')) return body;
   const lines = body.split('\n');
   const first = lines.findIndex((line) => !line.startsWith('> '));
-  return first < 0 ? '' : lines.slice(first).join('\n');
+  return first < 0 ? '' : lines.slice(first).join('\n').replace(/^\n/, '');
 }
+
+const repliedTo = ({ content }: RoomEvent): string | undefined =>
+  eventId(record(record(content['m.relates_to'])?.['m.in_reply_to'])?.['event_id']);
 
 const record = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;

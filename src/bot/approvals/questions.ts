@@ -97,8 +97,10 @@ export class Questions {
     this.closed.add(request);
   }
 
+  /** Of several under one step (PROTOCOL D10) one that stands. */
   private sent(step: string) {
-    return this.source.events.find((event) => event.mark.step === step);
+    const all = this.source.events.filter((event) => event.mark.step === step);
+    return all.find(({ redacted }) => !redacted) ?? all[0];
   }
 }
 

@@ -15,7 +15,7 @@ export interface TakenDeps {
   homeserver: Homeserver;
   records: Records;
   self: string;
-  isCommand: (body: string) => boolean;
+  isCommand: (event: RoomEvent) => boolean;
   /** A bare number that chose from a list, and was no prompt. */
   isChoice: (event: RoomEvent, room: string, signal: AbortSignal) => Promise<boolean>;
 }
@@ -65,7 +65,7 @@ async function waitingFor(
     const reason = records.markReason(source);
     const wasForUs = reason !== 'not-for-us' && reason !== 'dropped';
     const message = isRedacted(event) ? undefined : readMedia(event);
-    if (message !== undefined && (message.caption === undefined || deps.isCommand(message.caption))) {
+    if (message !== undefined && (message.caption === undefined || deps.isCommand(event))) {
       // What cannot be taken was said at once, where it was for us.
       const isTold = 'fault' in message.file && wasForUs;
       if (!isTold) files.unshift(message.file);
@@ -87,7 +87,7 @@ async function isPrompt(
   if (isRedacted(event)) return reason !== undefined;
   if (typeof body !== 'string' || msgtype === 'm.notice') return false;
   if ((relation as { rel_type?: unknown } | undefined)?.rel_type === 'm.replace') return false;
-  return !deps.isCommand(body) && !(await deps.isChoice(event, room, signal));
+  return !deps.isCommand(event) && !(await deps.isChoice(event, room, signal));
 }
 
 function withinBounds(files: readonly MediaMessage['file'][]): Taken {

@@ -5,6 +5,7 @@ import type { InteractivePrompt } from '../../keyed/namespaces/interactive-promp
 import type { KeyedStore } from '../../keyed/store.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
+import { said } from '../addressing/said.js';
 import { openRequests } from '../approvals/request.js';
 import { readEdit } from '../edits.js';
 import { FormsReadBack } from '../forms.js';
@@ -98,8 +99,9 @@ export class Choices {
       seen += 1;
       if (seen > MOST_EVENTS_BACK) return undefined;
       const form = forms.read(event);
-      if (event.sender === number.sender) {
-        const earlier = bareNumber(bodyOf(form));
+      // Of an edit the message counts that it is of, in the form in which it was taken up.
+      if (event.sender === number.sender && readEdit(event) === undefined) {
+        const earlier = bareNumber(said(bodyOf(form), form, self));
         if (earlier !== undefined) chosen.push(earlier);
       }
       if (event.sender !== self) continue;

@@ -10,6 +10,7 @@ import type { RunSoFar } from '../streamer.js';
 import type { Attachments } from '../attachments/attachments.js';
 import type { Binding, Bound } from './binding.js';
 import { stepKey } from './platform-key.js';
+import { runFailed } from './run-failure.js';
 import { notice, pickAnAgent, says } from './texts.js';
 
 const AGAIN_MS = { first: 200, most: 5000 };
@@ -158,8 +159,7 @@ async function follow(
         source.failure = shortId(event.code);
         await questions.over(ENDS.get(event.code) ?? 'Closed: the agent failed.');
         if (event.code === CANCELLED) return notice('Cancelled.');
-        deps.log.warn({ source: source.id, code: event.code }, 'a run ended with an error');
-        return notice(`The agent failed: ${event.message} (reference ${source.id.slice(1, 9)}).`);
+        return runFailed(deps.log, source, event);
     }
   }
   throw new PlatformError('unreachable', 'the run ended without a final event');

@@ -9,6 +9,7 @@ import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
 import type { Records } from '../records.js';
 import type { Source, SourceRef } from '../source.js';
+import { said } from '../addressing/said.js';
 import { Decisions } from '../approvals/decisions.js';
 import type { OpenRequests } from '../approvals/open-requests.js';
 import { Reactions } from '../approvals/reactions.js';
@@ -127,19 +128,19 @@ export class Surface {
     this.dispatch = new Dispatch({ ...deps, runs });
     this.attachments = new Attachments({
       ...deps,
-      isCommand: (body) => this.dispatch.isCommand(body),
+      isCommand: (event) => this.isCommand(event),
       isChoice: async (event, room, signal) => (await this.listFor(event, room, signal)) !== undefined,
     });
   }
 
   /** A command that passes ahead of the run before it (PROTOCOL O6). */
   ahead(event: RoomEvent): boolean {
-    return this.dispatch.entry(bodyOf(event))?.ahead === true;
+    return this.dispatch.entry(this.said(event))?.ahead === true;
   }
 
   /** A command that writes the person's own records (PROTOCOL O5). */
   personal(event: RoomEvent): boolean {
-    return this.dispatch.entry(bodyOf(event))?.personal === true;
+    return this.dispatch.entry(this.said(event))?.personal === true;
   }
 
   /** It goes to the room's agent; false also while the event is not known. */
@@ -150,11 +151,24 @@ export class Surface {
 
   /** In that form it is an agent's to answer, whatever stands before it: no command, no choice from a list. */
   isForAgent(event: RoomEvent): boolean {
-    return this.isPrompt(event) && bareNumber(bodyOf(event)) === undefined;
+    return this.isPrompt(event) && !this.isNumber(event);
   }
 
   private isPrompt(event: RoomEvent): boolean {
-    return isAsked(event) && !this.dispatch.isCommand(bodyOf(event));
+    return isAsked(event) && !this.isCommand(event);
+  }
+
+  private isCommand(event: RoomEvent): boolean {
+    return this.dispatch.isCommand(this.said(event));
+  }
+
+  private isNumber(event: RoomEvent): boolean {
+    return isText(event) && bareNumber(this.said(event)) !== undefined;
+  }
+
+  private said(event: RoomEvent): string {
+    const body = bodyOf(event);
+    return this.dispatch.isCommand(body) ? body : said(body, event, this.deps.self);
   }
 
   /** Whether a bare number is a choice, and which files go with a prompt, is read before anything is written of it
@@ -162,13 +176,13 @@ export class Surface {
   async prepare(source: Source, signal: AbortSignal): Promise<void> {
     const { prompt, ref, offered } = source;
     if (prompt === undefined || ref.kind !== 'message') return;
-    if (!isNumber(prompt)) source.offered = undefined;
+    if (!this.isNumber(prompt)) source.offered = undefined;
     else if (offered === undefined) source.offered = (await this.listFor(prompt, ref.room, signal)) ?? null;
     if (this.asksAgent(source)) await this.attachments.prepare(source, signal);
   }
 
   private async listFor(event: RoomEvent, room: string, signal: AbortSignal): Promise<OpenList | undefined> {
-    return isNumber(event) ? this.choices.openList(event, room, signal) : undefined;
+    return this.isNumber(event) ? this.choices.openList(event, room, signal) : undefined;
   }
 
   /** Settled by another replica: what waited for it waits no more. */
@@ -241,7 +255,7 @@ export class Surface {
     const { prefix, records } = this.deps;
     const place = this.threads.place(room, source.thread);
     const call = { source, room, place, person, cause: { id: source.id, ts }, signal, fresh };
-    const commanded = await this.dispatch.run(body, call);
+    const commanded = await this.dispatch.run(this.said(event), call);
     if (commanded !== undefined) return commanded;
     if (!isAsked(event))
       return notice(this.attachments.refusal(source) ?? 'I can read text, images, files, audio and video.');
@@ -250,7 +264,7 @@ export class Surface {
       source.failure = 'archived';
       return notice(`This chat is archived. ${prefix}branch goes on from it in a new one.`);
     }
-    if (source.offered) return this.choose(source.offered, bareNumber(body) ?? 0, call);
+    if (source.offered) return this.choose(source.offered, bareNumber(this.said(event)) ?? 0, call);
     if (records.room(room) === undefined) {
       const welcome = await this.onboarding.ensure(person, signal);
       if ('gone' in welcome) return pickAnAgent(welcome.gone, welcome.agents, prefix);
@@ -309,8 +323,6 @@ const isText = ({ content }: RoomEvent): boolean =>
 
 /** Said to the bot, alone or with a file. */
 const isAsked = (event: RoomEvent): boolean => isText(event) || readMedia(event)?.caption !== undefined;
-
-const isNumber = (event: RoomEvent): boolean => isText(event) && bareNumber(bodyOf(event)) !== undefined;
 
 /** What a person says; the body of a file without a caption is its name, and says nothing. */
 const bodyOf = (event: RoomEvent): string => {
