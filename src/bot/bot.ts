@@ -198,7 +198,7 @@ export class Bot {
   private async sweep(): Promise<void> {
     const { adoption, derived, genesis, participation } = this.parts;
     if (!participation.candidate()) return;
-    await derived.sweep();
+    await derived.sweep(this.ended.signal);
     await adoption.sweep(this.ended.signal);
     await this.parts.direct.sweep(this.ended.signal);
     await genesis.look();

@@ -10,6 +10,7 @@ import { eventsOf, type Meaning, meaningOf } from './intake.js';
 import type { JournalEntry, JournalState } from './journal.js';
 import type { Records } from './records.js';
 import type { Source, SourceKind, SourceRef } from './source.js';
+import type { MadeRoom } from './surface/rooms.js';
 
 export interface ReceiverDeps {
   log: Log;
@@ -36,7 +37,7 @@ export interface ReceiverDeps {
   personal: (event: RoomEvent) => boolean;
   onEdit: EditPolicy;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
-  onMade: (made: { source: string; person: string; room: string; name?: string; from?: string }) => void;
+  onMade: (made: MadeRoom) => void;
   staging: Pick<Staging, 'add' | 'next' | 'redacted'>;
   onInvite: (room: string, invite: { inviter: string; direct: boolean; via?: string[] }) => void;
   /** The bot joined as to a direct chat. */

@@ -5,6 +5,7 @@ import { commands } from '../../src/bot/surface/commands/list.js';
 import { cluster, type Cluster } from '../world/cluster.js';
 import { records } from '../world/inside.js';
 import { isSoak } from '../soak/time.js';
+import { seeded } from '../storage/random.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 import type { Boundary, Passage } from './killed/boundaries.js';
 import { Performer } from './killed/performer.js';
@@ -16,6 +17,8 @@ const PEOPLE = 8;
 const MET_AT_ONCE = 2;
 /** A use whose replica was not the one that was killed is done again. */
 const MOST_ROUNDS = 30;
+/** Which of the boundaries are drawn: said at the beginning, so that a red draw can be drawn again. */
+const SEED = Number(process.env['KILLED_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 interface Cell {
   row: Row;
@@ -31,7 +34,8 @@ function cells(): Cell[] {
   );
   if (isSoak) return all;
   const drawn = new Set<Cell>();
-  while (drawn.size < 2 * PEOPLE) drawn.add(all[Math.floor(Math.random() * all.length)] as Cell);
+  const draw = seeded(SEED);
+  while (drawn.size < 2 * PEOPLE) drawn.add(all[Math.floor(draw() * all.length)] as Cell);
   return [...drawn];
 }
 
@@ -63,7 +67,7 @@ test(
       process.stdout.write(`${((performance.now() - began) / 1000).toFixed(1)} s: ${what}\n`);
     const people: Performer[] = [];
     while (people.length < PEOPLE) people.push(...(await meet(world, MET_AT_ONCE)));
-    say('everybody is ready');
+    say(`everybody is ready; KILLED_SEED=${SEED}`);
     const stage = new Stage(world);
     for (const uses of inTurns(
       rows.map((row) => ({ row })),

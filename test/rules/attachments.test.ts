@@ -215,6 +215,26 @@ test('F-count: more files than go with one prompt are said once, and hold up not
   expect(given(world)).toEqual(['next']);
 });
 
+test('F-together: files that are too large together are said once, by what they say they are and by what they are', async () => {
+  const MB = 1024 * 1024;
+  for (const said of [true, false]) {
+    const { world, alice, room } = await setting();
+    const file = files(world, alice, room);
+    for (const name of ['a.png', 'b.png', 'c.png'])
+      await file(name, {
+        url: world.server.upload('x'.repeat(6 * MB)),
+        info: { mimetype: 'image/png', ...(said && { size: 6 * MB }) },
+      });
+    await world.asks(alice, room, 'prompt', {
+      text: /^The files before this prompt are larger than 16.8 MB together. Send/,
+    });
+    await world.asks(alice, room, 'next', { text: 'next by run 1' });
+    await world.settleAll();
+    expect(world.verdict()).toBe('');
+    expect(given(world)).toEqual(['next']);
+  }
+});
+
 test('F-redacted: a redacted file goes with nothing', async () => {
   const { world, alice, room } = await alone();
   const file = files(world, alice, room);

@@ -147,3 +147,15 @@ test('!status names tasks and warnings to admins alone', async () => {
   );
   expect(world.verdict()).toBe('');
 });
+
+test('with another prefix that one alone makes a command, and every text shows it', async () => {
+  const { world, alice, chat } = await met((made) => (made.settings.prefix = '?'));
+  expect(await told(world, alice, chat, '?help', '?new')).not.toContain('!');
+  await told(world, alice, chat, '?rename', '?rename');
+  await told(world, alice, chat, '!help', '!help');
+  expect(world.platform.invocations.map(({ text }) => text)).toEqual(['!help']);
+  expect(
+    world.sent(chat).filter(({ content }) => /!(new|help|chats)/.test(String(content['body']))),
+  ).toHaveLength(1);
+  expect(world.verdict()).toBe('');
+});

@@ -7,7 +7,8 @@ const PIXEL = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
   'base64',
 );
-const PICTURE_BYTES = 20_000;
+/** So large that pictures which stay in a replica show: with one before every fifth prompt, 20 kB a prompt. */
+const PICTURE_BYTES = 100_000;
 /** Somebody with one room and one agent, in whose every word stands a text that nobody else says. */
 export class Talker {
   /** In each prompt, file name and file of this person. */

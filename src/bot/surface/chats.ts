@@ -86,7 +86,7 @@ export class Chats {
       // By itself: a kill may have come after the room's records were durable.
       await records.write(recorder.onboarded(person, 'CHAT', room, cause), cause);
     }
-    await derived.write(room);
+    await derived.write(room, signal);
     await rooms.invite(person, [room, space]);
     return { room, chatId, name: records.room(room)?.display_name ?? name };
   }

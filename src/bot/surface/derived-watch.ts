@@ -1,6 +1,6 @@
-import { HomeserverError } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
+import { isRefused } from '../failures.js';
 import type { JournalEntry, JournalState } from '../journal.js';
 import type { DerivedState } from './derived.js';
 
@@ -40,13 +40,13 @@ export class DerivedWatch {
   }
 
   /** Writes what is due. A failure stays for the next sweep. */
-  async sweep(): Promise<void> {
+  async sweep(signal: AbortSignal): Promise<void> {
     const { clock, delay } = this.deps;
     for (const [room, since] of [...this.noted].slice(0, MOST_AT_ONCE)) {
       if (since + delay(room) > clock.monotonic()) continue;
       this.noted.delete(room);
       try {
-        await this.write(room);
+        await this.write(room, signal);
       } catch (error) {
         this.deps.log.warn({ room, error: String(error) }, 'a chat’s name or place could not be written yet');
         this.note(room);
@@ -54,13 +54,12 @@ export class DerivedWatch {
     }
   }
 
-  private async write(room: string): Promise<void> {
+  private async write(room: string, signal: AbortSignal): Promise<void> {
     const { derived, journal, log } = this.deps;
     try {
-      await derived.write(room);
+      await derived.write(room, signal);
     } catch (error) {
-      if (!(error instanceof HomeserverError) || error.code !== 'refused' || error.detail.status === 401)
-        throw error;
+      if (!isRefused(error)) throw error;
       log.warn({ room, error: error.message }, 'a chat’s name or place is not ours to write any more');
     }
     // Noted again meanwhile: the entry stands for that.

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import { serverOf } from '../../matrix/server-of.js';
 import type { Outbox } from '../outbox.js';
 import type { Records, Standing } from '../records.js';
 import type { Home } from './healing.js';
-import { serverOf } from './spaces.js';
 
 /** Content key of a state event that follows from a record: which write of it. */
 const DERIVED_KEY = 'dev.understudy.derived';
@@ -29,7 +29,7 @@ export class DerivedState {
       records: Records;
       self: string;
       /** The person's space, which stands. */
-      home: (person: string) => Promise<Home>;
+      home: (person: string, signal: AbortSignal) => Promise<Home>;
     },
   ) {}
 
@@ -51,14 +51,14 @@ export class DerivedState {
   }
 
   /** Reads what stands, and writes what is missing or behind. */
-  async write(room: string): Promise<void> {
+  async write(room: string, signal: AbortSignal): Promise<void> {
     const record = this.deps.records.room(room);
     if (record?.room_type !== 'chat') return;
     // A name that is not ours to write keeps the chat from no place.
     const named = await Promise.allSettled([this.writeName(room)]);
     const person = record.matrix_user_id;
     if (person !== undefined && record.space_id !== undefined)
-      await this.place(room, await this.deps.home(person), true);
+      await this.place(room, await this.deps.home(person, signal), true);
     for (const one of named) if (one.status === 'rejected') throw one.reason;
   }
 

@@ -4,12 +4,13 @@ import type { ActorReader } from '../actors/reader.js';
 import type { Recorder } from '../actors/recorder.js';
 import { ifShown } from '../failures.js';
 import type { Outbox } from '../outbox.js';
+import { unlessAborted } from '../../time/unless-aborted.js';
 import { type Records, roomKey, userKey } from '../records.js';
 import type { DerivedState } from './derived.js';
-import { LEDGER_TYPE, type LedgerEntry, onboardingSource } from './ledger.js';
+import { LEDGER_TYPE, type LedgerEntry, onboardingSource, spaceSource } from './ledger.js';
 import type { Rooms } from './rooms.js';
 import { standingOf } from './space-standing.js';
-import { type Spaces, spaceSource } from './spaces.js';
+import type { Spaces } from './spaces.js';
 
 export interface HealingDeps {
   homeserver: Pick<Homeserver, 'roomState' | 'joinedRooms'>;
@@ -41,13 +42,14 @@ export class Healing {
 
   constructor(private readonly deps: HealingDeps) {}
 
-  /** The person's space, with all their open chats in it. */
-  home(person: string): Promise<Home> {
-    const other = this.underWay.get(person);
-    if (other !== undefined) return other;
-    const looking = this.look(person).finally(() => this.underWay.delete(person));
-    this.underWay.set(person, looking);
-    return looking;
+  /** The person's space, with all their open chats in it. Whoever waits no more leaves it to who does. */
+  home(person: string, signal: AbortSignal): Promise<Home> {
+    let looking = this.underWay.get(person);
+    if (looking === undefined) {
+      looking = this.look(person).finally(() => this.underWay.delete(person));
+      this.underWay.set(person, looking);
+    }
+    return unlessAborted(looking, signal);
   }
 
   private async look(person: string): Promise<Home> {

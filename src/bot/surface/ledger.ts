@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RoomEvent } from '../../matrix/homeserver.js';
+import { isTombstone } from './tombstone.js';
 
 /** A write-once entry in a person's space: which room a source made (PROTOCOL P3). */
 export const LEDGER_TYPE = 'dev.understudy.ledger';
@@ -30,7 +31,7 @@ export function readLedger(timeline: readonly RoomEvent[], self: string): Ledger
   const numbers = new Map<string, number>();
   let highest = 1;
   for (const event of timeline) {
-    if (event.type === 'm.room.tombstone' && event.state_key === '') break;
+    if (isTombstone(event)) break;
     if (event.type !== LEDGER_TYPE || event.sender !== self || event.state_key !== undefined) continue;
     const { source, room, dropped } = event.content;
     const after = chatNumber.safeParse(event.content['after']);
@@ -49,4 +50,7 @@ export function readLedger(timeline: readonly RoomEvent[], self: string): Ledger
 
 /** The source of a person's first chat room, C1 (PROTOCOL P4). */
 export const onboardingSource = (mxid: string) => `onboarding:${mxid}`;
+
+/** Names the creation of a person's space, and how many numbers were given before it; never an entry of its own. */
+export const spaceSource = (person: string) => `${onboardingSource(person)}/space`;
 const isFirst = (source: string) => source.startsWith('onboarding:');

@@ -30,8 +30,7 @@ export class Onboarding {
     for (;;) {
       const room = this.done(person);
       if (room !== undefined) {
-        const { space } = await this.deps.healing.home(person);
-        signal.throwIfAborted();
+        const { space } = await this.deps.healing.home(person, signal);
         return { space, room };
       }
       const other = this.underWay.get(person);
@@ -60,8 +59,7 @@ export class Onboarding {
   private async bring(person: string, signal: AbortSignal): Promise<Welcome> {
     const { healing, chats, greet } = this.deps;
     const cause = { id: onboardingSource(person) };
-    const { space } = await healing.home(person);
-    signal.throwIfAborted();
+    const { space } = await healing.home(person, signal);
     const chat = await chats.make(cause, person, space, { name: 'Chat' }, signal);
     if ('gone' in chat) return chat;
     const greeting = await greet(this.greeting(person, chat.room));

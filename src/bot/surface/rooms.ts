@@ -4,7 +4,7 @@ import { MADE_FOR_KEY } from '../intake.js';
 import type { Outbox } from '../outbox.js';
 import type { Records } from '../records.js';
 import { isArchived } from './derived.js';
-import { type Ledger, LEDGER_TYPE, onboardingSource, readLedger } from './ledger.js';
+import { type Ledger, LEDGER_TYPE, readLedger, spaceSource } from './ledger.js';
 
 export interface RoomsDeps {
   homeserver: Homeserver;
@@ -120,8 +120,7 @@ export class Rooms {
     signal?: AbortSignal,
   ): Promise<void> {
     if (ledger.highest >= highest) return;
-    const source = onboardingSource(person);
-    const entry = { source: `${source}/space`, after: highest };
+    const entry = { source: spaceSource(person), after: highest };
     await this.deps.outbox.event(space, entry.source, `after/${highest}`, LEDGER_TYPE, entry, signal);
   }
 

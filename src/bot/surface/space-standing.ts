@@ -1,9 +1,9 @@
 import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/homeserver.js';
 import { ifShown } from '../failures.js';
-import { type Replacement, replacementOf } from './tombstone.js';
+import { isTombstone, type Replacement, replacementOf } from './tombstone.js';
 
 /** Where a space stands, as the homeserver shows it now. */
-export type Standing =
+export type SpaceStanding =
   | { is: 'stands'; state: RoomEvent[] }
   /** The bot is not in it: it left, was taken out, or the room is gone. */
   | { is: 'lost' }
@@ -19,13 +19,13 @@ export async function standingOf(
   homeserver: Pick<Homeserver, 'roomState' | 'joinedRooms'>,
   space: string,
   self: string,
-): Promise<Standing> {
+): Promise<SpaceStanding> {
   const state = await ifShown(() => homeserver.roomState(space));
   if (state === undefined || !isIn(state, self)) {
     if (!(await homeserver.joinedRooms()).includes(space)) return { is: 'lost' };
     throw new HomeserverError('unreachable', `the homeserver does not agree on the space ${space}`);
   }
-  const tombstone = state.find(({ type, state_key }) => type === 'm.room.tombstone' && state_key === '');
+  const tombstone = state.find(isTombstone);
   if (tombstone === undefined) return { is: 'stands', state };
   return { is: 'replaced', by: replacementOf(tombstone, self) };
 }

@@ -1,5 +1,6 @@
 import type { RoomEvent } from '../../matrix/homeserver.js';
 import type { Records } from '../records.js';
+import { isTombstone } from './tombstone.js';
 
 /** What is remembered of chats that were looked at; more are looked at again. */
 const MOST_CHATS = 10_000;
@@ -31,7 +32,7 @@ export class SpaceUse {
 
   /** Everything that is read of a room. */
   read(room: string, event: RoomEvent): void {
-    if (event.type === 'm.room.tombstone' && event.state_key === '') this.forget(room);
+    if (isTombstone(event)) this.forget(room);
     if (event.type === 'm.space.child' && event.state_key !== undefined && !('via' in event.content))
       this.looked.delete(event.state_key);
   }

@@ -1,13 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/homeserver.js';
+import { serverOf } from '../../matrix/server-of.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
 import { ifShown, isRefused } from '../failures.js';
 import { MADE_FOR_KEY } from '../intake.js';
-import { LEDGER_TYPE, onboardingSource } from './ledger.js';
+import { LEDGER_TYPE, spaceSource } from './ledger.js';
 import { isIn, standingOf } from './space-standing.js';
-import { names, predecessorOf, type Replacement, replacementOf } from './tombstone.js';
+import { isTombstone, names, predecessorOf, type Replacement, replacementOf } from './tombstone.js';
 
 export interface SpacesDeps {
   homeserver: Homeserver;
@@ -127,7 +128,7 @@ export class Spaces {
         this.deps.log.warn({ person, room }, "what stands for a person's space is not ours");
         return undefined;
       }
-      const tombstone = state.find(({ type, state_key }) => type === 'm.room.tombstone' && state_key === '');
+      const tombstone = state.find(isTombstone);
       if (tombstone === undefined) return room;
       const next = replacementOf(tombstone, this.deps.self);
       if (next === undefined) return undefined;
@@ -170,7 +171,7 @@ export class Spaces {
     if (old === undefined || !mayWrite(state, self)) return false;
     if (old === before) return true;
     const earlier = await ifShown(() => homeserver.roomState(old));
-    const tombstone = earlier?.find(({ type, state_key }) => type === 'm.room.tombstone' && state_key === '');
+    const tombstone = earlier?.find(isTombstone);
     return earlier !== undefined && this.isMadeFor(person, earlier) && names(tombstone?.content, room);
   }
 
@@ -180,11 +181,6 @@ export class Spaces {
     return create?.sender === this.deps.self && made?.person === person;
   }
 }
-
-/** Names the space's own creation; no ledger entry is ever made for it. */
-export const spaceSource = (person: string) => `${onboardingSource(person)}/space`;
-
-export const serverOf = (id: string) => id.slice(id.indexOf(':') + 1);
 
 /** 400 M_ROOM_IN_USE one after another, 409 when two creations meet. */
 function taken(error: unknown): boolean {

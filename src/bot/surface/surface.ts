@@ -1,4 +1,5 @@
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
+import { serverOf } from '../../matrix/server-of.js';
 import type { PlatformClient } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
@@ -36,7 +37,7 @@ import { answerPrompt, throughOutages } from './prompt.js';
 import { RunUnderWay } from './run-under-way.js';
 import { SavedContexts } from './saved.js';
 import { Dropped, type MadeRoom, Rooms } from './rooms.js';
-import { serverOf, Spaces } from './spaces.js';
+import { Spaces } from './spaces.js';
 import { link, notice, pickAnAgent } from './texts.js';
 import { RoomThreads, type Threads } from './threads.js';
 import { Withdrawal } from './withdrawal.js';
@@ -103,7 +104,7 @@ export class Surface {
     const asksAgent = (source: Source) => this.asksAgent(source);
     this.withdrawal = new Withdrawal({ ...deps, rooms, healing, asksAgent });
     this.agents = new Agents(platform, records);
-    this.derived = new DerivedState({ ...deps, home: (person) => healing.home(person) });
+    this.derived = new DerivedState({ ...deps, home: (person, signal) => healing.home(person, signal) });
     this.choices = new Choices(deps);
     const { agents, derived } = this;
     const branching = new Branching({ ...deps, binding: () => this.binding });

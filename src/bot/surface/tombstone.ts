@@ -1,11 +1,16 @@
 import { z } from 'zod';
 import type { RoomEvent } from '../../matrix/homeserver.js';
+import { serverOf } from '../../matrix/server-of.js';
 
-export const roomId = z.string().startsWith('!').max(255);
+const roomId = z.string().startsWith('!').max(255);
 const tombstone = z.object({ replacement_room: roomId });
 const creation = z.object({ predecessor: z.object({ room_id: roomId }) });
 /** Host and port (Matrix spec, server names). */
 const serverName = /^[A-Za-z0-9.:[\]-]{1,230}$/u;
+
+/** It says that its room was upgraded. */
+export const isTombstone = ({ type, state_key }: RoomEvent): boolean =>
+  type === 'm.room.tombstone' && state_key === '';
 
 /** The room that takes another's place, and servers that are in it. */
 export interface Replacement {
@@ -18,7 +23,7 @@ export interface Replacement {
  * id of an earlier room version ends in the server that made it. No server is asked by a garbled name, nor our own.
  */
 export function replacementOf(event: RoomEvent, self: string): Replacement | undefined {
-  if (event.type !== 'm.room.tombstone' || event.state_key !== '') return undefined;
+  if (!isTombstone(event)) return undefined;
   const parsed = tombstone.safeParse(event.content);
   if (!parsed.success) return undefined;
   const { replacement_room: room } = parsed.data;
@@ -26,9 +31,6 @@ export function replacementOf(event: RoomEvent, self: string): Replacement | und
   via.delete(serverOf(self));
   return { room, via: [...via].filter((server) => serverName.test(server)) };
 }
-
-/** Empty where the id names none, as a room's of version 12. */
-const serverOf = (id: string) => (id.includes(':') ? id.slice(id.indexOf(':') + 1) : '');
 
 /** The room that a create event says it takes the place of. */
 export function predecessorOf(state: readonly RoomEvent[]): string | undefined {

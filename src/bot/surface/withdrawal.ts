@@ -46,7 +46,7 @@ export class Withdrawal {
     }
     const { sender } = source.ref;
     if (asksAgent(source) || records.user(sender)?.space_id === undefined) return;
-    const { space } = await healing.home(sender);
+    const { space } = await healing.home(sender, signal);
     await rooms.drop(source.id, space, signal);
   }
 

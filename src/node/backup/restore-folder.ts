@@ -10,6 +10,7 @@ import type { Keyring } from '../../storage/sealed-chunks.js';
 import type { Log } from '../../telemetry/log.js';
 import { folderChunks } from './folder-chunks.js';
 import { isRecorded } from './recorded.js';
+import { unlessAborted } from '../../time/unless-aborted.js';
 
 /** How long the end waits for removals of damaged chunks, milliseconds. */
 const CLOSE_MS = 5_000;
@@ -106,13 +107,4 @@ async function restoreInto(
     await storage.close(refused.signal.aborted ? refused.signal : AbortSignal.timeout(CLOSE_MS));
     await lock.release();
   }
-}
-
-function unlessAborted(done: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const refuse = (): void => reject(signal.reason as Error);
-    if (signal.aborted) refuse();
-    else signal.addEventListener('abort', refuse, { once: true });
-    done.then(resolve, reject);
-  });
 }

@@ -34,7 +34,7 @@ export function archiveCommand(deps: {
     const archived = { kind: 'room', key: roomKey(room), fields: { archived: true } } as const;
     await records.write([archived, ...recorder.closed(room, cause)], cause);
     fresh();
-    await derived.write(room);
+    await derived.write(room, signal);
     return notice(
       `${record.chat_id ?? 'This chat'} is archived. ${prefix}branch goes on from it in a new chat.`,
     );

@@ -1,6 +1,6 @@
 import type { Homeserver } from '../../../matrix/homeserver.js';
 import type { Records } from '../../records.js';
-import { serverOf } from '../spaces.js';
+import { serverOf } from '../../../matrix/server-of.js';
 import { link, notice } from '../texts.js';
 import type { Run } from './command.js';
 

@@ -1,6 +1,6 @@
 import type { Chats } from '../chats.js';
 import type { Onboarding } from '../onboarding.js';
-import { serverOf } from '../spaces.js';
+import { serverOf } from '../../../matrix/server-of.js';
 import { link, notice, pickAnAgent } from '../texts.js';
 import type { Call, Run } from './command.js';
 
