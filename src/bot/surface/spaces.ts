@@ -22,6 +22,8 @@ export interface SpacesDeps {
 /** So long the newest alias, where it leads to a room we cannot read, may still be a creation under way: Synapse takes
  * the alias before it writes the room's events. */
 const CREATION_MS = 30_000;
+/** What is remembered of them; of more the time begins anew. */
+const MOST_UNREADABLE = 1000;
 const MOST_SUFFIXES = 100;
 const MOST_UPGRADES = 20;
 
@@ -153,6 +155,7 @@ export class Spaces {
     const state = await ifShown(() => homeserver.roomState(room));
     if (state?.some(({ type }) => type === 'm.room.create') === true) return;
     const since = this.unreadableSince.get(room) ?? clock.monotonic();
+    if (this.unreadableSince.size >= MOST_UNREADABLE) this.unreadableSince.clear();
     this.unreadableSince.set(room, since);
     if (clock.monotonic() - since > CREATION_MS) return;
     throw new HomeserverError('unreachable', `the space ${room} cannot be read yet`);
