@@ -58,8 +58,6 @@ export interface BotSettings {
   streaming: boolean;
   /** Such edits a second, of all answers over all replicas together. */
   editsPerSecond: number;
-  /** A prompt's run that is over leaves the documents so long after its last event, ms. */
-  archiveAfterMs: number;
   /** Length of a long poll, ms. */
   pollMs: number;
   /** The outermost conditions of O1 and D6: documents in sync, the right device. Undefined: fine. */

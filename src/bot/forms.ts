@@ -8,6 +8,17 @@ export const formsOf = (attempts: Iterable<string>): string[] =>
   [...attempts].map((attempt) => attempt.split('/')[3] ?? '');
 
 /**
+ * The form that all replicas take of those that its attempts name, where two were begun apart: the first form of all
+ * (null), else the first by name. A form of which nothing is known, as of an edit that was redacted, is the newest;
+ * undefined: there is no edit.
+ */
+export function formTaken(forms: readonly string[], edits: Edits): Edit | null | undefined {
+  const [form] = forms.toSorted();
+  if (form === '') return null;
+  return (form === undefined ? undefined : edits.named(form)) ?? edits.newest;
+}
+
+/**
  * In which form messages were taken up, for who reads a room back, newest event first: as their answer says, else their
  * attempts (decision 23), else in their newest form. Of what stands in the room and the records alone, so that every
  * replica reads the same, also one that has none of them in memory.
@@ -44,9 +55,7 @@ export class FormsReadBack {
     const { event_id: id, sender, origin_server_ts: ts } = event;
     if (this.answered.has(id)) return edits.get(this.answered.get(id));
     const ref = { id, room: this.room, sender, ts, kind: 'message' as const };
-    const [form] = formsOf(this.deps.records.attempts(ref).keys()).sort();
-    if (form === '') return undefined;
-    return (form === undefined ? undefined : edits.named(form)) ?? edits.newest;
+    return formTaken(formsOf(this.deps.records.attempts(ref).keys()), edits) ?? undefined;
   }
 
   /** Others' edits of it are none. */

@@ -62,7 +62,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   });
   const { self, clusterId, leaseMs, patienceMs, heartbeatMs, prefix, allowed } = settings;
   const { replica, incarnation } = channel.self;
-  registerOwn(state.actors, settings.archiveAfterMs);
+  registerOwn(state.actors);
   const records = new Records(state);
   const tasks = new TaskBoard(state);
   const answers = new RoomAnswers({ records, always: settings.alwaysRooms });

@@ -226,7 +226,6 @@ async function open(
       placeholderAfterMs: PLACEHOLDER_MS,
       streaming: config.streaming,
       editsPerSecond: config.editsPerSecond,
-      archiveAfterMs: config.archiveAfterMs,
       pollMs: POLL_MS,
       obstacle: () => device ?? documentsObstacle(node),
     },

@@ -1,5 +1,6 @@
 import type { Attempts } from './attempts.js';
 import { isEditedAway } from './edits.js';
+import { formTaken } from './forms.js';
 import type { Source } from './source.js';
 
 export interface TakingUpDeps {
@@ -28,7 +29,7 @@ export class TakingUp {
     if (source.ref.kind !== 'message') return source.dropped;
     if (source.settled === 'dropped') return true;
     const forms = attempts.forms(source.ref);
-    if (forms.length > 0) this.takeBegun(source, forms);
+    if (forms.length > 0) source.taken = formTaken(forms, source.edits) ?? null;
     else source.taken = source.edits.newest ?? null;
     if (source.dropped) {
       // Another replica may have begun it without a word of it having come here.
@@ -58,13 +59,5 @@ export class TakingUp {
   isBehind(source: Source): boolean {
     if (source.attempt !== undefined || this.deps.attempts.forms(source.ref).length > 0) return false;
     return source.dropped || (source.edits.newest?.id ?? null) !== (source.taken?.id ?? null);
-  }
-
-  /** Of two that were begun apart, in two forms, all replicas take the same: the first form, else by name. */
-  private takeBegun(source: Source, forms: readonly string[]): void {
-    const [form = ''] = [...forms].sort();
-    if (form === '') source.taken = null;
-    // An edit that was redacted since is no form any more.
-    else source.taken = source.edits.named(form) ?? source.edits.newest ?? null;
   }
 }

@@ -74,7 +74,6 @@ export class World {
     placeholderAfterMs: Infinity,
     streaming: true,
     editsPerSecond: 2,
-    archiveAfterMs: 3_600_000,
     pollMs: 30_000,
     obstacle: () => undefined,
   };

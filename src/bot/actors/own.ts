@@ -8,9 +8,9 @@ export const ownMachines: ReadonlySet<string> = new Set(
   [conversationMachine, onboardingMachine, runMachine].map(({ id }) => id),
 );
 
-/** @param archiveAfterMs a prompt's run that is over leaves the documents so long after its last event, milliseconds. */
-export function registerOwn(actors: BotActors, archiveAfterMs?: number): void {
+/** That of tasks stands already, with the age at which they leave, where the state was opened (bot/state.ts). */
+export function registerOwn(actors: BotActors): void {
   actors.register(conversationMachine, conversationOptions);
   actors.register(onboardingMachine, onboardingOptions);
-  actors.register(runMachine, runOptions(archiveAfterMs));
+  actors.register(runMachine, runOptions());
 }

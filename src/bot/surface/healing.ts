@@ -10,7 +10,7 @@ import type { DerivedState } from './derived.js';
 import { LEDGER_TYPE, type LedgerEntry, onboardingSource, spaceSource } from './ledger.js';
 import type { Rooms } from './rooms.js';
 import { standingOf } from './space-standing.js';
-import type { Spaces } from './spaces.js';
+import type { LostSpace, Spaces } from './spaces.js';
 
 export interface HealingDeps {
   homeserver: Pick<Homeserver, 'roomState' | 'joinedRooms'>;
@@ -65,7 +65,8 @@ export class Healing {
       { person, space: known, standing: standing.is },
       'the space of a person does not stand any more',
     );
-    return this.anew(person, known);
+    const heir = standing.is === 'replaced' ? standing.by : undefined;
+    return this.anew(person, { room: known, heir });
   }
 
   private async make(person: string): Promise<Home> {
@@ -76,16 +77,16 @@ export class Healing {
     return { space, state: await homeserver.roomState(space) };
   }
 
-  private async anew(person: string, lost: string): Promise<Home> {
+  private async anew(person: string, lost: LostSpace): Promise<Home> {
     const { homeserver, records, recorder, spaces, log } = this.deps;
     const space = await spaces.find(person, lost);
-    await this.carry(person, lost, space);
+    await this.carry(person, lost.room, space);
     const cause = { id: `${spaceSource(person)}/${space}` };
     const user = { kind: 'user', key: userKey(person), fields: { space_id: space } } as const;
     await records.write([...recorder.onboarded(person, 'SPACE', space, cause), user], cause);
     const state = await homeserver.roomState(space);
     await this.complete(person, space, state);
-    log.info({ person, lost, space }, 'a person has another space');
+    log.info({ person, lost: lost.room, space }, 'a person has another space');
     return { space, state };
   }
 

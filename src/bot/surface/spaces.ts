@@ -7,7 +7,7 @@ import type { Clock } from '../../time/clock.js';
 import { ifShown, isRefused } from '../failures.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import { LEDGER_TYPE, spaceSource } from './ledger.js';
-import { isIn, standingOf } from './space-standing.js';
+import { isIn } from './space-standing.js';
 import { isTombstone, names, predecessorOf, type Replacement, replacementOf } from './tombstone.js';
 
 export interface SpacesDeps {
@@ -28,7 +28,7 @@ const MOST_SUFFIXES = 100;
 const MOST_UPGRADES = 20;
 
 /** The space that a person's record names, which does not stand any more, and what took its place. */
-interface Lost {
+export interface LostSpace {
   room: string;
   heir?: Replacement | undefined;
 }
@@ -46,14 +46,13 @@ export class Spaces {
   /**
    * The person's space, made if there is none.
    *
-   * @param known The space of their record, where that is found not to stand.
+   * @param lost The space of their record, where that is found not to stand.
    */
-  async find(person: string, known?: string): Promise<string> {
-    const lost = known === undefined ? undefined : await this.lost(known);
+  async find(person: string, lost?: LostSpace): Promise<string> {
     for (let look = 0; look < MOST_SUFFIXES; look += 1) {
       const named = await this.named(person);
       for (const [older, room] of named.toReversed().entries()) {
-        if (older === 0 && room !== undefined && room !== known && room !== lost?.heir?.room)
+        if (older === 0 && room !== undefined && room !== lost?.room && room !== lost?.heir?.room)
           await this.mustBeMade(room);
         const home = room === undefined ? undefined : await this.home(person, room, lost);
         if (home !== undefined) return home;
@@ -66,11 +65,6 @@ export class Spaces {
       // Another replica made it in between: what stands there is looked at.
     }
     throw new HomeserverError('refused', `no alias is left for the space of ${person}`, { status: 409 });
-  }
-
-  private async lost(known: string): Promise<Lost> {
-    const standing = await standingOf(this.deps.homeserver, known, this.deps.self);
-    return { room: known, ...(standing.is === 'replaced' && { heir: standing.by }) };
   }
 
   /** The rooms that the person's aliases lead to, by suffix; one alias may have gone with its room. */
@@ -118,7 +112,11 @@ export class Spaces {
   }
 
   /** The room itself, or the last of those that took its place, if it is the person's and the bot is in it. */
-  private async home(person: string, named: string, lost: Lost | undefined): Promise<string | undefined> {
+  private async home(
+    person: string,
+    named: string,
+    lost: LostSpace | undefined,
+  ): Promise<string | undefined> {
     let room = named;
     let via = named === lost?.heir?.room ? lost.heir.via : undefined;
     let before = via === undefined ? undefined : lost?.room;
