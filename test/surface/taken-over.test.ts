@@ -59,6 +59,33 @@ test('!rename, !save, !load and !agent, killed after each write and taken over',
   expect(world.verdict()).toBe('');
 });
 
+test('!load, its number and !threads, killed after each write and taken over', async () => {
+  const setting = await met();
+  const { world, alice, chat, second } = setting;
+  for (const name of ['one', 'two']) {
+    await told(world, alice, chat, `about ${name}`, `echo: about ${name}`);
+    await told(world, alice, chat, `!save ${name}`, 'Saved');
+  }
+  const lists = await killedAtEachWrite(setting, () => ({ body: '!load', token: '1. one\n2. two' }));
+  expect(lists).toBeGreaterThanOrEqual(3);
+  const loads = await killedAtEachWrite(
+    setting,
+    (n) => ({ body: String((n % 2) + 1), token: n % 2 === 0 ? 'Loaded “one”' : 'Loaded “two”' }),
+    async () => void (await told(world, alice, chat, '!load', '1. one\n2. two')),
+  );
+  expect(loads).toBeGreaterThanOrEqual(5);
+  expect(second.bot.records.room(chat)?.loaded_context).toBe(loads % 2 === 0 ? 'two' : 'one');
+
+  const way = (n: number) => (n % 2 === 0 ? 'shared' : 'own');
+  const ways = await killedAtEachWrite(setting, (n) => ({
+    body: `!threads ${way(n)}`,
+    token: n % 2 === 0 ? 'share' : 'of its own',
+  }));
+  expect(ways).toBeGreaterThanOrEqual(4);
+  expect(second.bot.records.room(chat)?.threads).toBe(way(ways + 1));
+  expect(world.verdict()).toBe('');
+});
+
 test('!archive, killed after each write and taken over', async () => {
   const setting = await met();
   const { world, alice, space } = setting;
