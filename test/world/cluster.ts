@@ -268,8 +268,8 @@ export class Cluster extends Conversation {
       UNDERSTUDY_RELAY_URLS: relayPorts.map((port) => `ws://127.0.0.1:${port}`).join(','),
       UNDERSTUDY_RELAY_TOKEN: this.#relayToken,
       UNDERSTUDY_PLATFORM_URL: platformProxy?.url ?? platformUrl,
-      UNDERSTUDY_LEASE: options.lease ?? '600ms',
-      UNDERSTUDY_HEARTBEAT: options.heartbeat ?? '100ms',
+      UNDERSTUDY_LEASE: options.lease ?? '1s',
+      UNDERSTUDY_HEARTBEAT: options.heartbeat ?? '200ms',
       UNDERSTUDY_PATIENCE: options.patience ?? '1s',
       // A new cluster makes every document durable before it begins; most tests would do nothing but wait for that.
       UNDERSTUDY_SHARDS: '8',
