@@ -29,6 +29,7 @@ it.each([[[]], ...all.map((one) => [[one]]), [all]])(
     const stores = await open(one, named);
     for (const name of all) expect(stores[name].register('matrix/a', values[name])).toBe(true);
     for (const name of all) expect(stores[name].lookup('matrix/a')).toEqual(values[name]);
+    for (const name of all) expect(await stores[name].flush()).toBe(true);
     await one.close();
     const again = await open(await node([], { dataDir }), named);
     const kept = all.filter((name) => again[name].lookup('matrix/a') !== undefined);
