@@ -53,7 +53,8 @@ export class Withdrawal {
   /** Nobody follows the run that asked; resolves once the room shows every question of it closed. */
   async closeQuestions(source: Source, signal: AbortSignal): Promise<void> {
     if (openSteps(source.events).length === 0) return;
-    const why = source.dropped ? 'the message was deleted' : 'the answer is there';
+    const isOver = source.settled === 'answered' ? 'the answer is there' : 'it is over';
+    const why = source.dropped ? 'the message was deleted' : isOver;
     await new Questions(this.deps, source, signal).over(`Closed: ${why}.`);
     const echo = AbortSignal.any([signal, deadline(this.deps.clock, ECHO_MS)]);
     while (openSteps(source.events).length > 0) {
