@@ -16,7 +16,10 @@ export function servicesCommands(cli: Command, action: ActionOf): void {
       examples(
         ['npx understudy up', 'with a Synapse of its own, installed under data/dev'],
         ['npx understudy up --replicas 3', 'three replicas instead of two'],
-        ['MATRIX_HOMESERVER_URL=https://… MATRIX_USER=bot npx understudy up', 'on your homeserver'],
+        [
+          'MATRIX_HOMESERVER_URL=https://… MATRIX_USER=bot MATRIX_PASSWORD_FILE=… npx understudy up',
+          'on your homeserver',
+        ],
       ),
     )
     .action(action({ replicas: ['--replicas', replicas] }, () => import('../commands/up.js')));

@@ -37,5 +37,6 @@ function element(homeserver: Homeserver, people: [string, { user: string }][]): 
     ...people.map(([, { user }]) => `      user        ${user}`),
     ...(homeserver.passwordFile === undefined ? [] : [`      passwords   in ${homeserver.passwordFile}`]),
     `      and write to ${homeserver.bot}, or invite it to an unencrypted room.`,
+    '      (In a room that it did not make it answers what is addressed to it.)',
   ];
 }

@@ -63,7 +63,7 @@ export const cluster = {
     judge: {
       schema: z.enum(['atomic', 'not_atomic', 'untested']),
       what: 'whether the homeserver keeps the first of two concurrent sends under one transaction id',
-      writer: 'the replica that ran the test, at genesis or by `doctor`',
+      writer: 'who founds (`untested`), then the replica of `doctor`',
       merge: 'higherStampWins',
       why: 'the latest test counts (D9)',
       kind: 'choice',
@@ -114,7 +114,7 @@ export const member = {
     retired: {
       schema: z.boolean(),
       what: 'retired by the operator',
-      writer: 'the operator, through any replica',
+      writer: 'nobody yet: no command sets it',
       merge: 'higherStampWins',
       why: 'the last decision counts',
       kind: 'choice',
