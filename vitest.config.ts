@@ -23,6 +23,9 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: wholeSystem,
           maxWorkers: 2,
+          // One process for many files: what is loaded, and what V8 made of it, serves the next one too. No file may leave
+          // anything behind in its process, which is asked of them anyway.
+          isolate: false,
           // As bin/understudy.js does: a file of tests is over before what V8 would optimise of Automerge pays.
           execArgv: ['--wasm-tiering-budget=20000000'],
           sequence: { groupOrder: 0 },

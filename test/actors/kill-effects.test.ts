@@ -7,7 +7,7 @@ import { nodeFiles } from '../../src/storage/file-layer.js';
 import { eventually, folder, node, relay } from '../node/world.js';
 import { compiledChildren, startChild, type Child } from '../storage/children/build.js';
 import type { Plan } from './children/actor-child.js';
-import { aSixth, changing, forEachOf, takesAll } from './children/each.js';
+import { oneOfEach, changing, forEachOf, takesAll } from './children/each.js';
 import { Ledger } from './children/ledger.js';
 import { onDisk } from './children/on-disk.js';
 import { KEY, ORDER, order } from './children/order.js';
@@ -117,7 +117,7 @@ describe('killed around an effect, and started again', () => {
     // The event, the result with its done mark, and the mark of its effect.
     expect(calls.filter((call) => call === 'rename').length).toBeGreaterThanOrEqual(3);
     let unplaced = 0;
-    await forEachOf(aSixth(changing(calls)), async (call) => {
+    await forEachOf(oneOfEach(6, changing(calls)), async (call) => {
       if (!(await again(from, { at: 'sent', call })).placed) unplaced += 1;
     });
     expect(unplaced).toBeGreaterThan(takesAll ? 3 : 0);

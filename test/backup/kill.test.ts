@@ -7,7 +7,7 @@ import { BackupFolder } from '../../src/backup/backup-folder.js';
 import { assembled } from '../../src/backup/stored-document.js';
 import { documentId } from '../../src/documents/ids.js';
 import { folderChunks } from '../../src/node/backup/folder-chunks.js';
-import { aSixth, changing, forEachOf, takesAll } from '../actors/children/each.js';
+import { oneOfEach, changing, forEachOf, takesAll } from '../actors/children/each.js';
 import { CLUSTER, folder, node } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import { fill, headsIn, headsOf, names, restore } from './world.js';
@@ -77,7 +77,7 @@ describe('killed at every file call', () => {
     const before = await stored(from);
     const cluster = documentId(CLUSTER, { kind: 'cluster', index: 0, generation: 0 });
     const counted = { old: 0, both: 0, new: 0 };
-    await forEachOf(changing(calls), async (call) => {
+    await forEachOf(oneOfEach(4, changing(calls)), async (call) => {
       const { dir } = await run(from, call);
       const after = await stored(dir);
       for (const [id, heads] of Object.entries(before)) if (id !== cluster) expect(after[id]).toEqual(heads);
@@ -104,8 +104,8 @@ describe('killed at every file call', () => {
       expect(await readdir(join(dir, 'backups'))).toEqual([made.name]);
       await again.close();
     });
-    expect(counted.old).toBeGreaterThan(10);
-    expect(counted.both).toBeGreaterThan(0);
+    expect(counted.old).toBeGreaterThan(takesAll ? 10 : 0);
+    if (takesAll) expect(counted.both).toBeGreaterThan(0);
     expect(counted.new).toBeGreaterThan(0);
   }, 300_000);
 
@@ -126,7 +126,7 @@ describe('killed at every file call', () => {
       const backedUp = headsIn(backup);
       await backup.close();
       let halves = 0;
-      await forEachOf(aSixth(changing(calls)), async (call) => {
+      await forEachOf(oneOfEach(12, changing(calls)), async (call) => {
         const { dir } = await run(from, call, path);
         const half = await stored(dir);
         // The cluster comes last: an empty folder with it has everything.

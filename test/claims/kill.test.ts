@@ -6,7 +6,7 @@ import type { ClaimAnswer, ClaimRequest } from '../../src/claims/wire.js';
 import { DurableStorage } from '../../src/storage/durable.js';
 import type { Relays } from '../../src/sync/connect.js';
 import { silentLog } from '../../src/telemetry/log.js';
-import { aSixth, changing, forEachOf, takesAll } from '../actors/children/each.js';
+import { oneOfEach, changing, forEachOf, takesAll } from '../actors/children/each.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import { scratchFolder } from '../storage/scratch.js';
 import { relayProcess, type RelayProcess } from '../sync/relay-process.js';
@@ -50,7 +50,7 @@ describe('killed at every file call', () => {
     const { calls } = await run(from);
     // A call that reads changes nothing: killed before it, the disk is as before the next that does.
     const came = { before: 0, granted: 0, committed: 0 };
-    await forEachOf(aSixth(changing(calls)), async (call) => {
+    await forEachOf(oneOfEach(6, changing(calls)), async (call) => {
       const at = `killed at call ${call}, ${calls[call - 1]}`;
       const { dir, token, isCommitted } = await run(from, call);
       came[isCommitted ? 'committed' : token === undefined ? 'before' : 'granted'] += 1;

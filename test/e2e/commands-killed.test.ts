@@ -12,7 +12,7 @@ import { Performer } from './killed/performer.js';
 import { Stage, type Use } from './killed/stage.js';
 import { type Row, rows } from './killed/table.js';
 
-const PEOPLE = 8;
+const PEOPLE = isSoak ? 8 : 4;
 /** More at once are too much for a homeserver on a machine that does other things too. */
 const MET_AT_ONCE = 2;
 /** A use whose replica was not the one that was killed is done again. */

@@ -1,7 +1,7 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { aSixth, changing, forEachOf, takesAll } from '../actors/children/each.js';
+import { oneOfEach, changing, forEachOf, takesAll } from '../actors/children/each.js';
 import { CLUSTER, folder } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 import { ALICE, BOB, BOBS, botNode, ROOM, sessionFiles, sessionLog, settle, shown } from './world.js';
@@ -31,7 +31,7 @@ describe('killed at every file call of forgetting', () => {
     await sessionLog(from, `${ALICE}/task`, 1);
     const calls = (await run(from, undefined)).calls ?? [];
     expect(calls).toEqual(expect.arrayContaining(['create', 'rename', 'file.sync', 'syncFolder', 'remove']));
-    const kills = aSixth(changing(calls));
+    const kills = oneOfEach(12, changing(calls));
     const counted = { known: 0, forgotten: 0 };
     await forEachOf(kills, async (call) => {
       const { dir } = await run(from, call);

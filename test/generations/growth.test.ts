@@ -11,9 +11,9 @@ import { CLUSTER, folder, node } from '../node/world.js';
 import { ACTOR, eventWrite } from './bases.js';
 import { cutNow, generationOf, generationsOnDisk } from './world.js';
 
-/** Half a minute; 100,000 under `npm run soak -- kills`, and GROWTH_EVENTS sets another number. */
+/** Some seconds; 100,000 under `npm run soak -- kills`, and GROWTH_EVENTS sets another number. */
 const EVENTS = Number(
-  process.env['GROWTH_EVENTS'] ?? (process.env['UNDERSTUDY_SOAK'] === '1' ? 100_000 : 30_000),
+  process.env['GROWTH_EVENTS'] ?? (process.env['UNDERSTUDY_SOAK'] === '1' ? 100_000 : 10_000),
 );
 const AT_ONCE = 200;
 

@@ -4,9 +4,9 @@ import { type Schedule, schedule } from './shards-actions.js';
 import { ShardsWorld } from './shards-world.js';
 
 const env = (name: string): string | undefined => process.env[`SCHEDULES_${name}`] || undefined;
-const RUNS = 100;
+const RUNS = 50;
 /** What these schedules must at least be about. */
-const AT_LEAST = { events: 1500, moved: 90, cuts: 280, kills: 250, late: 450 };
+const AT_LEAST = { events: 750, moved: 45, cuts: 140, kills: 125, late: 225 };
 /** A schedule takes a quarter of a second; one that stands still is a failure of its own, milliseconds. */
 const STUCK_MS = 30_000;
 /** What a failure is made smaller for, milliseconds. */

@@ -6,7 +6,7 @@ import { genesisParts } from '../../src/seed/genesis.js';
 import { systemClock } from '../../src/index.js';
 import { seedLedger } from '../../src/seed/ledger.js';
 import { seedGenesis, type GenesisOutcome } from '../../src/seed/seed.js';
-import { aSixth, changing, forEachOf, takesAll } from '../actors/children/each.js';
+import { oneOfEach, changing, forEachOf, takesAll } from '../actors/children/each.js';
 import { CLUSTER, folder, node } from '../node/world.js';
 import { compiledChildren, startChild } from '../storage/children/build.js';
 
@@ -59,7 +59,7 @@ describe('killed at every file call of a seeding', () => {
     expect(calls.filter((name) => name === 'link').length).toBeGreaterThanOrEqual(2);
 
     const counted = { nothing: 0, agents: 0, all: 0 };
-    await forEachOf(aSixth(changing(calls)), async (call) => {
+    await forEachOf(oneOfEach(6, changing(calls)), async (call) => {
       const dir = join(await folder(), 'killed');
       await cp(from, dir, { recursive: true });
       expect(await seed(dir, call)).toBeUndefined();

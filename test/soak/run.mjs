@@ -25,6 +25,7 @@ const parts = {
   kills: {
     files: [
       'test/actors/kill-effects.test.ts',
+      'test/actors/kill-transition.test.ts',
       'test/backup/kill.test.ts',
       'test/claims/kill.test.ts',
       'test/erasure/kill.test.ts',
@@ -34,7 +35,7 @@ const parts = {
       'test/seed/kill.test.ts',
     ],
     about:
-      'killed at each call to the disk, where `npm test` takes a third of them; 100,000 events of one actor',
+      'killed at each call to the disk, where `npm test` draws some of them; 100,000 events of one actor',
   },
   starts: {
     files: ['test/damage/starts.test.ts'],

@@ -74,17 +74,17 @@ async function killOften(times: number): Promise<void> {
 }
 
 describe('killed at any moment', () => {
-  it('a repo on DurableStorage keeps what flush acknowledged, and nothing is torn (40 kills; `npm run soak -- saves` goes on)', async () => {
+  it('a repo on DurableStorage keeps what flush acknowledged, and nothing is torn (20 kills; `npm run soak -- saves` goes on)', async () => {
     // Two folders at once, so that one child boots while another is killed.
-    await Promise.all([killOften(20), killOften(20)]);
+    await Promise.all([killOften(10), killOften(10)]);
   }, 240_000);
 
   it('a journal keeps what it acknowledged, each append whole, over many rewrites', async () => {
     const dir = await scratchFolder();
     const file = join(dir, 'delivery.journal');
     const promised = new Map<string, number>();
-    const isEnough = () => (promised.get('a') ?? 0) > 20;
-    for (let kill = 0; kill < 40 || (!isEnough() && kill < mostKills(40)); kill += 1) {
+    const isEnough = () => (promised.get('a') ?? 0) > 10;
+    for (let kill = 0; kill < 20 || (!isEnough() && kill < mostKills(20)); kill += 1) {
       const child = startChild(children.path('journal-child'), [file]);
       await killSometime(child);
       acknowledged(child.lines, promised);
@@ -98,7 +98,7 @@ describe('killed at any moment', () => {
       expect(log.lines.filter(({ level }) => level === 'error')).toEqual([]);
       await journal.close();
     }
-    expect(promised.get('a')).toBeGreaterThan(20);
+    expect(promised.get('a')).toBeGreaterThan(10);
     expect(await readdir(dir)).toEqual(['delivery.journal']);
   }, 120_000);
 });

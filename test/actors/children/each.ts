@@ -19,12 +19,12 @@ const READS = new Set(['list', 'read', 'exists', 'facts']);
 export const changing = (calls: readonly string[]): number[] =>
   calls.flatMap((name, index) => (READS.has(name) ? [] : [index + 1]));
 
-/** Every call is killed, not a sixth of them: then it can be said how often each outcome must have been seen. */
+/** Every call is killed, not some of them: then it can be said how often each outcome must have been seen. */
 export const takesAll = process.env['UNDERSTUDY_SOAK'] === '1';
 
-/** The first, the last, and one of each six, others in each run; all of them under UNDERSTUDY_SOAK=1. */
-export function aSixth(calls: readonly number[]): number[] {
+/** The first, the last, and one of each `so` many, others in each run; all of them under UNDERSTUDY_SOAK=1. */
+export function oneOfEach(so: number, calls: readonly number[]): number[] {
   if (takesAll) return [...calls];
-  const chosen = Math.floor(Math.random() * 6);
-  return calls.filter((_, index) => index % 6 === chosen || index === 0 || index === calls.length - 1);
+  const chosen = Math.floor(Math.random() * so);
+  return calls.filter((_, index) => index % so === chosen || index === 0 || index === calls.length - 1);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { World } from './world.js';
 
-const SCHEDULES = Number(process.env['UNDERSTUDY_CLAIM_SCHEDULES'] ?? 1_000);
+const SCHEDULES = Number(process.env['UNDERSTUDY_CLAIM_SCHEDULES'] ?? 400);
 const FIRST = Number(process.env['UNDERSTUDY_CLAIM_SEED'] ?? 1);
 const MS = 12_000;
 
