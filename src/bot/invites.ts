@@ -20,6 +20,8 @@ interface Pending extends Invite {
   /** Monotonic ms: not looked at before. */
   due: number;
   failures: number;
+  /** How often it was invited: what a server says of an earlier time is not about this one. */
+  times: number;
   underWay: boolean;
 }
 
@@ -57,8 +59,8 @@ export class Invites {
     // Invited again: by whoever it is now, and at once, however long a server was not asked.
     const anew = { via: undefined, ...invite, due: this.deps.clock.monotonic(), failures: 0 };
     const known = this.pending.get(room);
-    if (known === undefined) this.pending.set(room, { ...anew, underWay: false });
-    else Object.assign(known, anew);
+    if (known === undefined) this.pending.set(room, { ...anew, times: 1, underWay: false });
+    else Object.assign(known, anew, { times: known.times + 1 });
     this.look();
   }
 
@@ -88,16 +90,16 @@ export class Invites {
   private async take(room: string, invite: Pending): Promise<void> {
     const { accepts, homeserver, journal, log } = this.deps;
     const accepted = accepts(invite.inviter);
+    const { times } = invite;
     try {
       if (accepted) await this.join(room, invite);
       else await homeserver.leave(room);
       // Of a room that we were in already /sync says nothing more.
-      await this.giveUp(room, journal);
+      if (accepted || invite.times === times) await this.giveUp(room, journal);
     } catch (error) {
-      const refused = isRefused(error);
-      invite.failures += 1;
-      const pause = Math.min(this.deps.everyMs * 2 ** invite.failures, LONGEST_PAUSE_MS);
-      invite.due = this.deps.clock.monotonic() + pause;
+      const isPast = invite.times !== times;
+      const refused = isRefused(error) && !isPast;
+      if (!isPast) this.pause(invite);
       log.warn(
         { room, accepted, error: String(error), givenUp: refused },
         'an invite could not be dealt with',
@@ -106,6 +108,12 @@ export class Invites {
     } finally {
       invite.underWay = false;
     }
+  }
+
+  private pause(invite: Pending): void {
+    invite.failures += 1;
+    const ms = Math.min(this.deps.everyMs * 2 ** invite.failures, LONGEST_PAUSE_MS);
+    invite.due = this.deps.clock.monotonic() + ms;
   }
 
   /** A direct chat is listed as one before we are in it: the first message there must find that so. */

@@ -25,7 +25,7 @@ export type Match = (request: SimulatedRequest) => boolean;
  */
 export type Stage = 'before' | 'middle' | 'after';
 
-type Verdict = 'release' | 'lose';
+type Verdict = 'release' | 'lose' | 'refuse';
 
 /** A request stopped at a stage. One request only: the next that matches passes. */
 export class Hold {
@@ -61,6 +61,11 @@ export class Hold {
   /** Same as {@link drop}, for a hold at `after`: what is lost is the answer. */
   lose(): void {
     this.drop();
+  }
+
+  /** At `before`: never applied, and answered 403 as of an earlier instant. */
+  refuse(): void {
+    this.#decide('refuse');
   }
 
   take(request: SimulatedRequest): Promise<Verdict> {
@@ -113,7 +118,9 @@ export class Faults {
   async pass(request: SimulatedRequest, stage: Stage): Promise<void> {
     const hold = this.#holds.find((one) => !one.used && one.stage === stage && one.match(request));
     if (!hold) return;
-    if ((await hold.take(request)) === 'lose') {
+    const verdict = await hold.take(request);
+    if (verdict === 'refuse') throw new HomeserverError('refused', 'simulated 403', { status: 403 });
+    if (verdict === 'lose') {
       throw new HomeserverError('unreachable', `simulated loss ${stage} ${request.call}`);
     }
   }
