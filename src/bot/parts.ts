@@ -30,6 +30,7 @@ import { Streams } from './rate/streams.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
+import { RefusalSigns } from './refusal.js';
 import { Restored } from './restored.js';
 import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
@@ -230,6 +231,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     self,
     classify: (source) => classification.of(source),
   });
+  const refusals = new RefusalSigns({ engine, self });
   const use = new SpaceUse({ records, look: (room) => derived.note(room) });
   const receiver = new Receiver({
     log,
@@ -246,6 +248,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onEvent: (room, event) => {
       requests.read(room, event);
       use.read(room, event);
+      refusals.read(room, event);
     },
     classify: (source) => classification.of(source),
     staging,

@@ -4,6 +4,7 @@ import type { ReadBack } from '../matrix/timeline.js';
 import type { Log } from '../telemetry/log.js';
 import type { Media } from './attachments/media.js';
 import type { Staging } from './attachments/staging.js';
+import { endedAs } from './ended-as.js';
 import type { Engine } from './engine.js';
 import type { EditPolicy } from './edits.js';
 import { eventsOf, type Meaning, meaningOf } from './intake.js';
@@ -252,7 +253,7 @@ export class Receiver {
     const source = this.deps.engine.add(ref, { whole: false, stale: true });
     source.ahead = true;
     if (settled) {
-      source.settled = this.deps.records.markReason(ref) === 'dropped' ? 'dropped' : 'answered';
+      source.settled = endedAs(this.deps.records, ref);
       source.settledAt = source.seenAt;
     }
     source.append(meaning.event);
