@@ -189,6 +189,7 @@ export class Source {
 
   /** The bot was taken out of its room, or is back in it. */
   close(closed: boolean): void {
+    if (this.closed && !closed) this.refusals = this.notBefore = 0;
     this.closed = closed;
     this.wake();
   }
