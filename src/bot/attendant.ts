@@ -7,10 +7,12 @@ import { type Clock, sleep } from '../time/clock.js';
 import { type Attempts, MOST_ATTEMPTS } from './attempts.js';
 import type { Copies } from './copies.js';
 import { deadline, describe, gaveUp, ignoreAbort, isForbidden, isRefused } from './failures.js';
+import { goneNotice } from './gone-notice.js';
 import type { Recorder } from './actors/recorder.js';
 import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
+import { refused } from './refusal.js';
 import type { SettleReason, Source } from './source.js';
 import type { Signs } from './signs.js';
 import type { Streams } from './rate/streams.js';
@@ -80,10 +82,6 @@ export interface AttendantDeps {
 /** A homeserver forgets a transaction id after 24 h; a step that may be half as old looks into the room (D5). */
 const LOOK_BACK_MS = 12 * 3600_000;
 const ECHO_MS = 500;
-const FORGOTTEN_TEXT = 'This was not answered: what I knew of you was deleted.';
-const WITHDRAWN_TEXT = 'This was not answered: the message was deleted.';
-/** How often what is owed in a room that refuses us is tried again. */
-const CLOSED_MS = 60_000;
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -149,7 +147,7 @@ export class Attendant {
       await this.deps.takingUp.giveUp(source, signal);
       return this.end(source, 'forbidden');
     }
-    source.notBefore = this.deps.clock.monotonic() + CLOSED_MS;
+    refused(source, this.deps.clock);
     return true;
   }
 
@@ -192,8 +190,7 @@ export class Attendant {
     if (isGone && source.view().anchor === undefined) return this.end(source, 'dropped');
     if (isGone) {
       // A placeholder stands, and is ended (D8); the agent is not asked about what is gone.
-      source.failure = isForgotten ? 'forgotten' : 'withdrawn';
-      await this.freeze(source, freeze('m.notice', [isForgotten ? FORGOTTEN_TEXT : WITHDRAWN_TEXT]));
+      await this.freeze(source, goneNotice(source, isForgotten));
       return false;
     }
     if (await this.askPeers(source, round)) return false;
@@ -322,7 +319,7 @@ export class Attendant {
     if (source.settled === undefined) this.deps.took?.('settle', clock.monotonic() - source.seenAt);
     source.settled ??= reason;
     source.settledAt ??= clock.monotonic();
-    if (owed(source.view())) return;
+    if (owed(source.view()) || source.isLeftOpen) return;
     source.released = true;
     await journal.append([{ t: 'settled', source: source.id }]);
   }
@@ -338,7 +335,7 @@ export class Attendant {
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
       if (error.code === 'refused' && isForbidden(error)) {
-        source.notBefore = clock.monotonic() + CLOSED_MS;
+        refused(source, clock);
         return !(await this.end(source, 'forbidden'));
       }
       if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
@@ -353,7 +350,10 @@ export class Attendant {
       'work on a source failed',
     );
     await this.failed(source);
-    if (this.deps.attempts.spent(source.ref) > MOST_ATTEMPTS) return !(await this.end(source, 'forbidden'));
+    if (this.deps.attempts.spent(source.ref) > MOST_ATTEMPTS) {
+      refused(source, clock);
+      return !(await this.end(source, 'forbidden'));
+    }
     await sleep(clock, pause, signal).catch(ignoreAbort(signal));
     return true;
   }

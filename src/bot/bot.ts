@@ -35,6 +35,7 @@ export class Bot {
   private readonly contexts: ForgottenContexts;
   private readonly stops: (() => void)[] = [];
   private readonly ended = new AbortController();
+  private reading = Promise.resolve();
 
   constructor(
     private readonly deps: BotDeps,
@@ -73,13 +74,10 @@ export class Bot {
   /** Resolves when every room was read up to now and this replica takes part. Rejects with the signal's reason. */
   async start(signal: AbortSignal): Promise<void> {
     const { journal } = this.deps;
-    const { adoption, answers, genesis, participation } = this.parts;
+    const { adoption, answers, genesis, participation, restored } = this.parts;
     genesis.note();
-    for (const { ref, frozen } of journal.state.sources.values()) {
-      const source = this.engine.add(ref, { whole: false, stale: true });
-      source.ahead = ref.kind !== 'message';
-      for (const answer of frozen) source.hold(answer);
-    }
+    restored.add();
+    this.reading = restored.read(this.ended.signal);
     for (const [room, invite] of journal.state.invites) this.invites.note(room, invite);
     this.inbox.start();
     await this.inbox.catchUp(signal);
@@ -141,6 +139,7 @@ export class Bot {
     this.parts.participation.draining = true;
     this.ended.abort();
     await this.contexts.close();
+    await this.reading;
     for (const stop of this.stops) stop();
     await this.engine.stop('the replica is closing');
     await this.parts.signs.close();

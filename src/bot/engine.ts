@@ -5,6 +5,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Cancel, Clock } from '../time/clock.js';
 import type { Attendant } from './attendant.js';
 import type { Presence } from './presence.js';
+import { endedAs } from './ended-as.js';
 import { keptSince } from './kept-sources.js';
 import type { Records } from './records.js';
 import { Source, type SourceRef } from './source.js';
@@ -280,8 +281,8 @@ export class Engine {
       const isOver = this.deps.records.forgotten(source.ref) && source.whole && view.anchor === undefined;
       if (!isOver && !this.deps.records.marked(source.ref)) return;
     }
-    const isDropped = view.accepted === undefined && this.deps.records.markReason(source.ref) === 'dropped';
-    source.settled = view.anchorRedacted ? 'redacted' : isDropped ? 'dropped' : 'answered';
+    const ended = view.accepted === undefined ? endedAs(this.deps.records, source.ref) : 'answered';
+    source.settled = view.anchorRedacted ? 'redacted' : ended;
     source.settledAt = this.deps.clock.monotonic();
   }
 

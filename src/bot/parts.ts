@@ -16,6 +16,7 @@ import { Staging } from './attachments/staging.js';
 import { OpenRequests } from './approvals/open-requests.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
+import { Classification } from './classification.js';
 import { Copies } from './copies.js';
 import type { BotDeps, BotSettings } from './deps.js';
 import { Engine } from './engine.js';
@@ -29,6 +30,8 @@ import { Streams } from './rate/streams.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
+import { RefusalSigns } from './refusal.js';
+import { Restored } from './restored.js';
 import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
@@ -211,6 +214,24 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     delay: (room, inviter) => engine.rank(room, inviter) * patienceMs,
     everyMs: heartbeatMs,
   });
+  const classification = new Classification({
+    engine,
+    records,
+    self,
+    ahead: (event) => surface.ahead(event),
+    personal: (event) => surface.personal(event),
+  });
+  const restored = new Restored({
+    engine,
+    journal,
+    records,
+    homeserver,
+    clock,
+    log,
+    self,
+    classify: (source) => classification.of(source),
+  });
+  const refusals = new RefusalSigns({ engine, self });
   const use = new SpaceUse({ records, look: (room) => derived.note(room) });
   const receiver = new Receiver({
     log,
@@ -227,9 +248,9 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onEvent: (room, event) => {
       requests.read(room, event);
       use.read(room, event);
+      refusals.read(room, event);
     },
-    ahead: (event) => surface.ahead(event),
-    personal: (event) => surface.personal(event),
+    classify: (source) => classification.of(source),
     staging,
     onMade: (made) => surface.rooms.noteMade(made),
     onInvite: (room, invite) => invites.note(room, invite),
@@ -348,6 +369,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     copies,
     invites,
     receiver,
+    restored,
     inbox,
     adoption,
     derived,

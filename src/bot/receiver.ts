@@ -4,6 +4,7 @@ import type { ReadBack } from '../matrix/timeline.js';
 import type { Log } from '../telemetry/log.js';
 import type { Media } from './attachments/media.js';
 import type { Staging } from './attachments/staging.js';
+import { endedAs } from './ended-as.js';
 import type { Engine } from './engine.js';
 import type { EditPolicy } from './edits.js';
 import { eventsOf, type Meaning, meaningOf } from './intake.js';
@@ -33,8 +34,8 @@ export interface ReceiverDeps {
   heedsReaction: (event: RoomEvent, room: string) => boolean;
   /** Everything that is read of a room. */
   onEvent: (room: string, event: RoomEvent) => void;
-  ahead: (event: RoomEvent) => boolean;
-  personal: (event: RoomEvent) => boolean;
+  /** More of a source is known. */
+  classify: (source: Source) => void;
   onEdit: EditPolicy;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: MadeRoom) => void;
@@ -206,6 +207,7 @@ export class Receiver {
     const known = this.deps.engine.get(ref.id);
     if (known !== undefined) {
       if (isEvent(known.ref)) known.learn(event);
+      this.deps.classify(known);
       return [];
     }
     if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
@@ -216,26 +218,16 @@ export class Receiver {
     const source = this.deps.engine.add(ref, { whole: isEvent(ref), stale: !live });
     if (live) source.arrived = this.deps.staging.next();
     source.learn(event);
-    this.classify(source);
+    this.deps.classify(source);
     return [{ t: 'source', ref }];
   }
 
   /** An edit changes what its sender asks; where each is answered, it is also a source behind it. */
   private takeEdit({ edit, ref, event }: Extract<Meaning, { is: 'edit' }>, live: boolean): JournalEntry[] {
     const source = this.deps.engine.get(edit.target);
-    if (source?.ref.room === ref.room && source.edit(edit)) this.classify(source);
+    if (source?.ref.room === ref.room && source.edit(edit)) this.deps.classify(source);
     const isOwn = this.deps.onEdit === 'answer-again' && this.deps.allowed(ref.sender);
     return isOwn ? this.takeSource(ref, event, live) : [];
-  }
-
-  /** What of its handling follows from its text, until it is begun. */
-  private classify(source: Source): void {
-    const { prompt, ref, target, attempt } = source;
-    if (prompt === undefined || attempt !== undefined) return;
-    const isMessage = ref.kind === 'message';
-    source.ahead = !isMessage || (target === undefined && this.deps.ahead(prompt));
-    source.personal = isMessage && target === undefined && this.deps.personal(prompt);
-    this.deps.engine.evaluate();
   }
 
   /** An own event of a source that is not in memory reopens the look at it (PROTOCOL D7). */
@@ -261,7 +253,7 @@ export class Receiver {
     const source = this.deps.engine.add(ref, { whole: false, stale: true });
     source.ahead = true;
     if (settled) {
-      source.settled = this.deps.records.markReason(ref) === 'dropped' ? 'dropped' : 'answered';
+      source.settled = endedAs(this.deps.records, ref);
       source.settledAt = source.seenAt;
     }
     source.append(meaning.event);
@@ -278,7 +270,7 @@ export class Receiver {
   private redacted(source: Source, target: string): void {
     source.withdrawFile(target);
     if (source.id === target || source.target === target) source.withdraw();
-    else if (source.edits.delete(target)) this.classify(source);
+    else if (source.edits.delete(target)) this.deps.classify(source);
     else if (!source.redact(target)) return;
     this.deps.engine.evaluate();
   }

@@ -74,6 +74,10 @@ export class Source {
   marked = false;
   /** Monotonic ms before which it is not begun again, after its work ended with an error. */
   notBefore = 0;
+  /** How often its room refused what is owed there, since the last sign that it might not. */
+  refusals = 0;
+  /** Too old for what is left of it in the room to be ended any more. */
+  abandoned = false;
   /** The step sent last: who sends it again at once gets nowhere. */
   lastStep: string | undefined;
   /** Its work waits for the platform to come in reach: no sign of progress (PROTOCOL O3). */
@@ -185,6 +189,7 @@ export class Source {
 
   /** The bot was taken out of its room, or is back in it. */
   close(closed: boolean): void {
+    if (this.closed && !closed) this.refusals = this.notBefore = 0;
     this.closed = closed;
     this.wake();
   }
@@ -197,7 +202,7 @@ export class Source {
 
   /** It is settled, and what nobody will end came to stand in the room since: that is ended. */
   get isLeftOpen(): boolean {
-    return this.hasLeftQuestion || this.hasLeftPlaceholder;
+    return !this.abandoned && (this.hasLeftQuestion || this.hasLeftPlaceholder);
   }
 
   /** A question of its run, which is over. */
@@ -206,8 +211,11 @@ export class Source {
   }
 
   private get hasLeftPlaceholder(): boolean {
-    const { anchor, anchorRedacted, current } = this.view();
-    return this.end === 'dropped' && anchor !== undefined && !anchorRedacted && current === undefined;
+    const { anchor, anchorRedacted, current, accepted } = this.view();
+    if (anchor === undefined || anchorRedacted) return false;
+    return this.end === 'forbidden'
+      ? accepted === undefined
+      : this.end === 'dropped' && current === undefined;
   }
 
   view(): AnswerView {

@@ -27,7 +27,7 @@ export class TakingUp {
   async isGone(source: Source, signal: AbortSignal): Promise<boolean> {
     const { attempts, asksAgent, isOwed, withdraw, closeQuestions } = this.deps;
     if (source.ref.kind !== 'message') return source.dropped;
-    if (source.settled === 'dropped') return true;
+    if (source.settled === 'dropped' || source.settled === 'forbidden') return true;
     const forms = attempts.forms(source.ref);
     if (forms.length > 0) source.taken = formTaken(forms, source.edits) ?? null;
     else source.taken = source.edits.newest ?? null;

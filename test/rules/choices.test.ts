@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { listText, readList } from '../../src/bot/surface/choices.js';
+import { World } from '../simulation/world.js';
 import { answerTo, type Met, met, quiet, told } from '../surface/setting.js';
 
 /** alice saved two contexts of her chat. */
@@ -98,5 +99,28 @@ test('P5-own: what somebody else writes as a list is none', async () => {
   });
   await told(world, alice, chat, '2', 'echo: 2');
   expect(loaded(setting)).toBeUndefined();
+  expect(world.verdict()).toBe('');
+});
+
+test('P5-to-us: a number said to somebody else uses no list up, on whichever replica', async () => {
+  const { world, alice, room } = await World.withRoom(2, (made) => {
+    made.settings.alwaysRooms = () => false;
+  });
+  const tells = async (body: string, token: string, to = world.bot) => {
+    const content = { msgtype: 'm.text', body, 'm.mentions': { user_ids: [to] } };
+    const prompt = await alice.sends(room, content);
+    if (token !== '') world.answers.push({ room, prompt, token });
+    await quiet(world, () => token === '' || answerTo(world, room, prompt) !== '');
+  };
+  await tells('Bot: about peas', 'about peas');
+  await tells('Bot: !save peas', 'Saved');
+  await tells('Bot: !save all', 'Saved');
+  await tells('Bot: !load', '2. peas');
+  await tells('Carol: 1', '', '@carol:sim.test');
+  await tells('2', '', '@carol:sim.test');
+  const [first] = world.ranks(room, alice);
+  first?.kill();
+  await tells('Bot: 2', 'Loaded “peas”');
+  await tells('Bot: 1', 'echo: Bot: 1');
   expect(world.verdict()).toBe('');
 });

@@ -30,6 +30,10 @@ function problemsOf({ call, type, content }: SimulatedRequest): string[] {
   return type === undefined || content === undefined ? [] : eventProblems(type, content);
 }
 
+/** It is over; what is left of it in the room is ended when the room lets the bot write again. */
+const waitsForItsRoom = (source: Source | undefined): boolean =>
+  source?.settled !== undefined && source.isLeftOpen && (source.closed || source.refusals > 0);
+
 const seenOf = (source: Source | undefined) =>
   source && {
     settled: source.settled,
@@ -254,7 +258,8 @@ export class World {
         if (source.settled === undefined) left.push(`${replica.id} has ${source.id} unsettled`);
       }
       for (const id of journal.state.sources.keys())
-        left.push(`${replica.id} has ${id} in its journal (${JSON.stringify(seenOf(bot.engine.get(id)))})`);
+        if (!waitsForItsRoom(bot.engine.get(id)))
+          left.push(`${replica.id} has ${id} in its journal (${JSON.stringify(seenOf(bot.engine.get(id)))})`);
       for (const room of journal.state.invites.keys()) left.push(`${replica.id} has an invite to ${room}`);
     }
     return left;

@@ -3,6 +3,7 @@ import { LARGEST_ATTACHMENTS, MOST_ATTACHMENTS } from '../../platform/attachment
 import { FormsReadBack } from '../forms.js';
 import type { Records } from '../records.js';
 import { eventsBefore } from '../surface/room-history.js';
+import { wasForUs } from '../was-for-us.js';
 import { type Media, type MediaMessage, readMedia } from './media.js';
 import { WAITS_MS } from './staging.js';
 import { faultText, tooLargeText, tooManyText } from './texts.js';
@@ -62,14 +63,13 @@ async function waitingFor(
     const ref = { id: event.event_id, room, sender: event.sender, ts: event.origin_server_ts };
     const source = { ...ref, kind: 'message' as const };
     if (records.forgotten(source)) break;
-    const reason = records.markReason(source);
-    const wasForUs = reason !== 'not-for-us' && reason !== 'dropped';
+    const isOurs = wasForUs(records, event, room);
     const message = isRedacted(event) ? undefined : readMedia(event);
     if (message !== undefined && (message.caption === undefined || deps.isCommand(event))) {
       // What cannot be taken was said at once, where it was for us.
-      const isTold = 'fault' in message.file && wasForUs;
+      const isTold = 'fault' in message.file && isOurs;
       if (!isTold) files.unshift(message.file);
-    } else if (wasForUs && (await isPrompt(deps, event, room, reason, signal))) break;
+    } else if (isOurs && (await isPrompt(deps, event, room, records.markReason(source), signal))) break;
     else if (message !== undefined) files.unshift(message.file);
   }
   return files;

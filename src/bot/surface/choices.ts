@@ -11,6 +11,7 @@ import { readEdit } from '../edits.js';
 import { FormsReadBack } from '../forms.js';
 import { meaningOf } from '../intake.js';
 import type { Records } from '../records.js';
+import { wasForUs } from '../was-for-us.js';
 import { LONGEST_ARGUMENT } from './commands/arguments.js';
 import { eventsBefore } from './room-history.js';
 
@@ -82,7 +83,7 @@ export class Choices {
   constructor(
     private readonly deps: {
       homeserver: Homeserver;
-      records: Pick<Records, 'attempts'>;
+      records: Pick<Records, 'attempts' | 'markReason'>;
       self: string;
       prompts: PromptStore;
       log: Log;
@@ -102,7 +103,7 @@ export class Choices {
       // Of an edit the message counts that it is of, in the form in which it was taken up.
       if (event.sender === number.sender && readEdit(event) === undefined) {
         const earlier = bareNumber(said(bodyOf(form), form, self));
-        if (earlier !== undefined) chosen.push(earlier);
+        if (earlier !== undefined && wasForUs(this.deps.records, event, room)) chosen.push(earlier);
       }
       if (event.sender !== self) continue;
       if (openAt(event) !== undefined) return undefined;
