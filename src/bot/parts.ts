@@ -329,6 +329,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     receiver: () => receiver,
     records,
     log,
+    self,
   });
   return {
     records,
