@@ -74,6 +74,7 @@ test.each(['!agent agent-2', '!threads own', '!branch'])(
       await told(world, bob, room, body, `Only ${alice.mxid}, whose room this is`);
       expect(second.bot.records.room(room)?.display_name).toBe(agents ? 'Twig' : undefined);
       expect(second.bot.records.user(bob.mxid)?.selected_agent_id).toBeUndefined();
+      expect(world.verdict()).toBe('');
     }
   },
 );
