@@ -1,6 +1,7 @@
 import type { Homeserver } from '../matrix/homeserver.js';
 import type { Inbox } from '../matrix/inbox.js';
 import type { Log } from '../telemetry/log.js';
+import { endOfReading } from './reading-back.js';
 import type { Receiver } from './receiver.js';
 import type { Records } from './records.js';
 
@@ -17,6 +18,7 @@ export class GenesisWatch {
       receiver: () => Receiver;
       records: Records;
       log: Log;
+      self: string;
     },
   ) {}
 
@@ -27,7 +29,7 @@ export class GenesisWatch {
 
   /** Called whenever it may have fallen. Never rejects: what cannot be read now is read at the next call. */
   async look(): Promise<void> {
-    const { homeserver, inbox, receiver, records, log } = this.deps;
+    const { homeserver, inbox, receiver, records, log, self } = this.deps;
     const before = this.known;
     const now = records.genesis();
     this.known = now;
@@ -35,7 +37,7 @@ export class GenesisWatch {
     if (now === undefined || before === undefined || now >= before || from === undefined) return;
     try {
       for (const room of await homeserver.joinedRooms()) {
-        const until = (event: { origin_server_ts: number }) => event.origin_server_ts < now;
+        const until = endOfReading(self, now);
         const read = await inbox().readBack(room, { from, until, limit: MOST_EVENTS });
         await receiver().takeEarlier(room, read.events);
       }

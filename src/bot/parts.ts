@@ -308,7 +308,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     takingUp,
     asksAgent: (source) => surface.asksAgent(source),
     journal,
-    timeline: new RoomReader(homeserver, inbox, receiver),
+    timeline: new RoomReader(homeserver, inbox, receiver, self),
     fence,
     admit: async (source, signal) => {
       if (source.ref.kind === 'reaction') return surface.reactions.isForUs(source, signal);
@@ -350,6 +350,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     receiver: () => receiver,
     records,
     log,
+    self,
   });
   return {
     records,

@@ -1,6 +1,7 @@
 import { type Homeserver, HomeserverError, type RoomEvent } from '../matrix/homeserver.js';
 import type { Inbox } from '../matrix/inbox.js';
 import type { Timeline } from './attendant.js';
+import { olderThan } from './reading-back.js';
 import type { Receiver } from './receiver.js';
 import type { Source } from './source.js';
 
@@ -14,6 +15,7 @@ export class RoomReader implements Timeline {
     private readonly homeserver: Homeserver,
     private readonly inbox: Inbox,
     private readonly receiver: Receiver,
+    private readonly self: string,
   ) {}
 
   catchUp(signal: AbortSignal): Promise<void> {
@@ -54,7 +56,7 @@ export class RoomReader implements Timeline {
     const from = this.inbox.position();
     if (from === undefined) throw new HomeserverError('unreachable', 'nothing was read yet');
     const oldest = source.ref.kind === 'greeting' ? 0 : source.ref.ts - SLACK_MS;
-    const until = (event: RoomEvent) => event.origin_server_ts < oldest;
+    const until = olderThan(this.self, oldest);
     const read = await this.inbox.readBack(source.ref.room, { from, until, limit: MOST_EVENTS }, signal);
     return read.events;
   }

@@ -7,8 +7,10 @@ import type { Staging } from './attachments/staging.js';
 import { endedAs } from './ended-as.js';
 import type { Engine } from './engine.js';
 import type { EditPolicy } from './edits.js';
+import { goesOnFrom, inviteBefore, outsideOf } from './entrance.js';
 import { eventsOf, type Meaning, meaningOf } from './intake.js';
 import type { JournalEntry, JournalState } from './journal.js';
+import { endOfReading } from './reading-back.js';
 import type { Records } from './records.js';
 import type { Source, SourceKind, SourceRef } from './source.js';
 import type { MadeRoom } from './surface/rooms.js';
@@ -61,6 +63,15 @@ export interface ReceiverDeps {
 
 /** A room read back to its floor; more than this in one room since then is not expected, and is said. */
 const MOST_EVENTS_BACK = 100_000;
+/** Between an invite and our join: more is not expected, and then the join counts. */
+const MOST_EVENTS_SINCE_INVITE = 1000;
+
+/** How an event is taken in. */
+interface Taking {
+  live: boolean;
+  /** Said while we were neither in the room nor invited. */
+  outside: boolean;
+}
 
 /**
  * Takes one batch of /sync in: our own events to the sources they answer, people's events as new sources, and all
@@ -123,18 +134,22 @@ export class Receiver {
 
   /** Takes a room's earlier events in, after genesis fell by a merge (PROTOCOL C5). */
   async takeEarlier(room: string, events: RoomEvent[]): Promise<void> {
-    const entries = events.flatMap((event) => this.takeEvent(room, event, false));
+    const outside = outsideOf(events, this.deps.self, goesOnFrom(events, this.deps.records));
+    const entries = events.flatMap((event) =>
+      this.takeEvent(room, event, { live: false, outside: outside.has(event.event_id) }),
+    );
     if (entries.length > 0) await this.deps.journal.append(entries);
   }
 
   /** C4: on a first sync a room is read back to its floor, or to genesis, not to the end of the answer. */
   private async missedBefore(room: RoomBatch): Promise<RoomEvent[]> {
-    if (room.filled || room.unreadable || room.prevBatch === undefined) return [];
-    const floor = this.deps.records.floor(room.room);
-    const genesis = this.deps.records.genesis() ?? Infinity;
+    const { self, records } = this.deps;
+    if (room.unreadable || room.prevBatch === undefined) return [];
+    if (room.filled) return this.sinceInvite(room, room.prevBatch);
+    const [floor, goesOn] = [records.floor(room.room), goesOnFrom(eventsOf(room), records)];
     const read = await this.deps.readBack(room.room, {
       from: room.prevBatch,
-      until: (event) => event.event_id === floor || event.origin_server_ts < genesis,
+      until: endOfReading(self, records.genesis(), { floor, goesOn }),
       limit: MOST_EVENTS_BACK,
     });
     if (read.ended === 'limit') {
@@ -146,15 +161,28 @@ export class Receiver {
     return read.events;
   }
 
+  /** C5: what was said between the invite and our join is for us, and the answer to /sync may not reach back so far. */
+  private async sinceInvite(room: RoomBatch, from: string): Promise<RoomEvent[]> {
+    const invite = inviteBefore(room.events, this.deps.self);
+    if (invite === undefined) return [];
+    const until = ({ event_id }: RoomEvent) => event_id === invite;
+    const read = await this.deps.readBack(room.room, { from, until, limit: MOST_EVENTS_SINCE_INVITE });
+    return read.ended === 'found' ? read.events : [];
+  }
+
   private takeRoom(room: RoomBatch, before: RoomEvent[]): JournalEntry[] {
     for (const source of this.deps.engine.all()) {
       if (source.closed && source.ref.room === room.room) source.close(false);
     }
     const live = this.deps.live() && room.filled;
-    return [...before, ...eventsOf(room)].flatMap((event) => this.takeEvent(room.room, event, live));
+    const { self, records } = this.deps;
+    const outside = outsideOf([...before, ...room.events], self, goesOnFrom(eventsOf(room), records));
+    return [...before, ...eventsOf(room)].flatMap((event) =>
+      this.takeEvent(room.room, event, { live, outside: outside.has(event.event_id) }),
+    );
   }
 
-  private takeEvent(room: string, event: RoomEvent, live: boolean): JournalEntry[] {
+  private takeEvent(room: string, event: RoomEvent, how: Taking): JournalEntry[] {
     const { self, onOwn, onDirect, onMember } = this.deps;
     this.deps.onEvent(room, event);
     if (event.sender === self) onOwn(room, event);
@@ -174,13 +202,13 @@ export class Receiver {
     switch (meaning.is) {
       case 'source':
         if (meaning.direct === true) onDirect(room, meaning.ref.sender);
-        return this.takeSource(meaning.ref, meaning.event, live);
+        return this.takeSource(meaning.ref, meaning.event, how);
       case 'edit':
-        return this.takeEdit(meaning, live);
+        return this.takeEdit(meaning, how);
       case 'sent':
         return this.takeSent(room, meaning, event);
       case 'media':
-        this.takeMedia(meaning.ref, meaning.media);
+        if (!how.outside) this.takeMedia(meaning.ref, meaning.media);
         return [];
       case 'redaction':
         this.deps.staging.redacted(room, meaning.target);
@@ -203,13 +231,14 @@ export class Receiver {
     staging.add(ref.room, ref.sender, media);
   }
 
-  private takeSource(ref: SourceRef, event: RoomEvent, live: boolean): JournalEntry[] {
+  private takeSource(ref: SourceRef, event: RoomEvent, { live, outside }: Taking): JournalEntry[] {
     const known = this.deps.engine.get(ref.id);
     if (known !== undefined) {
       if (isEvent(known.ref)) known.learn(event);
       this.deps.classify(known);
       return [];
     }
+    if (outside) return [];
     if (ref.kind === 'encrypted') this.deps.onEncrypted(ref.room);
     if (!this.deps.allowed(ref.sender) && !this.deps.heedsStranger(ref)) return [];
     if (ref.kind === 'reaction' && !this.deps.heedsReaction(event, ref.room)) return [];
@@ -223,11 +252,11 @@ export class Receiver {
   }
 
   /** An edit changes what its sender asks; where each is answered, it is also a source behind it. */
-  private takeEdit({ edit, ref, event }: Extract<Meaning, { is: 'edit' }>, live: boolean): JournalEntry[] {
+  private takeEdit({ edit, ref, event }: Extract<Meaning, { is: 'edit' }>, how: Taking): JournalEntry[] {
     const source = this.deps.engine.get(edit.target);
     if (source?.ref.room === ref.room && source.edit(edit)) this.deps.classify(source);
     const isOwn = this.deps.onEdit === 'answer-again' && this.deps.allowed(ref.sender);
-    return isOwn ? this.takeSource(ref, event, live) : [];
+    return isOwn ? this.takeSource(ref, event, how) : [];
   }
 
   /** An own event of a source that is not in memory reopens the look at it (PROTOCOL D7). */

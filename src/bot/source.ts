@@ -115,7 +115,7 @@ export class Source {
   private readonly waiters = new Set<() => void>();
 
   constructor(
-    readonly ref: SourceRef,
+    private reference: SourceRef,
     /** Monotonic ms since when this replica knows of it. */
     readonly seenAt: number,
     read: { whole: boolean; stale: boolean },
@@ -132,6 +132,10 @@ export class Source {
   set settled(reason: SettleReason | undefined) {
     this.end = reason;
     this.wake();
+  }
+
+  get ref(): SourceRef {
+    return this.reference;
   }
 
   get id(): string {
@@ -174,6 +178,10 @@ export class Source {
   /** Learns its own event, and the edit that the homeserver hands along with it. */
   learn(event: RoomEvent): void {
     this.event ??= event;
+    const { sender, origin_server_ts: ts, event_id: id } = event;
+    // Where an answer of ours alone told of it, who asks is known only now.
+    const isItself = id === this.id && this.ref.kind === 'message';
+    if (isItself && sender !== this.ref.sender) this.reference = { ...this.ref, sender, ts };
     if (event.unsigned?.['redacted_because'] !== undefined) this.dropped = true;
     const edit = bundledEdit(event);
     if (edit !== undefined) this.edit(edit);

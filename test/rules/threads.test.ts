@@ -233,17 +233,13 @@ test('P3-branch: a branch of a thread that is made late holds nothing that was s
   expect(world.platform.chats.at(-1)?.turns).toEqual([]);
 });
 
-test('P3-threads: !threads in a room whose records are elsewhere finishes the room first', async () => {
-  const { world, alice, chat, first } = await met();
-  await told(world, alice, chat, 'hello', 'echo: hello');
-  world.linked = false;
-  const command = await world.asks(alice, chat, '!branch Twig', { token: 'Branched into C2 “Twig”' });
-  await world.until(() => answerTo(world, chat, command) !== '');
-  first.kill();
-  first.wipe();
-  const [room = ''] = await alice.acceptsAll();
-  await told(world, alice, room, '!threads own', 'Each thread here');
-  await told(world, alice, room, 'and now', 'echo: and now');
-  expect(contexts(world)).toEqual([['hello'], ['hello', 'and now']]);
+test('P3-threads: !threads as the first word in a room binds the room, which is its person’s from then on', async () => {
+  const { world, alice, dm, first } = await met();
+  await told(world, alice, dm, '!threads own', 'Each thread here');
+  expect(first.bot.records.room(dm)).toMatchObject({ matrix_user_id: alice.mxid, agent_id: 'agent-1' });
+  const bob = world.person('bob');
+  await alice.client.invite(dm, bob.mxid);
+  await bob.acceptsAll();
+  await told(world, bob, dm, '!threads shared', `Only ${alice.mxid}`);
   expect(world.verdict()).toBe('');
 });

@@ -1,5 +1,6 @@
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import { LARGEST_ATTACHMENTS, MOST_ATTACHMENTS } from '../../platform/attachments.js';
+import { entranceOf } from '../entrance.js';
 import { FormsReadBack } from '../forms.js';
 import type { Records } from '../records.js';
 import { eventsBefore } from '../surface/room-history.js';
@@ -9,7 +10,7 @@ import { WAITS_MS } from './staging.js';
 import { faultText, tooLargeText, tooManyText } from './texts.js';
 
 const MOST_EVENTS_BACK = 1000;
-/** Others' clocks differ from the sender's by less. */
+/** Our homeserver's clock differs from the sender's by less. */
 const SLACK_MS = 3_600_000;
 
 export interface TakenDeps {
@@ -54,11 +55,19 @@ async function waitingFor(
   const files: MediaMessage['file'][] = [];
   const forms = new FormsReadBack(room, deps);
   let seen = 0;
+  // What was said before we came is not for us: before the invite, or where that is not in sight, the join (PROTOCOL C5).
+  let invite: string | undefined;
+  let sinceJoin: number | undefined;
   for await (const raw of eventsBefore(homeserver, room, prompt.event_id, signal)) {
     const event = forms.read(raw);
     seen += 1;
-    const isOld = event.origin_server_ts < oldest - (event.sender === prompt.sender ? 0 : SLACK_MS);
-    if (isOld || seen > MOST_EVENTS_BACK || isJoin(event, self)) break;
+    if (event.event_id === invite) return files;
+    if (seen > MOST_EVENTS_BACK || isBefore(oldest, event, prompt.sender, self)) break;
+    const entrance = entranceOf(event, self);
+    if (entrance !== undefined) {
+      if (entrance.invite === undefined || invite !== undefined) break;
+      [invite, sinceJoin] = [entrance.invite, files.length];
+    }
     if (event.sender !== prompt.sender || event.type !== 'm.room.message') continue;
     const ref = { id: event.event_id, room, sender: event.sender, ts: event.origin_server_ts };
     const source = { ...ref, kind: 'message' as const };
@@ -72,7 +81,7 @@ async function waitingFor(
     } else if (isOurs && (await isPrompt(deps, event, room, records.markReason(source), signal))) break;
     else if (message !== undefined) files.unshift(message.file);
   }
-  return files;
+  return sinceJoin === undefined ? files : files.slice(files.length - sinceJoin);
 }
 
 async function isPrompt(
@@ -103,13 +112,13 @@ function withinBounds(files: readonly MediaMessage['file'][]): Taken {
 
 const isRedacted = ({ unsigned }: RoomEvent): boolean => unsigned?.['redacted_because'] !== undefined;
 
-/** What was said before we came is not for us (PROTOCOL C5); a change of profile is a join too. */
-function isJoin({ type, state_key, content, unsigned }: RoomEvent, self: string): boolean {
-  const before = unsigned?.['prev_content'] as { membership?: unknown } | undefined;
-  return (
-    type === 'm.room.member' &&
-    state_key === self &&
-    content['membership'] === 'join' &&
-    before?.membership !== 'join'
-  );
+/** A clock is believed of the prompt's sender, whose files these are, and of our homeserver. */
+function isBefore(
+  oldest: number,
+  { sender, origin_server_ts }: RoomEvent,
+  person: string,
+  self: string,
+): boolean {
+  if (sender === person) return origin_server_ts < oldest;
+  return sender === self && origin_server_ts < oldest - SLACK_MS;
 }

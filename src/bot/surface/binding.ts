@@ -73,7 +73,6 @@ export class Binding {
 
   /** The room talks to this agent from now on, in a fresh context, and the person's next rooms do too. */
   async rebind(room: string, person: string, to: Bound, cause: Cause, signal: AbortSignal): Promise<void> {
-    await this.finishIfMade(room, signal);
     const { records, recorder } = this.deps;
     const selected = { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } } as const;
     // Done before: in another room the person may have chosen again since (PROTOCOL P3).
@@ -138,17 +137,21 @@ export class Binding {
     };
   }
 
-  /** A room that a source made is mapped by that source's own steps, before anything else is written of it. */
-  private async finishIfMade(room: string, signal: AbortSignal): Promise<void> {
-    if (this.deps.records.room(room) !== undefined) return;
-    const made = await this.madeFor(room);
+  /**
+   * A room that a source made is mapped by that source's own steps, before anything is judged or written of it. Resolves
+   * to what its create event says where there was no record yet, and there may be none still: no agent may be there.
+   */
+  async finishIfMade(room: string, signal: AbortSignal): Promise<MadeRoom | undefined> {
+    if (this.deps.records.room(room) !== undefined) return undefined;
+    const made = await this.madeFor(room, signal);
     if (made !== undefined) await this.deps.finish(made, signal);
+    return made;
   }
 
-  private async madeFor(room: string): Promise<MadeRoom | undefined> {
+  private async madeFor(room: string, signal: AbortSignal): Promise<MadeRoom | undefined> {
     const known = this.deps.rooms.madeFor(room);
     if (known !== undefined) return known;
-    for (const event of await this.deps.homeserver.roomState(room)) {
+    for (const event of await this.deps.homeserver.roomState(room, signal)) {
       const meaning = meaningOf(room, event, this.deps.self);
       if (meaning.is !== 'made') continue;
       this.deps.rooms.noteMade(meaning);

@@ -14,7 +14,14 @@ const derivedFrom = z.object({ stamp: z.number(), cause: z.string() });
 
 /** The room says that it was closed: our own user's word alone counts. */
 export const isArchived = (state: readonly RoomEvent[], self: string): boolean =>
-  state.some(({ type, state_key, sender }) => type === ARCHIVED_TYPE && state_key === '' && sender === self);
+  archiving(state, self) !== undefined;
+
+/** The command that the room says closed it. */
+export const archivedBy = (state: readonly RoomEvent[], self: string): unknown =>
+  archiving(state, self)?.content['source'];
+
+const archiving = (state: readonly RoomEvent[], self: string): RoomEvent | undefined =>
+  state.find(({ type, state_key, sender }) => type === ARCHIVED_TYPE && state_key === '' && sender === self);
 
 /**
  * A chat's name and its place in the person's space, which follow from its record. A state `PUT` has no transaction id

@@ -33,7 +33,9 @@ export class RunUnderWay {
     let seen = 0;
     for await (const one of eventsBefore(homeserver, room, event, signal)) {
       seen += 1;
-      if (one.origin_server_ts < genesis || seen > MOST_EVENTS_BACK) break;
+      // Of others' servers the clocks may be wrong.
+      const isOld = one.sender === self && one.origin_server_ts < genesis;
+      if (isOld || seen > MOST_EVENTS_BACK) break;
       const form = forms.read(one);
       const meaning = meaningOf(room, one, self);
       if (meaning.is === 'sent')

@@ -126,7 +126,7 @@ export class Surface {
     const { choices } = this;
     const own = { onboarding, chats, agents, binding, derived, saved, underWay, decisions, choices };
     const runs = commandRuns({ ...deps, ...own, threads });
-    this.dispatch = new Dispatch({ ...deps, runs });
+    this.dispatch = new Dispatch({ ...deps, binding, runs });
     this.attachments = new Attachments({
       ...deps,
       isCommand: (event) => this.isCommand(event),
@@ -261,6 +261,7 @@ export class Surface {
     if (!isAsked(event))
       return notice(this.attachments.refusal(source) ?? 'I can read text, images, files, audio and video.');
     await this.prepare(source, signal);
+    await this.binding.finishIfMade(room, signal);
     if (records.room(room)?.archived === true) {
       source.failure = 'archived';
       return notice(`This chat is archived. ${prefix}branch goes on from it in a new one.`);

@@ -2,7 +2,7 @@ import type { Homeserver } from '../../../matrix/homeserver.js';
 import type { Recorder } from '../../actors/recorder.js';
 import type { Outbox } from '../../outbox.js';
 import { type Records, roomKey } from '../../records.js';
-import { ARCHIVED_TYPE, type DerivedState, isArchived } from '../derived.js';
+import { ARCHIVED_TYPE, archivedBy, type DerivedState, isArchived } from '../derived.js';
 import { notice } from '../texts.js';
 import type { Run } from './command.js';
 import { NO_CHAT } from './rename.js';
@@ -24,9 +24,11 @@ export function archiveCommand(deps: {
     const { homeserver, outbox, records, recorder, derived, self, prefix } = deps;
     const record = records.room(room);
     if (record?.room_type !== 'chat') return notice(`${NO_CHAT} Leave it, or let me go.`);
-    if (record.archived && records.standing(room, 'archived')?.cause !== cause.id)
-      return notice('This chat is archived already.');
-    if (!isArchived(await homeserver.roomState(room, signal), self)) {
+    const state = await homeserver.roomState(room, signal);
+    // By the room too: its record may have been made again from what it says.
+    const isOwn = [records.standing(room, 'archived')?.cause, archivedBy(state, self)].includes(cause.id);
+    if (record.archived && !isOwn) return notice('This chat is archived already.');
+    if (!isArchived(state, self)) {
       fresh();
       await outbox.state(room, ARCHIVED_TYPE, '', { source: cause.id }, signal);
     }

@@ -24,6 +24,8 @@ export interface CommandEntry {
   ahead?: true;
   /** Writes the person's own records, so that their owner begins it, in whichever room (PROTOCOL O5). */
   personal?: true;
+  /** Judges by the room's record, or writes it: a chat whose record is not here is finished first. */
+  room?: true;
   /** Not in an archived chat. */
   open?: true;
 }
@@ -44,22 +46,38 @@ export const commands = [
     parameters: [OPTIONAL_NAME],
     summary: 'make a new chat room that remembers what was said here so far',
     who: 'owner',
+    room: true,
     personal: true,
   },
   { name: 'chats', parameters: [], summary: 'list your chats', who: 'anyone' },
-  { name: 'rename', parameters: [NAME], summary: 'give this chat another name', who: 'owner', open: true },
-  { name: 'archive', parameters: [], summary: 'close this chat and take it out of your space', who: 'owner' },
+  {
+    name: 'rename',
+    parameters: [NAME],
+    summary: 'give this chat another name',
+    who: 'owner',
+    room: true,
+    open: true,
+  },
+  {
+    name: 'archive',
+    parameters: [],
+    summary: 'close this chat and take it out of your space',
+    who: 'owner',
+    room: true,
+  },
   {
     name: 'save',
     parameters: [NAME],
     summary: 'save this room’s context, or this thread’s own, under a name',
     who: 'owner',
+    room: true,
   },
   {
     name: 'load',
     parameters: [OPTIONAL_NAME],
     summary: 'go on from a saved context; without a name, list them to choose from',
     who: 'owner',
+    room: true,
     open: true,
   },
   {
@@ -67,6 +85,7 @@ export const commands = [
     parameters: [],
     summary: 'show this room’s context, or this thread’s own: its platform chat, its agent, what was loaded',
     who: 'anyone',
+    room: true,
   },
   {
     name: 'threads',
@@ -74,14 +93,16 @@ export const commands = [
     summary:
       'give each thread here a context of its own (own), which save, load, branch and context in it are about, or all the room’s (shared); without MODE, say which',
     who: 'owner',
+    room: true,
     open: true,
   },
-  { name: 'agents', parameters: [], summary: 'list the agents you can talk to', who: 'anyone' },
+  { name: 'agents', parameters: [], summary: 'list the agents you can talk to', who: 'anyone', room: true },
   {
     name: 'agent',
     parameters: [{ name: 'ID' }],
     summary: 'talk to this agent in this room (in a fresh context), and in rooms you make from now on',
     who: 'owner',
+    room: true,
     open: true,
   },
   {
@@ -89,6 +110,7 @@ export const commands = [
     parameters: [],
     summary: 'stop the answer under way in this room',
     who: 'anyone',
+    room: true,
     ahead: true,
   },
   {

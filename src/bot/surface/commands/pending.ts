@@ -58,7 +58,9 @@ async function newestBefore(
   let seen = 0;
   for await (const one of eventsBefore(homeserver, room, event, signal)) {
     seen += 1;
-    if (seen > MOST_EVENTS_BACK || one.origin_server_ts < genesis) return undefined;
+    // Of others' servers the clocks may be wrong.
+    const isOld = one.sender === self && one.origin_server_ts < genesis;
+    if (isOld || seen > MOST_EVENTS_BACK) return undefined;
     const request = openAt(one);
     if (request !== undefined) return request;
   }

@@ -1,5 +1,4 @@
 import { allowList } from '../../allow.js';
-import type { RoomRecord } from '../../records.js';
 import type { CommandEntry } from './list.js';
 
 /** Who is an admin, by the patterns of UNDERSTUDY_ADMINS; with none, nobody. */
@@ -16,11 +15,10 @@ export function refusal(
   { who, open }: CommandEntry,
   person: string,
   isAdmin: boolean,
-  room: RoomRecord | undefined,
+  { owner, archived }: { owner: string | undefined; archived: boolean },
 ): string | undefined {
-  const owner = room?.matrix_user_id;
   if (who === 'owner' && !isAdmin && owner !== undefined && owner !== person)
     return `Only ${owner}, whose room this is, may do that here.`;
-  if (open === true && room?.archived === true) return 'This chat is archived.';
+  if (open === true && archived) return 'This chat is archived.';
   return undefined;
 }
