@@ -1,12 +1,13 @@
 import { type Answer, freeze } from '../delivery/answer.js';
 import { nextAct, owed } from '../delivery/decide.js';
 import { HomeserverError } from '../matrix/homeserver.js';
+import { isClosedToUs, isRefused } from '../matrix/refusal.js';
 import type { Fence } from '../routing/fence.js';
 import type { Log } from '../telemetry/log.js';
 import { type Clock, sleep } from '../time/clock.js';
 import { type Attempts, MOST_ATTEMPTS } from './attempts.js';
 import type { Copies } from './copies.js';
-import { deadline, describe, gaveUp, ignoreAbort, isForbidden, isRefused } from './failures.js';
+import { deadline, describe, gaveUp, ignoreAbort } from './failures.js';
 import type { Recorder } from './actors/recorder.js';
 import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
@@ -84,6 +85,8 @@ const FORGOTTEN_TEXT = 'This was not answered: what I knew of you was deleted.';
 const WITHDRAWN_TEXT = 'This was not answered: the message was deleted.';
 /** How often what is owed in a room that refuses us is tried again. */
 const CLOSED_MS = 60_000;
+/** So long a source is left to replicas with another way to the homeserver; longer than their patience. */
+const ELSEWHERE_MS = 10_000;
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -337,12 +340,14 @@ export class Attendant {
     const { log, clock } = this.deps;
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
-      if (error.code === 'refused' && isForbidden(error)) {
+      // C1: we may not write there, or the room is gone.
+      if (isClosedToUs(error)) {
         source.notBefore = clock.monotonic() + CLOSED_MS;
         return !(await this.end(source, 'forbidden'));
       }
       if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
-      if (error.code !== 'refused' || error.detail.status === 401) {
+      if (isOfOurWay(error)) return this.leaveToOthers(source, error);
+      if (!isRefused(error)) {
         source.stale = true;
         await sleep(clock, error.detail.retryAfterMs ?? pause, signal).catch(ignoreAbort(signal));
         return true;
@@ -356,6 +361,19 @@ export class Attendant {
     if (this.deps.attempts.spent(source.ref) > MOST_ATTEMPTS) return !(await this.end(source, 'forbidden'));
     await sleep(clock, pause, signal).catch(ignoreAbort(signal));
     return true;
+  }
+
+  /** Our account or our way to the homeserver does not pass now: another replica's way may, so no beats meanwhile (O2). */
+  private async leaveToOthers(source: Source, error: HomeserverError): Promise<boolean> {
+    const { log, clock } = this.deps;
+    log.warn(
+      { source: source.id, room: source.ref.room, error: error.message, againInMs: ELSEWHERE_MS },
+      'the homeserver refuses for a reason that is not of the room',
+    );
+    await this.passOn(source);
+    source.stale = true;
+    source.notBefore = clock.monotonic() + ELSEWHERE_MS;
+    return false;
   }
 
   /** Counts an attempt that failed (PROTOCOL C2). */
@@ -373,3 +391,7 @@ export class Attendant {
     return true;
   }
 }
+
+/** A 403 or 404 that says nothing of the room. */
+const isOfOurWay = (error: HomeserverError): boolean =>
+  error.code === 'refused' && error.detail.status !== 401 && !isRefused(error);

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import * as answers from './answers.js';
-import { type Homeserver, HomeserverError } from './homeserver.js';
+import type { Homeserver } from './homeserver.js';
 import { pathOf } from './path.js';
 import { downloadMedia } from './media.js';
+import { isClosedToUs } from './refusal.js';
 import { type ApiRequest, openApi } from './transport.js';
 
 export interface HomeserverOptions {
@@ -166,9 +167,9 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
   };
 }
 
-/** A 404 says that there is none. */
+/** A 404 says that there is none, unless its errcode says something else (an endpoint that a proxy does not know). */
 function absent(error: unknown): undefined {
-  if (error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 404) return;
+  if (isClosedToUs(error) && error.detail.status === 404) return;
   throw error;
 }
 

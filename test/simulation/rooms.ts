@@ -6,7 +6,7 @@ import {
 } from '../../src/matrix/homeserver.js';
 import type { Clock } from '../../src/time/clock.js';
 import { type Limit, RateLimit } from './rate-limit.js';
-import { Faults, type Match, type Hold, type Stage, type SimulatedRequest } from './faults.js';
+import { Faults, type Match, type Hold, type Refused, type Stage, type SimulatedRequest } from './faults.js';
 import { forbidden, notFound, SimulatedRoom, type Stored } from './room.js';
 
 export interface Device {
@@ -46,7 +46,7 @@ export class SimulatedRooms {
     return this.faults.hold(match, stage);
   }
 
-  refuse(match: Match, status: 400 | 403 | 429 | 502, times = 1, retryAfterMs?: number): void {
+  refuse(match: Match, status: Refused, times = 1, retryAfterMs?: number): void {
     this.faults.refuse(match, status, times, retryAfterMs);
   }
 

@@ -1,7 +1,7 @@
 import type { Write } from '../../documents/write.js';
 import type { Homeserver } from '../../matrix/homeserver.js';
 import type { Recorder } from '../actors/recorder.js';
-import { isRefused } from '../failures.js';
+import { isRefused } from '../../matrix/refusal.js';
 import { type Cause, chatKey, type Records, roomKey } from '../records.js';
 import { names, predecessorOf } from './tombstone.js';
 
