@@ -15,7 +15,7 @@ export interface RoomBatch {
   room: string;
   /** Oldest first, each event once. */
   events: RoomEvent[];
-  /** State that is not among `events`. */
+  /** State of our own writing that is not among `events`. */
   state: RoomEvent[];
   /** The homeserver had left events out. */
   limited: boolean;

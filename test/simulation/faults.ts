@@ -99,11 +99,19 @@ export class Faults {
   /** The next `times` matching requests are answered so and not applied. */
   refuse(match: Match, status: Refused, times = 1, retryAfterMs?: number): void {
     const errcode = ERRCODES[status];
-    this.refuseBy(match, { status, ...(errcode && { errcode }), ...(retryAfterMs && { retryAfterMs }) }, times);
+    this.refuseBy(
+      match,
+      { status, ...(errcode && { errcode }), ...(retryAfterMs && { retryAfterMs }) },
+      times,
+    );
   }
 
   /** From now until the returned function is called. */
-  refuseBy(match: Match, detail: HomeserverError['detail'] & { status: number }, times = Infinity): () => void {
+  refuseBy(
+    match: Match,
+    detail: HomeserverError['detail'] & { status: number },
+    times = Infinity,
+  ): () => void {
     const { status, errcode } = detail;
     const code = status === 429 ? 'rate-limited' : status >= 500 ? 'unreachable' : 'refused';
     const error = new HomeserverError(code, `simulated ${status} ${errcode ?? ''}`, detail);
