@@ -13,8 +13,9 @@ export const TIMELINE_LIMIT = 100;
 /**
  * What the bot reads of a /sync answer, and nothing else. Whoever may write state of a room may write any amount of it,
  * under any type and key: so of the state section nothing is asked for that others wrote, or the answer could be made
- * larger than any bound, for every replica and for ever. What others write comes in the timeline and its gaps.
- * The nonce stands as a sender that cannot exist (RFC 2606 `.invalid`).
+ * larger than any bound, for every replica and for ever. (Synapse adds one member for each sender in the timeline.)
+ * What others write comes in the timeline and its gaps. The nonce stands as a sender that cannot exist (RFC 2606
+ * `.invalid`).
  */
 export function syncFilter(self: string, nonce: string): object {
   const none = { not_types: ['*'] };

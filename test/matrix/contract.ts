@@ -292,7 +292,10 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
       const { joined } = await fixture.bot.sync({ timeoutMs: 0 });
       const stateOf = (room: string) => joined.find((one) => one.room === room)?.state ?? [];
       expect(joined.map(({ room }) => room)).toEqual(expect.arrayContaining([filled, own]));
-      expect(stateOf(filled).filter(({ sender }) => sender !== fixture.botId)).toEqual([]);
+      // Synapse adds the members that wrote in the timeline, one each.
+      const others = stateOf(filled).filter(({ sender }) => sender !== fixture.botId);
+      expect(others.filter(({ type }) => type !== 'm.room.member')).toEqual([]);
+      expect(others.length).toBeLessThanOrEqual(1);
       const create = stateOf(own).find(({ type }) => type === 'm.room.create');
       expect(create).toMatchObject({ sender: fixture.botId, content: made });
       expect(stateOf(own).filter(({ type }) => type === 'dev.example.filler')).toEqual([]);
