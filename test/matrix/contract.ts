@@ -275,19 +275,19 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
     });
 
     test('of state that others wrote a first /sync brings none, and of ours what is read', async () => {
-      const state = (type: string) =>
-        Array.from({ length: 150 }, (_, n) => ({ type, state_key: `k${n}`, content: { n } }));
+      const state = (type: string, length: number) =>
+        Array.from({ length }, (_, n) => ({ type, state_key: `k${n}`, content: { n } }));
       const filled = await fixture.person.createRoom({
         preset: 'private_chat',
         invite: [fixture.botId],
-        initial_state: [...state('dev.example.filler'), ...state('m.space.child')],
+        initial_state: [...state('m.space.child', 60), ...state('dev.example.filler', 50)],
       });
       await fixture.bot.join(filled);
       const made = { 'dev.understudy.test': { a: 1 } };
       const own = await fixture.bot.createRoom({
         preset: 'private_chat',
         creation_content: made,
-        initial_state: state('dev.example.filler'),
+        initial_state: state('dev.example.filler', 110),
       });
       const { joined } = await fixture.bot.sync({ timeoutMs: 0 });
       const stateOf = (room: string) => joined.find((one) => one.room === room)?.state ?? [];
