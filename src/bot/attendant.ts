@@ -1,12 +1,13 @@
 import { type Answer, freeze } from '../delivery/answer.js';
 import { nextAct, owed } from '../delivery/decide.js';
 import { HomeserverError } from '../matrix/homeserver.js';
+import { isClosedToUs, isRefused } from '../matrix/refusal.js';
 import type { Fence } from '../routing/fence.js';
 import type { Log } from '../telemetry/log.js';
 import { type Clock, sleep } from '../time/clock.js';
 import { type Attempts, MOST_ATTEMPTS } from './attempts.js';
 import type { Copies } from './copies.js';
-import { deadline, describe, gaveUp, ignoreAbort, isForbidden, isRefused } from './failures.js';
+import { deadline, describe, gaveUp, ignoreAbort } from './failures.js';
 import { goneNotice } from './gone-notice.js';
 import type { Recorder } from './actors/recorder.js';
 import type { JournalEntry } from './journal.js';
@@ -82,6 +83,8 @@ export interface AttendantDeps {
 /** A homeserver forgets a transaction id after 24 h; a step that may be half as old looks into the room (D5). */
 const LOOK_BACK_MS = 12 * 3600_000;
 const ECHO_MS = 500;
+/** So long a source is left to replicas with another way to the homeserver; longer than their patience. */
+const ELSEWHERE_MS = 10_000;
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -334,12 +337,14 @@ export class Attendant {
     const { log, clock } = this.deps;
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
-      if (error.code === 'refused' && isForbidden(error)) {
+      // C1: we may not write there, or the room is gone.
+      if (isClosedToUs(error)) {
         refused(source, clock);
         return !(await this.end(source, 'forbidden'));
       }
       if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
-      if (error.code !== 'refused' || error.detail.status === 401) {
+      if (isOfOurWay(error)) return this.leaveToOthers(source, error);
+      if (!isRefused(error)) {
         source.stale = true;
         await sleep(clock, error.detail.retryAfterMs ?? pause, signal).catch(ignoreAbort(signal));
         return true;
@@ -358,6 +363,19 @@ export class Attendant {
     return true;
   }
 
+  /** Our account or our way to the homeserver does not pass now: another replica's way may, so no beats meanwhile (O2). */
+  private async leaveToOthers(source: Source, error: HomeserverError): Promise<boolean> {
+    const { log, clock } = this.deps;
+    log.warn(
+      { source: source.id, room: source.ref.room, error: error.message, againInMs: ELSEWHERE_MS },
+      'the homeserver refuses for a reason that is not of the room',
+    );
+    await this.passOn(source);
+    source.stale = true;
+    source.notBefore = clock.monotonic() + ELSEWHERE_MS;
+    return false;
+  }
+
   /** Counts an attempt that failed (PROTOCOL C2). */
   async failed(source: Source): Promise<void> {
     const attempt = source.attempt ?? (await this.deps.attempts.begin(source));
@@ -373,3 +391,7 @@ export class Attendant {
     return true;
   }
 }
+
+/** A 403 or 404 that says nothing of the room. */
+const isOfOurWay = (error: HomeserverError): boolean =>
+  error.code === 'refused' && error.detail.status !== 401 && !isRefused(error);

@@ -1,5 +1,5 @@
 import { type Answer, freeze } from '../delivery/answer.js';
-import { HomeserverError } from '../matrix/homeserver.js';
+import { isRefused } from '../matrix/refusal.js';
 import type { Clock } from '../time/clock.js';
 import { MOST_ATTEMPTS } from './attempts.js';
 import type { Source } from './source.js';
@@ -12,9 +12,6 @@ export function gaveUp(source: Source): Answer {
   ]);
 }
 
-/** The homeserver said no, about something else than our token. */
-export const isRefused = (error: unknown): error is HomeserverError =>
-  error instanceof HomeserverError && error.code === 'refused' && error.detail.status !== 401;
 /** What the homeserver shows; undefined where it shows us no such thing. Any other failure rejects. */
 export async function ifShown<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
@@ -24,10 +21,6 @@ export async function ifShown<T>(ask: () => Promise<T>): Promise<T | undefined> 
     throw error;
   }
 }
-/** We may not write there, or the room is gone (PROTOCOL C1). */
-export const isForbidden = (error: HomeserverError) =>
-  error.detail.status === 403 || error.detail.status === 404;
-
 /** Fires after `ms`. */
 export function deadline(clock: Clock, ms: number): AbortSignal {
   const controller = new AbortController();

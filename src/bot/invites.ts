@@ -1,8 +1,8 @@
-import type { Homeserver } from '../matrix/homeserver.js';
+import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
+import { isRefused } from '../matrix/refusal.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { DirectChats } from './addressing/direct-chats.js';
-import { isRefused } from './failures.js';
 import type { JournalEntry } from './journal.js';
 
 /** Whose invites are taken up; the others are declined. */
@@ -123,7 +123,9 @@ export class Invites {
       try {
         await this.deps.direct.ensure();
       } catch (error) {
-        if (!isRefused(error)) throw error;
+        // Also of an endpoint that this homeserver does not have: nobody is let wait in an invite for a list.
+        if (!(error instanceof HomeserverError) || error.code !== 'refused' || error.detail.status === 401)
+          throw error;
         log.warn({ room, error: String(error) }, 'the homeserver keeps no list of direct chats');
       }
     }

@@ -1,5 +1,6 @@
 import { type Homeserver, HomeserverError, type RoomEvent } from '../matrix/homeserver.js';
 import type { Inbox } from '../matrix/inbox.js';
+import { isRefused } from '../matrix/refusal.js';
 import type { Timeline } from './attendant.js';
 import { olderThan } from './reading-back.js';
 import type { Receiver } from './receiver.js';
@@ -45,7 +46,7 @@ export class RoomReader implements Timeline {
         return await this.inbox.readFrom(room, id, signal);
       } catch (error) {
         // An invite from before we could read the room: what we may see of the room says the same.
-        if (!(error instanceof HomeserverError) || error.code !== 'refused') throw error;
+        if (!isRefused(error)) throw error;
       }
     }
     return this.readBack(source, signal);

@@ -1,8 +1,9 @@
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
+import { isRefused } from '../matrix/refusal.js';
 import type { Log } from '../telemetry/log.js';
 import { type Clock, sleep } from '../time/clock.js';
 import type { Engine } from './engine.js';
-import { describe, ignoreAbort, isRefused } from './failures.js';
+import { describe, ignoreAbort } from './failures.js';
 import type { JournalState } from './journal.js';
 import type { Records } from './records.js';
 import type { Source } from './source.js';

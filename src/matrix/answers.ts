@@ -86,6 +86,9 @@ export function parseEvent(body: unknown): RoomEvent {
   return roomEvent.parse(body);
 }
 
+/** Undefined when it is not an event. */
+export const eventOf = (body: unknown): RoomEvent | undefined => roomEvent.safeParse(body).data;
+
 /** @throws ZodError when it is no JSON object. */
 export const parseContent = (body: unknown): Record<string, unknown> => jsonObject.parse(body);
 

@@ -1,4 +1,5 @@
-import { type JoinedRoom, HomeserverError, type RoomEvent, type SyncAnswer } from './homeserver.js';
+import type { JoinedRoom, RoomEvent, SyncAnswer } from './homeserver.js';
+import { isClosedToUs } from './refusal.js';
 import { type Reader, readGap } from './timeline.js';
 
 /** One /sync answer, made whole. */
@@ -14,7 +15,7 @@ export interface RoomBatch {
   room: string;
   /** Oldest first, each event once. */
   events: RoomEvent[];
-  /** State that is not among `events`. */
+  /** State of our own writing that is not among `events`. */
   state: RoomEvent[];
   /** The homeserver had left events out. */
   limited: boolean;
@@ -23,7 +24,7 @@ export interface RoomBatch {
    * a first sync (page back from `prevBatch` to the floor), and a gap that is `unreadable`.
    */
   filled: boolean;
-  /** The homeserver lets us read the gap no more (we left, or history is closed): `events` is what there is. */
+  /** The homeserver lets us read the gap no more, and we are not in the room: `events` is what there is. */
   unreadable: boolean;
   /** Token just before `events[0]`, to page back from. */
   prevBatch?: string;
@@ -86,15 +87,8 @@ async function completeRoom(
     return { ...whole, events: [...missed, ...whole.events], prevBatch: since };
   } catch (error) {
     if (!isClosedToUs(error)) throw error;
+    // The position passes what nobody can read for us any more, and nothing else (PROTOCOL C3).
+    if ((await reader.homeserver.joinedRooms(signal)).includes(room)) throw error;
     return { ...asGiven, filled: false, unreadable: true };
   }
-}
-
-/** 403 or 404 of the room; not 401, which says something about our token and nothing about the room. */
-function isClosedToUs(error: unknown): boolean {
-  return (
-    error instanceof HomeserverError &&
-    error.code === 'refused' &&
-    (error.detail.status === 403 || error.detail.status === 404)
-  );
 }

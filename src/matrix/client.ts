@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import * as answers from './answers.js';
-import { type Homeserver, HomeserverError } from './homeserver.js';
+import type { Homeserver, RoomEvent } from './homeserver.js';
 import { pathOf } from './path.js';
 import { downloadMedia } from './media.js';
+import { isClosedToUs } from './refusal.js';
+import { syncFilter } from './sync-filter.js';
 import { type ApiRequest, openApi } from './transport.js';
 
 export interface HomeserverOptions {
@@ -57,13 +59,15 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
     'account_data',
     type,
   ];
+  const roomState = (room: string, signal?: AbortSignal) =>
+    call('GET', ['rooms', room, 'state'], (body) => answers.parseEvents(body, onDropped), { signal });
 
   return {
     whoami,
 
-    sync: ({ since, timeoutMs, signal }) =>
+    sync: async ({ since, timeoutMs, signal }) =>
       call('GET', ['sync'], (body) => answers.parseSync(body, onDropped), {
-        query: { since, timeout: timeoutMs, filter: syncFilter(nonces()) },
+        query: { since, timeout: timeoutMs, filter: syncFilter(await ownUser(signal), nonces()) },
         deadlineMs: timeoutMs + (since === undefined ? Math.max(firstSyncMs, deadlineMs) : deadlineMs),
         signal,
       }),
@@ -112,8 +116,18 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
         signal,
       }),
 
-    roomState: (room, signal) =>
-      call('GET', ['rooms', room, 'state'], (body) => answers.parseEvents(body, onDropped), { signal }),
+    roomState,
+
+    stateEvent: async (room, type, key, signal) => {
+      const query = { format: 'event' };
+      const path = ['rooms', room, 'state', type, key];
+      const body = await call('GET', path, answers.parseContent, { query, signal }).catch(absent);
+      if (body === undefined) return undefined;
+      const is = (event: RoomEvent | undefined) => event?.type === type && event.state_key === key;
+      const event = answers.eventOf(body);
+      // Homeservers before Matrix 1.16 need not know `format`, and give the content.
+      return is(event) ? event : (await roomState(room, signal)).find(is);
+    },
 
     setState: (room, type, key, content, signal) =>
       call('PUT', ['rooms', room, 'state', type, key], eventId, {
@@ -166,9 +180,9 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
   };
 }
 
-/** A 404 says that there is none. */
+/** A 404 says that there is none, unless its errcode says something else (an endpoint that a proxy does not know). */
 function absent(error: unknown): undefined {
-  if (error instanceof HomeserverError && error.code === 'refused' && error.detail.status === 404) return;
+  if (isClosedToUs(error) && error.detail.status === 404) return;
   throw error;
 }
 
@@ -177,19 +191,4 @@ function nonceSource(): () => string {
   const prefix = randomUUID();
   let count = 0;
   return () => `${prefix}-${++count}`;
-}
-
-/** What the bot reads, and nothing else. The nonce stands as a sender that cannot exist (RFC 2606 `.invalid`). */
-function syncFilter(nonce: string): object {
-  const none = { not_types: ['*'] };
-  return {
-    presence: none,
-    account_data: none,
-    room: {
-      account_data: none,
-      ephemeral: none,
-      state: { lazy_load_members: true },
-      timeline: { limit: pageSize, not_senders: [`@${nonce}:nonce.invalid`] },
-    },
-  };
 }

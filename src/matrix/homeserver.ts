@@ -31,7 +31,7 @@ export interface Homeserver {
   send(room: string, type: string, txn: string, content: object, signal?: AbortSignal): Promise<string>;
   /** `PUT /rooms/{room}/redact/{event}/{txn}`. */
   redact(room: string, event: string, txn: string, reason?: string, signal?: AbortSignal): Promise<string>;
-  /** `GET /rooms/{room}/state`, all current state events. */
+  /** `GET /rooms/{room}/state`, all current state events: for rooms whose state others cannot fill. */
   roomState(room: string, signal?: AbortSignal): Promise<RoomEvent[]>;
   /** `PUT /rooms/{room}/state/{type}/{key}`. */
   setState(room: string, type: string, key: string, content: object, signal?: AbortSignal): Promise<string>;
@@ -42,6 +42,8 @@ export interface Homeserver {
     key: string,
     signal?: AbortSignal,
   ): Promise<Record<string, unknown> | undefined>;
+  /** The same, whole (`?format=event`, Matrix 1.16): who wrote it, and when. */
+  stateEvent(room: string, type: string, key: string, signal?: AbortSignal): Promise<RoomEvent | undefined>;
   createRoom(body: CreateRoom, signal?: AbortSignal): Promise<string>;
   /** `GET /directory/room/{alias}`; undefined when there is none. */
   resolveAlias(alias: string, signal?: AbortSignal): Promise<string | undefined>;
@@ -101,7 +103,7 @@ export interface JoinedRoom {
   limited: boolean;
   prevBatch?: string;
   timeline: RoomEvent[];
-  /** State that is not in the timeline (initial sync, or changed in the gap). */
+  /** State of our own writing that is not in the timeline (initial sync, or changed in the gap). */
   state: RoomEvent[];
 }
 

@@ -172,6 +172,8 @@ export class Inbox {
     this.#succeeded();
     this.#state = 'handling';
     const batch = await completeBatch(this.#reader, since, answer, round.signal);
+    for (const { room, unreadable } of batch.rooms)
+      if (unreadable) this.#options.log.warn({ room }, 'a room was closed to us before all of it was read');
     await onBatch(batch, round.signal);
     this.#since = batch.nextBatch;
   }

@@ -14,11 +14,14 @@ afterEach(async () => {
   for (const dispose of disposals.splice(0).reverse()) await dispose();
 });
 
-/** A homeserver that answers with these very bytes. */
+const WHOAMI = '{"user_id":"@bot:h","device_id":"D"}';
+
+/** A homeserver that answers with these very bytes whatever else it is asked than who we are. */
 async function serve(answer: (server: Server) => Buffer | string, status = 200): Promise<Server> {
-  const server = await scriptedServer((_, response) => {
-    response.writeHead(status, { 'content-type': 'application/json' });
-    response.end(answer(server));
+  const server = await scriptedServer(({ path }, response) => {
+    const isWho = path.endsWith('/whoami');
+    response.writeHead(isWho ? 200 : status, { 'content-type': 'application/json' });
+    response.end(isWho ? WHOAMI : answer(server));
   });
   disposals.push(() => server.close());
   return server;

@@ -46,6 +46,9 @@ const event = (id: string, content: object = { body: 'x' }) => ({
   content,
 });
 
+/** Whoever asks is told so, and that there is nothing new. */
+const SYNC = { user_id: '@bot:h', device_id: 'D', next_batch: 's1' };
+
 describe('requests', () => {
   test('a send is a PUT under the transaction id, authorised, with every id encoded', async () => {
     const server = await serve((_, response) => json(response, 200, { event_id: '$new' }));
@@ -65,16 +68,45 @@ describe('requests', () => {
   });
 
   test('D5: no two /sync requests are alike, in one process or in two', async () => {
-    const server = await serve((_, response) => json(response, 200, { next_batch: 's1' }));
+    const server = await serve((_, response) => json(response, 200, SYNC));
     const [one, two] = [open(server.url), open(server.url)];
     for (const homeserver of [one, one, two]) await homeserver.sync({ since: 's0', timeoutMs: 0 });
-    expect(new Set(server.asked.map(({ query }) => query.toString())).size).toBe(3);
-    const filter = JSON.parse(server.asked[0]?.query.get('filter') ?? '') as {
-      room: { timeline: { limit: number }; state: { lazy_load_members: boolean } };
-    };
-    expect(filter.room.timeline.limit).toBe(100);
-    expect(filter.room.state.lazy_load_members).toBe(true);
-    expect(server.asked[0]?.query.get('since')).toBe('s0');
+    const asked = server.asked.filter(({ path }) => path.endsWith('/sync'));
+    expect(new Set(asked.map(({ query }) => query.toString())).size).toBe(3);
+    expect(asked).toHaveLength(3);
+    expect(asked[0]?.query.get('since')).toBe('s0');
+  });
+
+  test('M-state: of a room’s state a /sync asks for what we wrote ourselves, and for types that are read', async () => {
+    const server = await serve((_, response) => json(response, 200, SYNC));
+    await open(server.url).sync({ timeoutMs: 0 });
+    const asked = server.asked.find(({ path }) => path.endsWith('/sync'));
+    const filter: unknown = JSON.parse(asked?.query.get('filter') ?? '');
+    expect(filter).toMatchObject({
+      room: {
+        timeline: { limit: 100 },
+        state: {
+          lazy_load_members: true,
+          senders: [SYNC.user_id],
+          types: ['m.room.create', 'm.room.member', 'm.room.name', 'm.room.tombstone', 'm.space.child'],
+        },
+      },
+    });
+  });
+
+  test('a state event is asked for whole; of a homeserver that gives its content alone all state is', async () => {
+    const create = { ...event('$1'), type: 'm.room.create', state_key: '', sender: '@x:y' };
+    // What the content says of itself is the room maker's word.
+    const answers: unknown[] = [create, { creator: '@x:y', sender: '@bot:y' }, [event('$2'), create]];
+    const server = await serve((_, response) => json(response, 200, answers.shift()));
+    const homeserver = open(server.url);
+    expect(await homeserver.stateEvent('!r:y', 'm.room.create', '')).toMatchObject(create);
+    expect(await homeserver.stateEvent('!r:y', 'm.room.create', '')).toMatchObject(create);
+    expect(server.asked.map(({ path, query }) => [path.split('/rooms/')[1], query.get('format')])).toEqual([
+      [expect.stringMatching(/\/state\/m\.room\.create\/$/), 'event'],
+      [expect.stringMatching(/\/state\/m\.room\.create\/$/), 'event'],
+      [expect.stringMatching(/\/state$/), null],
+    ]);
   });
 
   test('typing names our own user, asked for once', async () => {
@@ -205,6 +237,7 @@ describe('answers', () => {
     const onDropped = vi.fn();
     const server = await serve((_, response) =>
       json(response, 200, {
+        ...SYNC,
         next_batch: 's2',
         rooms: {
           join: {

@@ -274,6 +274,42 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
       expect((await refusal(fixture.bot.messages(room, { dir: 'b' }))).status).toBe(403);
     });
 
+    test('of state that others wrote a first /sync brings none, and of ours what is read', async () => {
+      const state = (type: string, length: number) =>
+        Array.from({ length }, (_, n) => ({ type, state_key: `k${n}`, content: { n } }));
+      const filled = await fixture.person.createRoom({
+        preset: 'private_chat',
+        invite: [fixture.botId],
+        initial_state: [...state('m.space.child', 60), ...state('dev.example.filler', 50)],
+      });
+      await fixture.bot.join(filled);
+      const made = { 'dev.understudy.test': { a: 1 } };
+      const own = await fixture.bot.createRoom({
+        preset: 'private_chat',
+        creation_content: made,
+        initial_state: state('dev.example.filler', 110),
+      });
+      const { joined } = await fixture.bot.sync({ timeoutMs: 0 });
+      const stateOf = (room: string) => joined.find((one) => one.room === room)?.state ?? [];
+      expect(joined.map(({ room }) => room)).toEqual(expect.arrayContaining([filled, own]));
+      // Synapse adds the members that wrote in the timeline, one each.
+      const others = stateOf(filled).filter(({ sender }) => sender !== fixture.botId);
+      expect(others.filter(({ type }) => type !== 'm.room.member')).toEqual([]);
+      expect(others.length).toBeLessThanOrEqual(1);
+      const create = stateOf(own).find(({ type }) => type === 'm.room.create');
+      expect(create).toMatchObject({ sender: fixture.botId, content: made });
+      expect(stateOf(own).filter(({ type }) => type === 'dev.example.filler')).toEqual([]);
+    });
+
+    test('one state event can be asked for whole', async () => {
+      const room = await sharedRoom();
+      const create = await fixture.bot.stateEvent(room, 'm.room.create', '');
+      expect(create).toMatchObject({ type: 'm.room.create', state_key: '', sender: fixture.personId });
+      expect(await fixture.bot.stateEvent(room, 'm.room.topic', '')).toBeUndefined();
+      const elsewhere = await fixture.person.createRoom({ preset: 'private_chat' });
+      expect((await refusal(fixture.bot.stateEvent(elsewhere, 'm.room.create', ''))).status).toBe(403);
+    });
+
     test('power levels decide who may write what', async () => {
       const room = await fixture.bot.createRoom({
         preset: 'private_chat',

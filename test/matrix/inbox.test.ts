@@ -144,12 +144,31 @@ describe('batches', () => {
     const { server, bot, inbox, say, batches, heard } = await world();
     bot.messages = () =>
       Promise.reject(new HomeserverError('refused', 'no', { status: 403, errcode: 'M_FORBIDDEN' }));
+    bot.joinedRooms = () => Promise.resolve([]);
     await say(...words(0, 9));
     inbox.start();
     await inbox.catchUp();
     expect(heard()).toEqual(words(4, 9));
     expect(batches[0]?.rooms[0]).toMatchObject({ filled: false, unreadable: true });
     expect(server.requests.length).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['the room itself, in which we are', 403, 'M_FORBIDDEN'],
+    ['a proxy that does not know the endpoint', 404, 'M_UNRECOGNIZED'],
+    ['an account that is blocked', 403, 'M_RESOURCE_LIMIT_EXCEEDED'],
+  ])('M-closed: a refusal by %s closes no gap: it is read later', async (_by, status, errcode) => {
+    const { clock, server, bot, room, inbox, say, heard } = await world();
+    const lift = server.faults.refuseBy(call('messages'), { status, errcode });
+    if (errcode !== 'M_FORBIDDEN') bot.joinedRooms = () => Promise.resolve([]);
+    expect(server.joinedRooms(bot.user)).toContain(room);
+    await say(...words(0, 9));
+    inbox.start();
+    await clock.advance(5000);
+    expect(heard()).toEqual([]);
+    lift();
+    await clock.advance(120_000);
+    expect(heard()).toEqual(words(0, 9));
   });
 
   test('a refused token closes no gap: nothing is handed on until it can be read', async () => {

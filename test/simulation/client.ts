@@ -121,6 +121,12 @@ export class SimulatedClient implements Homeserver {
     );
   }
 
+  stateEvent(room: string, type: string, key: string, signal?: AbortSignal) {
+    return this.#call('stateEvent', { room, type }, signal, () =>
+      this.server.stateEvent(this.identity, room, type, key),
+    );
+  }
+
   accountData(type: string, signal?: AbortSignal) {
     return this.#call('accountData', { type }, signal, () => this.server.accountData(this.identity, type));
   }

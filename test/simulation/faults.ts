@@ -75,6 +75,14 @@ export class Hold {
   }
 }
 
+export type Refused = 400 | 403 | 429 | 502;
+const ERRCODES: Record<Refused, string | undefined> = {
+  400: 'M_UNKNOWN',
+  403: 'M_FORBIDDEN',
+  429: 'M_LIMIT_EXCEEDED',
+  502: undefined,
+};
+
 interface Refusal {
   match: Match;
   error: HomeserverError;
@@ -94,16 +102,27 @@ export class Faults {
   }
 
   /** The next `times` matching requests are answered so and not applied. */
-  refuse(match: Match, status: 400 | 403 | 429 | 502, times = 1, retryAfterMs?: number): void {
-    const detail = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-    const code = ({ 400: 'refused', 403: 'refused', 429: 'rate-limited', 502: 'unreachable' } as const)[
-      status
-    ];
-    this.#refusals.push({
+  refuse(match: Match, status: Refused, times = 1, retryAfterMs?: number): void {
+    const errcode = ERRCODES[status];
+    this.refuseBy(
       match,
-      error: new HomeserverError(code, `simulated ${status}`, detail),
-      left: times,
-    });
+      { status, ...(errcode && { errcode }), ...(retryAfterMs && { retryAfterMs }) },
+      times,
+    );
+  }
+
+  /** From now until the returned function is called. */
+  refuseBy(
+    match: Match,
+    detail: HomeserverError['detail'] & { status: number },
+    times = Infinity,
+  ): () => void {
+    const { status, errcode } = detail;
+    const code = status === 429 ? 'rate-limited' : status >= 500 ? 'unreachable' : 'refused';
+    const error = new HomeserverError(code, `simulated ${status} ${errcode ?? ''}`, detail);
+    const refusal = { match, error, left: times };
+    this.#refusals.push(refusal);
+    return () => void (refusal.left = 0);
   }
 
   refusalOf(request: SimulatedRequest): HomeserverError | undefined {

@@ -4,9 +4,10 @@ import {
   type RoomEvent,
   type SyncAnswer,
 } from '../../src/matrix/homeserver.js';
+import { SYNC_STATE_TYPES } from '../../src/matrix/sync-filter.js';
 import type { Clock } from '../../src/time/clock.js';
 import { type Limit, RateLimit } from './rate-limit.js';
-import { Faults, type Match, type Hold, type Stage, type SimulatedRequest } from './faults.js';
+import { Faults, type Match, type Hold, type Refused, type Stage, type SimulatedRequest } from './faults.js';
 import { forbidden, notFound, SimulatedRoom, type Stored } from './room.js';
 
 export interface Device {
@@ -14,6 +15,7 @@ export interface Device {
   device: string;
 }
 
+const READ = new Set<string>(SYNC_STATE_TYPES);
 /** Events on a page of a thread. */
 const THREAD_PAGE = 100;
 
@@ -46,7 +48,7 @@ export class SimulatedRooms {
     return this.faults.hold(match, stage);
   }
 
-  refuse(match: Match, status: 400 | 403 | 429 | 502, times = 1, retryAfterMs?: number): void {
+  refuse(match: Match, status: Refused, times = 1, retryAfterMs?: number): void {
     this.faults.refuse(match, status, times, retryAfterMs);
   }
 
@@ -145,11 +147,10 @@ export class SimulatedRooms {
     const timeline = events.slice(-this.timelineLimit);
     const limited = timeline.length < events.length || (isNew && since !== undefined);
     const first = timeline[0]?.position ?? this.#position;
-    const senders = new Set([viewer.user, ...timeline.map(({ event }) => event.sender)]);
     const state = room
       .stateBefore(first, isNew ? 0 : since)
-      // Members are loaded lazily, as the real client asks for.
-      .filter(({ event }) => event.type !== 'm.room.member' || senders.has(event.state_key ?? ''));
+      // As the real client asks for.
+      .filter(({ event }) => event.sender === viewer.user && READ.has(event.type));
     return {
       room: room.id,
       limited,
@@ -228,6 +229,13 @@ export class SimulatedRooms {
     const room = this.room(roomId);
     if (room.membership(user) !== 'join') throw forbidden('not in the room');
     return room.stateEvent(type, key)?.event.content;
+  }
+
+  stateEvent(viewer: Device, roomId: string, type: string, key: string): RoomEvent | undefined {
+    const room = this.room(roomId);
+    if (room.membership(viewer.user) !== 'join') throw forbidden('not in the room');
+    const found = room.stateEvent(type, key);
+    return found && this.#seen(found, viewer);
   }
 
   accountData({ user }: Device, type: string): Record<string, unknown> | undefined {

@@ -23,7 +23,7 @@ export class Addressing {
 
   constructor(
     private readonly deps: {
-      homeserver: Pick<Homeserver, 'event' | 'roomState' | 'stateContent'>;
+      homeserver: Pick<Homeserver, 'event' | 'stateEvent' | 'stateContent'>;
       records: Records;
       answers: RoomAnswers;
       direct: DirectChats;
@@ -63,12 +63,8 @@ export class Addressing {
     const { homeserver, self } = this.deps;
     const known = this.made.get(room);
     if (known !== undefined) return known;
-    const state = await homeserver.roomState(room, signal);
-    return keep(
-      this.made,
-      room,
-      state.some((event) => meaningOf(room, event, self).is === 'made'),
-    );
+    const create = await homeserver.stateEvent(room, 'm.room.create', '', signal);
+    return keep(this.made, room, create !== undefined && meaningOf(room, create, self).is === 'made');
   }
 
   /** Our display name in that room, else the localpart of our user id. */

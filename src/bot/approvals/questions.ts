@@ -2,7 +2,7 @@ import { editContent } from '../../delivery/content.js';
 import { DELIVERY_KEY } from '../../delivery/mark.js';
 import type { HomeserverError } from '../../matrix/homeserver.js';
 import type { RunEvent } from '../../platform/client.js';
-import { isRefused } from '../failures.js';
+import { isRefused } from '../../matrix/refusal.js';
 import type { Outbox } from '../outbox.js';
 import type { Source } from '../source.js';
 import {

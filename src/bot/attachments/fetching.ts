@@ -1,4 +1,5 @@
 import { type Homeserver, HomeserverError } from '../../matrix/homeserver.js';
+import { isRefused } from '../../matrix/refusal.js';
 import { type Attachment, LARGEST_ATTACHMENT, LARGEST_ATTACHMENTS } from '../../platform/attachments.js';
 import type { Log } from '../../telemetry/log.js';
 import { type Clock, sleep } from '../../time/clock.js';
@@ -68,9 +69,9 @@ async function fetchOne(
       const { status, retryAfterMs } = error.detail;
       // A token that is not ours any more says nothing about the file.
       if (status === 401) throw error;
-      if (error.code === 'refused') return status === 413 ? 'too-large' : status === 404 ? 'gone' : 'refused';
+      if (isRefused(error)) return status === 413 ? 'too-large' : status === 404 ? 'gone' : 'refused';
       log.warn({ event, error: error.message, againInMs: pause }, 'a file does not come');
-      if (error.code === 'unreachable') {
+      if (error.code !== 'rate-limited') {
         if (await answers(homeserver, signal)) tries += 1;
         else await untilItAnswers({ homeserver, clock }, { signal, waits });
         if (tries > MOST_TRIES) return 'unreachable';

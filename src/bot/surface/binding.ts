@@ -151,12 +151,10 @@ export class Binding {
   private async madeFor(room: string, signal: AbortSignal): Promise<MadeRoom | undefined> {
     const known = this.deps.rooms.madeFor(room);
     if (known !== undefined) return known;
-    for (const event of await this.deps.homeserver.roomState(room, signal)) {
-      const meaning = meaningOf(room, event, this.deps.self);
-      if (meaning.is !== 'made') continue;
-      this.deps.rooms.noteMade(meaning);
-      return meaning;
-    }
-    return undefined;
+    const create = await this.deps.homeserver.stateEvent(room, 'm.room.create', '', signal);
+    const meaning = create && meaningOf(room, create, this.deps.self);
+    if (meaning?.is !== 'made') return undefined;
+    this.deps.rooms.noteMade(meaning);
+    return meaning;
   }
 }

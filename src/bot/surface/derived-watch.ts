@@ -1,6 +1,6 @@
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
-import { isRefused } from '../failures.js';
+import { isRefused } from '../../matrix/refusal.js';
 import type { JournalEntry, JournalState } from '../journal.js';
 import type { DerivedState } from './derived.js';
 

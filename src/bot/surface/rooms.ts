@@ -1,4 +1,5 @@
 import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/homeserver.js';
+import { isClosedToUs } from '../../matrix/refusal.js';
 import type { Log } from '../../telemetry/log.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import type { Outbox } from '../outbox.js';
@@ -172,7 +173,7 @@ export class Rooms {
       await this.deps.homeserver.invite(room, person);
     } catch (error) {
       // 403: a member by now, invited by the other replica in between.
-      if (!(error instanceof HomeserverError) || error.detail.status !== 403) throw error;
+      if (!isClosedToUs(error) || error.detail.status !== 403) throw error;
       this.deps.log.info({ room, error: error.message }, 'the person could not be invited');
     }
   }

@@ -4,7 +4,8 @@ import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/h
 import { serverOf } from '../../matrix/server-of.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
-import { ifShown, isRefused } from '../failures.js';
+import { isRefused } from '../../matrix/refusal.js';
+import { ifShown } from '../failures.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import { LEDGER_TYPE, spaceSource } from './ledger.js';
 import { isIn } from './space-standing.js';

@@ -1,12 +1,12 @@
 import type { Write } from '../../documents/write.js';
 import type { Homeserver } from '../../matrix/homeserver.js';
 import type { Recorder } from '../actors/recorder.js';
-import { isRefused } from '../failures.js';
+import { isRefused } from '../../matrix/refusal.js';
 import { type Cause, chatKey, type Records, roomKey } from '../records.js';
-import { names, predecessorOf } from './tombstone.js';
+import { names, predecessorIn } from './tombstone.js';
 
 export interface SuccessionDeps {
-  homeserver: Pick<Homeserver, 'roomState' | 'stateContent'>;
+  homeserver: Pick<Homeserver, 'stateContent'>;
   records: Records;
   recorder: Pick<Recorder, 'bound'>;
   /** Notes durably that a chat's name and place are to be written. */
@@ -62,7 +62,7 @@ export class Succession {
 
   private async predecessor(room: string, signal: AbortSignal): Promise<string | undefined> {
     const { homeserver } = this.deps;
-    const old = predecessorOf(await homeserver.roomState(room, signal));
+    const old = predecessorIn(await homeserver.stateContent(room, 'm.room.create', '', signal));
     if (old === undefined || this.deps.records.room(old) === undefined) return undefined;
     try {
       const said = await homeserver.stateContent(old, 'm.room.tombstone', '', signal);

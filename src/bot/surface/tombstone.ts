@@ -32,10 +32,15 @@ export function replacementOf(event: RoomEvent, self: string): Replacement | und
   return { room, via: [...via].filter((server) => serverName.test(server)) };
 }
 
-/** The room that a create event says it takes the place of. */
+/** The room that the create event among a room's state says it takes the place of. */
 export function predecessorOf(state: readonly RoomEvent[]): string | undefined {
   const create = state.find(({ type, state_key }) => type === 'm.room.create' && state_key === '');
-  const parsed = creation.safeParse(create?.content);
+  return predecessorIn(create?.content);
+}
+
+/** The same, of a create event's content. */
+export function predecessorIn(content: unknown): string | undefined {
+  const parsed = creation.safeParse(content);
   return parsed.success ? parsed.data.predecessor.room_id : undefined;
 }
 
