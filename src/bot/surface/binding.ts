@@ -72,7 +72,7 @@ export class Binding {
   }
 
   /** The room talks to this agent from now on, in a fresh context, and the person's next rooms do too. */
-  async rebind(room: string, person: string, to: Bound, cause: Cause, signal: AbortSignal): Promise<void> {
+  async rebind(room: string, person: string, to: Bound, cause: Cause): Promise<void> {
     const { records, recorder } = this.deps;
     const selected = { kind: 'user', key: userKey(person), fields: { selected_agent_id: to.agent } } as const;
     // Done before: in another room the person may have chosen again since (PROTOCOL P3).

@@ -25,7 +25,7 @@ export function agentCommand(deps: { agents: Agents; platform: PlatformClient; b
     const chat = await deps.platform.createChat(stepKey(cause.id, 'createChat'), request, signal);
     fresh();
     const to = { agent: chat.agent, platformChat: chat.platform_chat_id };
-    await deps.binding.rebind(room, person, to, cause, signal);
+    await deps.binding.rebind(room, person, to, cause);
     return notice(`This room now talks to ${agent.name} (${agent.id}), in a fresh context.`);
   };
 }
