@@ -191,8 +191,11 @@ export class OpenDocuments {
     const handle = this.#import(id, loaded);
     if (A.getMissingDeps(handle.doc(), []).length > 0) this.options.onIncomplete(id);
     this.saver.opened(id, () => handle.doc(), onDisk);
-    // Its first bytes too, although everyone can make them: a document that is on no disk is one that was lost.
-    if (!sameHeads(onDisk, A.getHeads(handle.doc()))) this.saver.flushLater(id);
+    // Its first bytes too, although everyone can make them: a document that is on no disk is one that was lost. Not those
+    // of the cluster document, by which a folder is one of a cluster (PROTOCOL C5).
+    const heads = A.getHeads(handle.doc());
+    const isUnfounded = name.kind === 'cluster' && first !== undefined && isOnly(first, heads);
+    if (!isUnfounded && !sameHeads(onDisk, heads)) this.saver.flushLater(id);
     const document: OpenDocument = { id, name, handle, opened };
     this.#open.set(id, document);
     this.#byName.set(describeDocument(name), document);
@@ -284,3 +287,6 @@ function compacted(document: Document): Document {
   A.free(document);
   return whole;
 }
+
+const isOnly = (change: Uint8Array, heads: A.Heads): boolean =>
+  sameHeads([A.decodeChange(change).hash], heads);

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { openNode } from '../../src/index.js';
 import { CLUSTER, eventually, folder, MemoryStorage, node, opening, relay, sameHeads } from './world.js';
@@ -101,6 +102,8 @@ describe('genesis (C5)', () => {
     const { statuses, abort, settled } = opening([{ url: 'ws://127.0.0.1:1' }], dataDir);
     await eventually(() => statuses.at(-1)?.state === 'waiting-for-peers');
     expect(statuses.at(-1)).toMatchObject({ reason: 'no-word' });
+    // Longer than anything waits that is written later.
+    await sleep(500);
     abort.abort();
     expect(await settled).toMatchObject({ code: 'aborted' });
     const entries = await readdir(join(dataDir, 'documents'), { recursive: true, withFileTypes: true });
