@@ -1,6 +1,6 @@
 import type { Homeserver, HomeserverError } from '../matrix/homeserver.js';
 import { throughOutages } from '../matrix/outages.js';
-import { isRefused } from '../matrix/refusal.js';
+import { isRefused, isUnknownEndpoint } from '../matrix/refusal.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import { meaningOf } from './intake.js';
@@ -104,12 +104,13 @@ export class Adoption {
   private async throughOutages<T>(ask: () => Promise<T[]>, signal: AbortSignal): Promise<T[]> {
     const { clock, log } = this.deps;
     // A token that another login has ended for now is waited for as well, and an account that is blocked.
-    const passes = (error: HomeserverError) => error.code !== 'aborted' && !isRefused(error);
+    const passes = (error: HomeserverError) =>
+      error.code !== 'aborted' && !isRefused(error) && !isUnknownEndpoint(error);
     try {
       return await throughOutages(ask, { clock, log, signal, passes });
     } catch (error) {
-      if (!isRefused(error)) throw error;
-      log.warn({ error: error.message }, 'the homeserver does not tell which rooms the account is in');
+      if (!isRefused(error) && !isUnknownEndpoint(error)) throw error;
+      log.warn({ error: String(error) }, 'the homeserver does not tell which rooms the account is in');
       return [];
     }
   }

@@ -13,7 +13,8 @@ import type { Recorder } from './actors/recorder.js';
 import type { JournalEntry } from './journal.js';
 import { type Outbox, Stale } from './outbox.js';
 import type { Records } from './records.js';
-import { refused } from './refusal.js';
+import { leaveToOthers } from './elsewhere.js';
+import { shut } from './shut-room.js';
 import type { SettleReason, Source } from './source.js';
 import type { Signs } from './signs.js';
 import type { Streams } from './rate/streams.js';
@@ -61,6 +62,8 @@ export interface AttendantDeps {
   journal: { append(entries: JournalEntry[]): Promise<void> };
   timeline: Timeline;
   fence: Fence;
+  /** After so many ms without a beat each member has had its turn (PROTOCOL O3). */
+  turnsMs: () => number;
   /** False: it is not for us, or not for its sender to ask. */
   admit: (source: Source, signal: AbortSignal) => Promise<boolean>;
   signs: Pick<Signs, 'read' | 'typing'>;
@@ -83,8 +86,6 @@ export interface AttendantDeps {
 /** A homeserver forgets a transaction id after 24 h; a step that may be half as old looks into the room (D5). */
 const LOOK_BACK_MS = 12 * 3600_000;
 const ECHO_MS = 500;
-/** So long a source is left to replicas with another way to the homeserver; longer than their patience. */
-const ELSEWHERE_MS = 10_000;
 const BACKOFF_MS = { first: 200, most: 5000 };
 
 /**
@@ -150,7 +151,7 @@ export class Attendant {
       await this.deps.takingUp.giveUp(source, signal);
       return this.end(source, 'forbidden');
     }
-    refused(source, this.deps.clock);
+    shut(source, this.deps.clock);
     return true;
   }
 
@@ -339,7 +340,7 @@ export class Attendant {
     if (error instanceof HomeserverError) {
       // C1: we may not write there, or the room is gone.
       if (isClosedToUs(error)) {
-        refused(source, clock);
+        shut(source, clock);
         return !(await this.end(source, 'forbidden'));
       }
       if (error.code === 'refused' && error.detail.status === 413) return this.tooLarge(source);
@@ -356,7 +357,7 @@ export class Attendant {
     );
     await this.failed(source);
     if (this.deps.attempts.spent(source.ref) > MOST_ATTEMPTS) {
-      refused(source, clock);
+      shut(source, clock);
       return !(await this.end(source, 'forbidden'));
     }
     await sleep(clock, pause, signal).catch(ignoreAbort(signal));
@@ -365,14 +366,14 @@ export class Attendant {
 
   /** Our account or our way to the homeserver does not pass now: another replica's way may, so no beats meanwhile (O2). */
   private async leaveToOthers(source: Source, error: HomeserverError): Promise<boolean> {
-    const { log, clock } = this.deps;
+    const { log, clock, turnsMs } = this.deps;
+    const againInMs = leaveToOthers(source, clock, turnsMs());
     log.warn(
-      { source: source.id, room: source.ref.room, error: error.message, againInMs: ELSEWHERE_MS },
+      { source: source.id, room: source.ref.room, error: error.message, againInMs },
       'the homeserver refuses for a reason that is not of the room',
     );
     await this.passOn(source);
     source.stale = true;
-    source.notBefore = clock.monotonic() + ELSEWHERE_MS;
     return false;
   }
 

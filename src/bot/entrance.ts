@@ -52,6 +52,10 @@ export function inviteBefore(events: readonly RoomEvent[], self: string): string
   return undefined;
 }
 
+/** We came in as somebody new. */
+export const isNewTo = (events: readonly RoomEvent[], self: string): boolean =>
+  events.some((event) => entranceOf(event, self)?.first);
+
 /** The room says that it takes the place of another, of which we have a record (Matrix spec, room upgrades). */
 export function goesOnFrom(
   events: readonly RoomEvent[],

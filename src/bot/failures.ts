@@ -21,6 +21,7 @@ export async function ifShown<T>(ask: () => Promise<T>): Promise<T | undefined> 
     throw error;
   }
 }
+
 /** Fires after `ms`. */
 export function deadline(clock: Clock, ms: number): AbortSignal {
   const controller = new AbortController();

@@ -1,5 +1,5 @@
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
-import { isRefused } from '../matrix/refusal.js';
+import { isRefused, isTurnedDown } from '../matrix/refusal.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { DirectChats } from './addressing/direct-chats.js';
@@ -95,10 +95,10 @@ export class Invites {
       if (accepted) await this.join(room, invite);
       else await homeserver.leave(room);
       // Of a room that we were in already /sync says nothing more.
-      if (accepted || invite.times === times) await this.giveUp(room, journal);
+      if (invite.times === times) await this.giveUp(room, journal);
     } catch (error) {
       const isPast = invite.times !== times;
-      const refused = isRefused(error) && !isPast;
+      const refused = isTurnedDown(error) && !isPast;
       if (!isPast) this.pause(invite);
       log.warn(
         { room, accepted, error: String(error), givenUp: refused },

@@ -20,6 +20,7 @@ import { Classification } from './classification.js';
 import { Copies } from './copies.js';
 import type { BotDeps, BotSettings } from './deps.js';
 import { Engine } from './engine.js';
+import { ifShown } from './failures.js';
 import { GenesisWatch } from './genesis-watch.js';
 import { Invites } from './invites.js';
 import { Outbox } from './outbox.js';
@@ -30,8 +31,8 @@ import { Streams } from './rate/streams.js';
 import { RoomReader } from './reader.js';
 import { Receiver } from './receiver.js';
 import { Records } from './records.js';
-import { RefusalSigns } from './refusal.js';
 import { Restored } from './restored.js';
+import { SignsOfOpening } from './shut-room.js';
 import { Signs } from './signs.js';
 import type { Source, SourceRef } from './source.js';
 import type { StatusReport } from './surface/commands/status.js';
@@ -70,7 +71,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
   const tasks = new TaskBoard(state);
   const answers = new RoomAnswers({ records, always: settings.alwaysRooms });
   const direct = new DirectChats({ homeserver, records, clock, log });
-  const own = new OwnMessages({ stores: deps.ownMessages, homeserver, log, self });
+  const own = new OwnMessages({ stores: deps.ownMessages, homeserver, clock, log, self });
   const addressing = new Addressing({ homeserver, records, answers, direct, own, self });
   const requests = new OpenRequests({
     store: deps.questions.approvals,
@@ -231,7 +232,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     self,
     classify: (source) => classification.of(source),
   });
-  const refusals = new RefusalSigns({ engine, self });
+  const openings = new SignsOfOpening({ engine, self });
   const use = new SpaceUse({ records, look: (room) => derived.note(room) });
   const receiver = new Receiver({
     log,
@@ -248,9 +249,10 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     onEvent: (room, event) => {
       requests.read(room, event);
       use.read(room, event);
-      refusals.read(room, event);
+      openings.read(room, event);
     },
     classify: (source) => classification.of(source),
+    createOf: (room) => ifShown(() => homeserver.stateContent(room, 'm.room.create', '')),
     staging,
     onMade: (made) => surface.rooms.noteMade(made),
     onInvite: (room, invite) => invites.note(room, invite),
@@ -310,6 +312,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     journal,
     timeline: new RoomReader(homeserver, inbox, receiver, self),
     fence,
+    turnsMs: () => patienceMs * (new Set(records.members(clock.now())).add(self).size + 1),
     admit: async (source, signal) => {
       if (source.ref.kind === 'reaction') return surface.reactions.isForUs(source, signal);
       if (source.ref.kind !== 'message') return true;

@@ -7,13 +7,14 @@ import type { Staging } from './attachments/staging.js';
 import { endedAs } from './ended-as.js';
 import type { Engine } from './engine.js';
 import type { EditPolicy } from './edits.js';
-import { goesOnFrom, inviteBefore, outsideOf } from './entrance.js';
+import { goesOnFrom, inviteBefore, isNewTo, outsideOf } from './entrance.js';
 import { eventsOf, type Meaning, meaningOf } from './intake.js';
 import type { JournalEntry, JournalState } from './journal.js';
 import { endOfReading } from './reading-back.js';
 import type { Records } from './records.js';
 import type { Source, SourceKind, SourceRef } from './source.js';
 import type { MadeRoom } from './surface/rooms.js';
+import { isCreate, predecessorIn } from './surface/tombstone.js';
 
 export interface ReceiverDeps {
   log: Log;
@@ -39,6 +40,8 @@ export interface ReceiverDeps {
   /** More of a source is known. */
   classify: (source: Source) => void;
   onEdit: EditPolicy;
+  /** The content of a room's create event; undefined where it is not shown. */
+  createOf: (room: string) => Promise<unknown>;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: MadeRoom) => void;
   staging: Pick<Staging, 'add' | 'next' | 'redacted'>;
@@ -66,6 +69,12 @@ const MOST_EVENTS_BACK = 100_000;
 /** Between an invite and our join: more is not expected, and then the join counts. */
 const MOST_EVENTS_SINCE_INVITE = 1000;
 
+/** What was read of a room before it is taken in. */
+interface Before {
+  goesOn: boolean;
+  missed: RoomEvent[];
+}
+
 /** How an event is taken in. */
 interface Taking {
   live: boolean;
@@ -81,12 +90,15 @@ export class Receiver {
   constructor(private readonly deps: ReceiverDeps) {}
 
   async take(batch: Batch): Promise<void> {
-    const missed: RoomEvent[][] = [];
-    for (const room of batch.rooms) missed.push(await this.missedBefore(room));
+    const read: Before[] = [];
+    for (const room of batch.rooms) {
+      const goesOn = await this.goesOn(room);
+      read.push({ goesOn, missed: await this.missedBefore(room, goesOn) });
+    }
     // No wait from here to the append: the engine must not settle or freeze what the journal does not know yet.
     const entries: JournalEntry[] = [];
     for (const [index, room] of batch.rooms.entries()) {
-      entries.push(...this.takeRoom(room, missed[index] ?? []));
+      entries.push(...this.takeRoom(room, read[index] as Before));
       entries.push(...this.joined(room.room, entries));
     }
     for (const { room, state } of batch.invited) {
@@ -141,12 +153,22 @@ export class Receiver {
     if (entries.length > 0) await this.deps.journal.append(entries);
   }
 
+  /** It takes the place of a room of ours, by its create event, which may stand before all that /sync gives. */
+  private async goesOn(room: RoomBatch): Promise<boolean> {
+    const { self, records, createOf } = this.deps;
+    const events = eventsOf(room);
+    if (events.some(isCreate)) return goesOnFrom(events, records);
+    if (room.filled && !isNewTo(events, self)) return false;
+    const old = predecessorIn(await createOf(room.room));
+    return old !== undefined && records.room(old) !== undefined;
+  }
+
   /** C4: on a first sync a room is read back to its floor, or to genesis, not to the end of the answer. */
-  private async missedBefore(room: RoomBatch): Promise<RoomEvent[]> {
+  private async missedBefore(room: RoomBatch, goesOn: boolean): Promise<RoomEvent[]> {
     const { self, records } = this.deps;
     if (room.unreadable || room.prevBatch === undefined) return [];
     if (room.filled) return this.sinceInvite(room, room.prevBatch);
-    const [floor, goesOn] = [records.floor(room.room), goesOnFrom(eventsOf(room), records)];
+    const floor = records.floor(room.room);
     const read = await this.deps.readBack(room.room, {
       from: room.prevBatch,
       until: endOfReading(self, records.genesis(), { floor, goesOn }),
@@ -170,13 +192,12 @@ export class Receiver {
     return read.ended === 'found' ? read.events : [];
   }
 
-  private takeRoom(room: RoomBatch, before: RoomEvent[]): JournalEntry[] {
+  private takeRoom(room: RoomBatch, { missed: before, goesOn }: Before): JournalEntry[] {
     for (const source of this.deps.engine.all()) {
       if (source.closed && source.ref.room === room.room) source.close(false);
     }
     const live = this.deps.live() && room.filled;
-    const { self, records } = this.deps;
-    const outside = outsideOf([...before, ...room.events], self, goesOnFrom(eventsOf(room), records));
+    const outside = outsideOf([...before, ...room.events], this.deps.self, goesOn);
     return [...before, ...eventsOf(room)].flatMap((event) =>
       this.takeEvent(room.room, event, { live, outside: outside.has(event.event_id) }),
     );

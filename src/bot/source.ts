@@ -76,6 +76,8 @@ export class Source {
   notBefore = 0;
   /** How often its room refused what is owed there, since the last sign that it might not. */
   refusals = 0;
+  /** How often our way to the homeserver did not pass for it. */
+  waysTried = 0;
   /** Too old for what is left of it in the room to be ended any more. */
   abandoned = false;
   /** The step sent last: who sends it again at once gets nowhere. */

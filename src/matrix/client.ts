@@ -125,8 +125,9 @@ export function openHomeserver(options: HomeserverOptions): Homeserver {
       if (body === undefined) return undefined;
       const is = (event: RoomEvent | undefined) => event?.type === type && event.state_key === key;
       const event = answers.eventOf(body);
-      // Homeservers before Matrix 1.16 need not know `format`, and give the content.
-      return is(event) ? event : (await roomState(room, signal)).find(is);
+      // Homeservers before Matrix 1.16 need not know `format`, and give the content. One that looks like an event was
+      // written by somebody who did not know the room's id yet, where it is a create event's.
+      return is(event) && body['room_id'] === room ? event : (await roomState(room, signal)).find(is);
     },
 
     setState: (room, type, key, content, signal) =>

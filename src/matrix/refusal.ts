@@ -13,6 +13,7 @@ const OF_WHAT_WAS_ASKED = new Set([
   'M_BAD_STATE',
   'M_UNABLE_TO_AUTHORISE_JOIN',
   'M_CANNOT_LEAVE_SERVER_NOTICE_ROOM',
+  'M_INVITE_BLOCKED',
 ]);
 
 type Refusal = HomeserverError & { readonly code: 'refused' };
@@ -33,3 +34,24 @@ export function isRefused(error: unknown): error is Refusal {
   const { status } = error.detail;
   return status === 403 || status === 404 ? isClosedToUs(error) : status !== 401;
 }
+
+/**
+ * The same, or a 403 or 404 that does not say why (`M_UNKNOWN`: Synapse of rooms that it blocks, or knows no server of).
+ * For what is given up then and nothing more: no mark and no position may follow from it.
+ */
+export const isTurnedDown = (error: unknown): error is Refusal =>
+  isRefused(error) ||
+  (error instanceof HomeserverError &&
+    error.code === 'refused' &&
+    (error.detail.status === 403 || error.detail.status === 404) &&
+    error.detail.errcode === 'M_UNKNOWN');
+
+/**
+ * A 404 of an endpoint rather than of what was asked. A worker that is misled says so for a while, a homeserver that has
+ * no such endpoint for ever.
+ */
+export const isUnknownEndpoint = (error: unknown): boolean =>
+  error instanceof HomeserverError &&
+  error.code === 'refused' &&
+  error.detail.status === 404 &&
+  !isRefused(error);

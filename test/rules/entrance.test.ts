@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RoomEvent } from '../../src/matrix/homeserver.js';
 import { outsideOf } from '../../src/bot/entrance.js';
+import { endOfReading } from '../../src/bot/reading-back.js';
 import { World } from '../simulation/world.js';
 import { answerTo, quiet } from '../surface/setting.js';
 import { setting } from './setting.js';
@@ -95,19 +96,27 @@ test('C5-invite: files of before the invite go with no prompt', async () => {
   expect(run?.files).toEqual(['a.png: since']);
 });
 
-test('C5-successor: what is said in the room that takes another’s place before the bot is in is said to it', async () => {
-  const { world, alice, room } = await setting();
-  world.server.refuse(({ call }) => call === 'join', 502, 2);
-  const next = await alice.client.createRoom({
-    preset: 'public_chat',
-    creation_content: { predecessor: { room_id: room, event_id: '$last' } },
-  });
-  const content = { body: 'This room has been replaced', replacement_room: next };
-  await alice.client.setState(room, 'm.room.tombstone', '', content);
-  const prompt = await world.asks(alice, next, 'are you there?');
-  await quiet(world, () => answerTo(world, next, prompt) !== '');
-  expect(world.verdict()).toBe('');
-});
+test.each([
+  ['', 100],
+  [', however much that is', 4],
+])(
+  'C5-successor: what is said in the room that takes another’s place before the bot is in is said to it%s',
+  async (_, limit) => {
+    const { world, alice, room } = await setting();
+    world.server.timelineLimit = limit;
+    world.server.refuse(({ call }) => call === 'join', 502, 2);
+    const next = await alice.client.createRoom({
+      preset: 'public_chat',
+      creation_content: { predecessor: { room_id: room, event_id: '$last' } },
+    });
+    const content = { body: 'This room has been replaced', replacement_room: next };
+    await alice.client.setState(room, 'm.room.tombstone', '', content);
+    for (let n = 0; n < 6; n++) await alice.sends(next, { msgtype: 'm.notice', body: `notice ${n}` });
+    const prompt = await world.asks(alice, next, 'are you there?');
+    await quiet(world, () => answerTo(world, next, prompt) !== '');
+    expect(world.verdict()).toBe('');
+  },
+);
 
 const SELF = '@bot:sim.test';
 let made = 0;
@@ -157,4 +166,20 @@ test('C5-invite: an invite that was declined, a ban and a join without an invite
   expect(outside(history)).toEqual(['a', 'b', 'c', 'g', 'h']);
   expect(outside([said('a'), own('join', 'invite', '$elsewhere'), said('b')])).toEqual(['a']);
   expect(outside([said('a'), own('leave', 'join', '$before'), said('b')])).toEqual([]);
+});
+
+test('C5-end: a reading back ends at the invite by which we came in, else at the join, and at neither of a successor’s', () => {
+  const invite = { ...own('invite', 'leave'), sender: '@alice:sim.test' };
+  const join = own('join', 'invite', invite.event_id);
+  const read = (history: RoomEvent[], goesOn = false): string[] => {
+    const isEnd = endOfReading(SELF, 0, { goesOn });
+    const end = history.toReversed().findIndex((event) => isEnd(event));
+    return (end === -1 ? history : history.slice(-end - 1)).map(({ event_id }) => event_id);
+  };
+  const ids = (...events: RoomEvent[]) => events.map(({ event_id }) => event_id);
+  const [a, b, c] = [said('a'), said('b'), said('c')];
+  expect(read([a, invite, b, join, c])).toEqual(ids(invite, b, join, c));
+  const alone = own('join');
+  expect(read([a, b, alone, c])).toEqual(ids(alone, c));
+  expect(read([a, b, alone, c], true)).toEqual(ids(a, b, alone, c));
 });

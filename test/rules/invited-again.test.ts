@@ -44,3 +44,24 @@ test('P4-invited-past: a refusal of an invite that was taken back does not end t
   await world.until(() => membership(world, room) === 'join', 120_000);
   expect(world.requests(joins)).toHaveLength(2);
 });
+
+test('P4-invited-past: an invite that comes while an earlier one’s join is being answered is taken up too', async () => {
+  const { world, alice, room, joins } = await apart();
+  const held = world.server.faults.hold(joins, 'after');
+  await setMembership(world, alice, room, 'invite');
+  await held.arrived;
+  await setMembership(world, alice, room, 'leave');
+  await setMembership(world, alice, room, 'invite');
+  await world.clock.advance(5000);
+  held.release();
+  await world.until(() => membership(world, room) === 'join', 120_000);
+});
+
+test('P4-vain: an invite to a room that nobody knows is given up', async () => {
+  const { world, alice, room, joins } = await apart();
+  world.server.faults.refuseBy(joins, { status: 404, errcode: 'M_UNKNOWN' });
+  await setMembership(world, alice, room, 'invite');
+  await world.until(() => world.requests(joins).length === 1);
+  await world.clock.advance(600_000);
+  expect(world.requests(joins)).toHaveLength(1);
+});

@@ -138,7 +138,8 @@ export class Faults {
     const hold = this.#holds.find((one) => !one.used && one.stage === stage && one.match(request));
     if (!hold) return;
     const verdict = await hold.take(request);
-    if (verdict === 'refuse') throw new HomeserverError('refused', 'simulated 403', { status: 403 });
+    if (verdict === 'refuse')
+      throw new HomeserverError('refused', 'simulated 403', { status: 403, errcode: 'M_FORBIDDEN' });
     if (verdict === 'lose') {
       throw new HomeserverError('unreachable', `simulated loss ${stage} ${request.call}`);
     }

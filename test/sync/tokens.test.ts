@@ -1,5 +1,6 @@
-import type * as Crypto from 'node:crypto';
-import { expect, test, vi } from 'vitest';
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { tokenProtocol } from '../../src/sync/credentials.js';
 import { protocol, viewerProtocol } from '../../src/sync/frame.js';
 import type { Relay } from '../../src/sync/relay.js';
@@ -8,15 +9,17 @@ import { systemClock, type Clock } from '../../src/time/clock.js';
 import { allOpen, connect, rawClient, relay, token, until } from './world.js';
 
 const compared: number[] = [];
-vi.mock('node:crypto', async (original) => {
-  const crypto = await original<typeof Crypto>();
-  return {
-    ...crypto,
-    timingSafeEqual(a: Uint8Array, b: Uint8Array) {
-      compared.push(a.length);
-      return crypto.timingSafeEqual(a, b);
-    },
-  };
+beforeAll(() => {
+  const { timingSafeEqual } = crypto;
+  vi.spyOn(crypto, 'timingSafeEqual').mockImplementation((a, b) => {
+    compared.push(a.byteLength);
+    return timingSafeEqual(a, b);
+  });
+  syncBuiltinESMExports();
+});
+afterAll(() => {
+  vi.restoreAllMocks();
+  syncBuiltinESMExports();
 });
 
 const past = Date.now() - 1;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Homeserver } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
 import type { Clock } from '../../time/clock.js';
+import { Lacking } from '../lacking.js';
 import type { Records } from '../records.js';
 
 const DIRECT = 'm.direct';
@@ -22,6 +23,7 @@ export class DirectChats {
   private readonly noted = new Map<string, string>();
   private listed = new Set<string>();
   private watchUntil: number;
+  private readonly lacking: Lacking;
 
   constructor(
     private readonly deps: {
@@ -32,6 +34,7 @@ export class DirectChats {
     },
   ) {
     this.watchUntil = deps.clock.monotonic() + WATCH_MS;
+    this.lacking = new Lacking(deps.clock);
   }
 
   /** We were invited there by that person as to a direct chat. */
@@ -53,7 +56,7 @@ export class DirectChats {
   /** Rejects with {@link HomeserverError} while nobody can tell. */
   async has(room: string, signal?: AbortSignal): Promise<boolean> {
     if (this.noted.has(room) || this.deps.records.room(room)?.direct === true) return true;
-    await this.read(signal);
+    await this.lacking.orNone(() => this.read(signal), undefined);
     return this.listed.has(room);
   }
 

@@ -6,7 +6,9 @@ import type { KeyedStore } from '../../keyed/store.js';
 import { readMark } from '../../delivery/mark.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
+import type { Clock } from '../../time/clock.js';
 import { ifShown } from '../failures.js';
+import { Lacking } from '../lacking.js';
 import { signsOf } from './signs.js';
 
 type Store<V> = Pick<KeyedStore<V>, 'lookup' | 'register'>;
@@ -28,15 +30,19 @@ const MOST_FOREIGN = 1000;
 export class OwnMessages {
   /** Threads that were read and had nothing of ours; what we write there later is read here ({@link read}). */
   private readonly foreign = new Set<string>();
+  private readonly threads: Lacking;
 
   constructor(
     private readonly deps: {
       stores: OwnMessageStores;
       homeserver: Pick<Homeserver, 'event' | 'thread'>;
+      clock: Clock;
       log: Log;
       self: string;
     },
-  ) {}
+  ) {
+    this.threads = new Lacking(deps.clock);
+  }
 
   /** Every message of ours that is read, on every replica: the same entry wherever, by the message's own time. */
   read(room: string, event: RoomEvent): void {
@@ -94,7 +100,10 @@ export class OwnMessages {
     let from: string | undefined;
     for (let page = 0; page < MOST_PAGES; page++) {
       const at = from === undefined ? {} : { from };
-      const read = await ifShown(() => this.deps.homeserver.thread(room, root, at, signal));
+      const read = await this.threads.orNone(
+        () => ifShown(() => this.deps.homeserver.thread(room, root, at, signal)),
+        undefined,
+      );
       if (read === undefined) return false;
       if (read.chunk.some(isOurs)) return true;
       if (read.end === undefined || read.end === from) return false;

@@ -1,5 +1,5 @@
 import { type Homeserver, HomeserverError, type RoomEvent } from '../../matrix/homeserver.js';
-import { isClosedToUs } from '../../matrix/refusal.js';
+import { isTurnedDown } from '../../matrix/refusal.js';
 import type { Log } from '../../telemetry/log.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import type { Outbox } from '../outbox.js';
@@ -172,8 +172,8 @@ export class Rooms {
     try {
       await this.deps.homeserver.invite(room, person);
     } catch (error) {
-      // 403: a member by now, invited by the other replica in between.
-      if (!isClosedToUs(error) || error.detail.status !== 403) throw error;
+      // 403: a member by now, invited by the other replica in between; or somebody who takes no invites.
+      if (!isTurnedDown(error) || error.detail.status !== 403) throw error;
       this.deps.log.info({ room, error: error.message }, 'the person could not be invited');
     }
   }

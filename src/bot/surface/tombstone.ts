@@ -34,8 +34,7 @@ export function replacementOf(event: RoomEvent, self: string): Replacement | und
 
 /** The room that the create event among a room's state says it takes the place of. */
 export function predecessorOf(state: readonly RoomEvent[]): string | undefined {
-  const create = state.find(({ type, state_key }) => type === 'm.room.create' && state_key === '');
-  return predecessorIn(create?.content);
+  return predecessorIn(state.find(isCreate)?.content);
 }
 
 /** The same, of a create event's content. */
@@ -49,3 +48,6 @@ export function names(content: unknown, room: string): boolean {
   const parsed = tombstone.safeParse(content);
   return parsed.success && parsed.data.replacement_room === room;
 }
+
+export const isCreate = ({ type, state_key }: RoomEvent): boolean =>
+  type === 'm.room.create' && state_key === '';

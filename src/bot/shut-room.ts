@@ -11,7 +11,7 @@ const ABANDONED_AFTER_MS = 30 * 24 * 3600_000;
  * Its room refuses us, or we are not in it: what is owed there is tried at the next sign that this has changed, and
  * without one ever more rarely, because not every reason shows in the room.
  */
-export function refused(source: Source, clock: Pick<Clock, 'now' | 'monotonic'>): void {
+export function shut(source: Source, clock: Pick<Clock, 'now' | 'monotonic'>): void {
   const pause = Math.min(AGAIN_MS.first * 2 ** source.refusals, AGAIN_MS.most);
   source.notBefore = clock.monotonic() + pause;
   source.refusals += 1;
@@ -19,7 +19,7 @@ export function refused(source: Source, clock: Pick<Clock, 'now' | 'monotonic'>)
 }
 
 /** Reads rooms for signs that we may write there again: our membership changed, or who may do what. */
-export class RefusalSigns {
+export class SignsOfOpening {
   constructor(
     private readonly deps: {
       engine: Pick<Engine, 'all'>;
