@@ -79,7 +79,14 @@ export const rows: readonly Row[] = [
     steps: ['saveContext', 'answer'],
     ready: another,
   },
-  { command: 'load', says: () => '!load', token: '1. tomatoes', steps: ['answer'] },
+  {
+    command: 'load',
+    says: () => '!load',
+    token: '1. tomatoes',
+    steps: ['answer'],
+    // Its list would be what is pending for this person's next !yes or !no.
+    after: (performer, room) => performer.tell(room, '1', 'Loaded “tomatoes”'),
+  },
   {
     command: 'load',
     says: () => '!load tomatoes',
