@@ -209,7 +209,7 @@ test('C1-reply: a reply to a message of ours is for us, also when nobody remembe
   for (const event of ignored) expect(reasons(world, room, event)).toEqual(['not-for-us', 'not-for-us']);
 });
 
-test('C1-thread: who is answered in a thread goes on there without a mention, also when nobody remembers it', async () => {
+test('C1-thread: C1-thread-relations: who is answered in a thread goes on there without a mention, also when nobody remembers it', async () => {
   const { world, alice, bob, room } = await group();
   const root = await alice.says(room, 'let us talk');
   await asks(world, bob, room, text('you too', { ...inThread(root), ...mentions(world.bot) }));
