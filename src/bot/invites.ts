@@ -1,5 +1,5 @@
 import { type Homeserver, HomeserverError } from '../matrix/homeserver.js';
-import { isRefused, isTurnedDown } from '../matrix/refusal.js';
+import { isTurnedDown } from '../matrix/refusal.js';
 import type { Log } from '../telemetry/log.js';
 import type { Clock } from '../time/clock.js';
 import type { DirectChats } from './addressing/direct-chats.js';
