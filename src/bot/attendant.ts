@@ -38,8 +38,10 @@ export interface WorkContext {
 
 /** The room, as the attendant reads it. */
 export interface Timeline {
-  /** Resolves when a /sync asked for after this call has been taken in (PROTOCOL D5). */
-  catchUp(signal: AbortSignal): Promise<void>;
+  /** Resolves when the room's part of a /sync asked for after this call has been taken in (PROTOCOL D5). */
+  catchUp(room: string, signal: AbortSignal): Promise<void>;
+  /** The room could not be read up to the last /sync. */
+  isBehind(room: string): boolean;
   /** Reads the room from the source on and rebuilds the source's events. */
   readSource(source: Source, signal: AbortSignal): Promise<void>;
   /** Reads what a source that is an edit replaces, unless that is known. */
@@ -158,9 +160,10 @@ export class Attendant {
   /** D5: after start, thaw or takeover nothing is sent before the room was read up to a /sync asked for now. */
   private async readUpToNow(source: Source, signal: AbortSignal): Promise<void> {
     const { fence, timeline, clock } = this.deps;
-    if (source.stale || fence.raised()) {
+    const { room } = source.ref;
+    if (source.stale || fence.raised() || timeline.isBehind(room)) {
       const mark = fence.mark();
-      await timeline.catchUp(signal);
+      await timeline.catchUp(room, signal);
       fence.lower(mark);
       source.stale = false;
     }
@@ -177,7 +180,7 @@ export class Attendant {
     const { timeline, clock } = this.deps;
     const echo = AbortSignal.any([signal, deadline(clock, ECHO_MS)]);
     while (!source.knows(event) && !echo.aborted) await source.changed(echo);
-    if (!source.knows(event)) await timeline.catchUp(signal);
+    if (!source.knows(event)) await timeline.catchUp(source.ref.room, signal);
     if (!source.knows(event)) await timeline.readSource(source, signal);
     const won = source.find(event);
     if (won?.redacted === false) return false;
@@ -335,7 +338,7 @@ export class Attendant {
     pause: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { log, clock } = this.deps;
+    const { log, clock, timeline } = this.deps;
     if (error instanceof Stale) return true;
     if (error instanceof HomeserverError) {
       // C1: we may not write there, or the room is gone.
@@ -347,7 +350,11 @@ export class Attendant {
       if (isOfOurWay(error)) return this.leaveToOthers(source, error);
       if (!isRefused(error)) {
         source.stale = true;
+        // Another replica may be able to read what we cannot: no beats meanwhile (O2).
+        const isBehind = timeline.isBehind(source.ref.room);
+        if (isBehind) await this.waits(source, true);
         await sleep(clock, error.detail.retryAfterMs ?? pause, signal).catch(ignoreAbort(signal));
+        if (isBehind) await this.waits(source, false);
         return true;
       }
     }

@@ -107,7 +107,7 @@ export class Bot {
 
   status(): StatusReport {
     const { channel, clock } = this.deps;
-    const encrypted = this.encryptedRooms();
+    const [encrypted, owed] = [this.encryptedRooms(), this.inbox.owed()];
     return {
       replica: channel.self.replica,
       alive: this.presence.alive(this.settings.leaseMs),
@@ -117,7 +117,10 @@ export class Bot {
       heldMs: this.budget.held(),
       held: { ...this.budget.counts },
       tasks: this.tasks.summary(),
-      warnings: encrypted === 0 ? [] : [`${encrypted} encrypted room(s) that I cannot read`],
+      warnings: [
+        ...(encrypted === 0 ? [] : [`${encrypted} encrypted room(s) that I cannot read`]),
+        ...(owed === 0 ? [] : [`${owed} room(s) that the homeserver does not let me read now`]),
+      ],
     };
   }
 

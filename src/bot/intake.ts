@@ -135,4 +135,7 @@ function ownEvent(event: RoomEvent): Meaning {
 }
 
 /** Every event of a room's batch, state first, in the order in which they are to be taken. */
-export const eventsOf = (room: RoomBatch): RoomEvent[] => [...room.state, ...room.events];
+export const eventsOf = (room: Pick<RoomBatch, 'state' | 'events'>): RoomEvent[] => [
+  ...room.state,
+  ...room.events,
+];

@@ -16,6 +16,7 @@ import { Staging } from './attachments/staging.js';
 import { OpenRequests } from './approvals/open-requests.js';
 import { Attempts } from './attempts.js';
 import { Attendant } from './attendant.js';
+import { BeforeBatch } from './before-batch.js';
 import { Classification } from './classification.js';
 import { Copies } from './copies.js';
 import type { BotDeps, BotSettings } from './deps.js';
@@ -240,7 +241,6 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     engine,
     records,
     journal,
-    readBack: (room, options) => inbox.readBack(room, options),
     live: () => participation.live,
     onEdit: settings.onEdit,
     allowed,
@@ -252,7 +252,6 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
       openings.read(room, event);
     },
     classify: (source) => classification.of(source),
-    createOf: (room) => ifShown(() => homeserver.stateContent(room, 'm.room.create', '')),
     staging,
     onMade: (made) => surface.rooms.noteMade(made),
     onInvite: (room, invite) => invites.note(room, invite),
@@ -274,6 +273,13 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     },
     onEncrypted: (room) => encrypted.add(room),
   });
+  const before = new BeforeBatch({
+    log,
+    self,
+    records,
+    inbox: () => inbox,
+    createOf: (room, signal) => ifShown(() => homeserver.stateContent(room, 'm.room.create', '', signal)),
+  });
   const position = journal.state.position;
   const inbox = new Inbox({
     homeserver,
@@ -282,6 +288,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     ...(position !== undefined && { since: position }),
     timeoutMs: settings.pollMs,
     probeEveryMs: leaseMs / 3,
+    readBefore: (room, signal) => before.read(room, signal),
     onBatch: (batch) => receiver.take(batch),
   });
   const succession = new Succession({

@@ -19,8 +19,13 @@ export class RoomReader implements Timeline {
     private readonly self: string,
   ) {}
 
-  catchUp(signal: AbortSignal): Promise<void> {
-    return this.inbox.catchUp(signal);
+  async catchUp(room: string, signal: AbortSignal): Promise<void> {
+    await this.inbox.catchUp(signal);
+    if (this.isBehind(room)) throw new HomeserverError('unreachable', `${room} cannot be read up to now`);
+  }
+
+  isBehind(room: string): boolean {
+    return this.inbox.owes(room);
   }
 
   async readSource(source: Source, signal: AbortSignal): Promise<void> {

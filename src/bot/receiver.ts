@@ -1,20 +1,17 @@
 import type { Batch, RoomBatch } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
-import type { ReadBack } from '../matrix/timeline.js';
 import type { Log } from '../telemetry/log.js';
 import type { Media } from './attachments/media.js';
 import type { Staging } from './attachments/staging.js';
 import { endedAs } from './ended-as.js';
 import type { Engine } from './engine.js';
 import type { EditPolicy } from './edits.js';
-import { goesOnFrom, inviteBefore, isNewTo, outsideOf } from './entrance.js';
+import { goesOnFrom, outsideOf } from './entrance.js';
 import { eventsOf, type Meaning, meaningOf } from './intake.js';
 import type { JournalEntry, JournalState } from './journal.js';
-import { endOfReading } from './reading-back.js';
 import type { Records } from './records.js';
 import type { Source, SourceKind, SourceRef } from './source.js';
 import type { MadeRoom } from './surface/rooms.js';
-import { isCreate, predecessorIn } from './surface/tombstone.js';
 
 export interface ReceiverDeps {
   log: Log;
@@ -23,10 +20,6 @@ export interface ReceiverDeps {
   engine: Engine;
   records: Records;
   journal: { readonly state: JournalState; append(entries: JournalEntry[]): Promise<void> };
-  readBack: (
-    room: string,
-    options: { from: string; until: (event: RoomEvent) => boolean; limit: number },
-  ) => Promise<ReadBack>;
   /** The start is over: what comes now is live. */
   live: () => boolean;
   /** Who may talk to the bot; of others nothing is a source. */
@@ -40,8 +33,6 @@ export interface ReceiverDeps {
   /** More of a source is known. */
   classify: (source: Source) => void;
   onEdit: EditPolicy;
-  /** The content of a room's create event; undefined where it is not shown. */
-  createOf: (room: string) => Promise<unknown>;
   /** A room that was made for a source stands in the account (PROTOCOL P3, adopt). */
   onMade: (made: MadeRoom) => void;
   staging: Pick<Staging, 'add' | 'next' | 'redacted'>;
@@ -64,17 +55,6 @@ export interface ReceiverDeps {
   onEncrypted: (room: string) => void;
 }
 
-/** A room read back to its floor; more than this in one room since then is not expected, and is said. */
-const MOST_EVENTS_BACK = 100_000;
-/** Between an invite and our join: more is not expected, and then the join counts. */
-const MOST_EVENTS_SINCE_INVITE = 1000;
-
-/** What was read of a room before it is taken in. */
-interface Before {
-  goesOn: boolean;
-  missed: RoomEvent[];
-}
-
 /** How an event is taken in. */
 interface Taking {
   live: boolean;
@@ -84,21 +64,16 @@ interface Taking {
 
 /**
  * Takes one batch of /sync in: our own events to the sources they answer, people's events as new sources, and all
- * that is unsettled into the journal, in one durable append with the new position (PROTOCOL C3).
+ * that is unsettled into the journal, in one durable append with the new position (PROTOCOL C3). No wait stands before
+ * the append: the engine must not settle or freeze what the journal does not know yet.
  */
 export class Receiver {
   constructor(private readonly deps: ReceiverDeps) {}
 
   async take(batch: Batch): Promise<void> {
-    const read: Before[] = [];
-    for (const room of batch.rooms) {
-      const goesOn = await this.goesOn(room);
-      read.push({ goesOn, missed: await this.missedBefore(room, goesOn) });
-    }
-    // No wait from here to the append: the engine must not settle or freeze what the journal does not know yet.
     const entries: JournalEntry[] = [];
-    for (const [index, room] of batch.rooms.entries()) {
-      entries.push(...this.takeRoom(room, read[index] as Before));
+    for (const room of batch.rooms) {
+      entries.push(...this.takeRoom(room));
       entries.push(...this.joined(room.room, entries));
     }
     for (const { room, state } of batch.invited) {
@@ -114,7 +89,8 @@ export class Receiver {
       entries.push(...this.joined(room, entries));
       this.left(room, events);
     }
-    await this.deps.journal.append([...entries, { t: 'position', token: batch.nextBatch }]);
+    if (batch.position !== undefined) entries.push({ t: 'position', token: batch.position });
+    await this.deps.journal.append(entries);
     this.deps.engine.evaluate();
   }
 
@@ -153,46 +129,8 @@ export class Receiver {
     if (entries.length > 0) await this.deps.journal.append(entries);
   }
 
-  /** It takes the place of a room of ours, by its create event, which may stand before all that /sync gives. */
-  private async goesOn(room: RoomBatch): Promise<boolean> {
-    const { self, records, createOf } = this.deps;
-    const events = eventsOf(room);
-    if (events.some(isCreate)) return goesOnFrom(events, records);
-    if (room.filled && !isNewTo(events, self)) return false;
-    const old = predecessorIn(await createOf(room.room));
-    return old !== undefined && records.room(old) !== undefined;
-  }
-
-  /** C4: on a first sync a room is read back to its floor, or to genesis, not to the end of the answer. */
-  private async missedBefore(room: RoomBatch, goesOn: boolean): Promise<RoomEvent[]> {
-    const { self, records } = this.deps;
-    if (room.unreadable || room.prevBatch === undefined) return [];
-    if (room.filled) return this.sinceInvite(room, room.prevBatch);
-    const floor = records.floor(room.room);
-    const read = await this.deps.readBack(room.room, {
-      from: room.prevBatch,
-      until: endOfReading(self, records.genesis(), { floor, goesOn }),
-      limit: MOST_EVENTS_BACK,
-    });
-    if (read.ended === 'limit') {
-      this.deps.log.error(
-        { room: room.room, limit: MOST_EVENTS_BACK },
-        'a room was not read back to its floor',
-      );
-    }
-    return read.events;
-  }
-
-  /** C5: what was said between the invite and our join is for us, and the answer to /sync may not reach back so far. */
-  private async sinceInvite(room: RoomBatch, from: string): Promise<RoomEvent[]> {
-    const invite = inviteBefore(room.events, this.deps.self);
-    if (invite === undefined) return [];
-    const until = ({ event_id }: RoomEvent) => event_id === invite;
-    const read = await this.deps.readBack(room.room, { from, until, limit: MOST_EVENTS_SINCE_INVITE });
-    return read.ended === 'found' ? read.events : [];
-  }
-
-  private takeRoom(room: RoomBatch, { missed: before, goesOn }: Before): JournalEntry[] {
+  private takeRoom(room: RoomBatch): JournalEntry[] {
+    const { events: before, goesOn } = room.before;
     for (const source of this.deps.engine.all()) {
       if (source.closed && source.ref.room === room.room) source.close(false);
     }

@@ -1,7 +1,8 @@
 import type { Log } from '../telemetry/log.js';
 import { type Cancel, type Clock, sleep } from '../time/clock.js';
 import { backoffMs } from './backoff.js';
-import { type Batch, completeBatch } from './batch.js';
+import { type Batch, completeBatch, type ReadBefore } from './batch.js';
+import { Debts } from './debts.js';
 import { type Homeserver, HomeserverError, type RoomEvent } from './homeserver.js';
 import { type ReadBack, type Reader, readBack, readFrom } from './timeline.js';
 
@@ -20,6 +21,8 @@ export interface InboxOptions {
    * asked for again after a back-off, so the same events (and perhaps newer ones) come again.
    */
   onBatch: (batch: Batch, signal: AbortSignal) => Promise<void>;
+  /** What is read of a room before its events are handed on. */
+  readBefore: ReadBefore;
   random?: () => number;
 }
 
@@ -33,10 +36,12 @@ interface Waiter {
 /**
  * The sync loop (PROTOCOL C3, D5): one batch at a time, every gap filled before it is handed on, no position used
  * before its batch was taken over. Failures of homeserver or receiver are logged and tried again; nothing is skipped.
+ * A room that cannot be read is owed, and holds no other back.
  */
 export class Inbox {
   #options: Required<Omit<InboxOptions, 'since'>>;
   #reader: Reader;
+  #debts: Debts;
   #since: string | undefined;
   #state: InboxState = 'idle';
   #failures = 0;
@@ -56,8 +61,9 @@ export class Inbox {
   constructor(options: InboxOptions) {
     this.#options = { timeoutMs: 30_000, probeEveryMs: 1000, random: Math.random, ...options };
     this.#since = options.since;
-    const { homeserver, clock, random } = this.#options;
+    const { homeserver, clock, log, random } = this.#options;
     this.#reader = { homeserver, clock, random, onSuccess: () => this.#succeeded() };
+    this.#debts = new Debts(clock, log, random);
   }
 
   /** Begins the loop. Once only: a stopped inbox is not started again. */
@@ -81,7 +87,7 @@ export class Inbox {
   /**
    * Resolves when the batch of a /sync *asked for after this call* has been handled (PROTOCOL D5): an open long
    * poll is given up and asked again at once. Calls at the same time share one request. Waits through outages:
-   * give a signal, whose reason it then rejects with.
+   * give a signal, whose reason it then rejects with. Rooms that are owed then are not read ({@link owes}).
    */
   catchUp(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -113,7 +119,16 @@ export class Inbox {
     return this.#lastSuccess;
   }
 
-  /** The position behind the last batch that was taken over. */
+  /** Something of the room could not be read, and nothing that came since was handed on. */
+  owes(room: string): boolean {
+    return this.#debts.owes(room);
+  }
+
+  owed(): number {
+    return this.#debts.rooms().length;
+  }
+
+  /** The position behind the last batch that was taken over; a stored one may stand before it ({@link Batch}). */
   position(): string | undefined {
     return this.#since;
   }
@@ -149,7 +164,8 @@ export class Inbox {
       try {
         // After a failure it is asked for an answer at once: a long poll of a quiet account would leave this replica unheard.
         const isShort = served.length > 0 || this.#failures > 0;
-        await this.#once(isShort ? 0 : this.#options.timeoutMs, round);
+        const pollMs = Math.min(this.#options.timeoutMs, Math.ceil(this.#debts.dueInMs()));
+        await this.#once(isShort ? 0 : pollMs, round);
         this.#failures = 0;
         this.#lastFailure = undefined;
         for (const waiter of served) waiter.resolve();
@@ -162,7 +178,7 @@ export class Inbox {
   }
 
   async #once(timeoutMs: number, round: AbortController): Promise<void> {
-    const { homeserver, onBatch } = this.#options;
+    const { homeserver, log, onBatch, readBefore } = this.#options;
     const since = this.#since;
     this.#state = 'asking';
     // What serves a catchUp is never given up for another: many of them would keep each other from an answer.
@@ -171,11 +187,13 @@ export class Inbox {
     const answer = await homeserver.sync(request).finally(() => (this.#idlePoll = false));
     this.#succeeded();
     this.#state = 'handling';
-    const batch = await completeBatch(this.#reader, since, answer, round.signal);
+    const completing = { reader: this.#reader, debts: this.#debts, readBefore };
+    const batch = await completeBatch(completing, since, answer, round.signal);
     for (const { room, unreadable } of batch.rooms)
-      if (unreadable) this.#options.log.warn({ room }, 'a room was closed to us before all of it was read');
+      if (unreadable) log.warn({ room }, 'a room was closed to us before all of it was read');
     await onBatch(batch, round.signal);
-    this.#since = batch.nextBatch;
+    for (const { room } of [...batch.rooms, ...batch.left]) this.#debts.settle(room);
+    this.#since = answer.next_batch;
   }
 
   #giveUpPoll(): void {

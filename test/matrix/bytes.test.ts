@@ -7,6 +7,7 @@ import type { Batch } from '../../src/matrix/batch.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { systemClock } from '../../src/time/clock.js';
 import { scriptedServer } from './scripted-server.js';
+import { nothingBefore } from './nothing-before.js';
 
 type Server = Awaited<ReturnType<typeof scriptedServer>>;
 const disposals: (() => Promise<void>)[] = [];
@@ -125,6 +126,7 @@ describe('what a homeserver sends', () => {
       since: 's0',
       timeoutMs: 0,
       probeEveryMs: 3_600_000,
+      readBefore: nothingBefore,
       onBatch: (batch: Batch) => {
         read.push(...batch.rooms.flatMap(({ events }) => events.map(({ event_id }) => event_id)));
         return Promise.resolve();

@@ -5,6 +5,7 @@ import { Inbox } from '../../src/matrix/inbox.js';
 import { readBack, readFrom, readGap } from '../../src/matrix/timeline.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { systemClock } from '../../src/time/clock.js';
+import { nothingBefore } from './nothing-before.js';
 
 /** A homeserver under test, with one bot account and one person, made for this suite alone. */
 export interface Fixture {
@@ -425,6 +426,7 @@ export function homeserverContract(name: string, open: () => Promise<Fixture>): 
           clock: systemClock,
           log: silentLog,
           since,
+          readBefore: nothingBefore,
           onBatch: async (batch) => void batches.push(batch),
         });
         inboxes.push(inbox);

@@ -293,6 +293,32 @@ test('C5-minimum: when two genesis meet the earlier holds, and rooms are read ag
   expect(world.verdict()).toBe('');
 });
 
+test('C5-reread: a room that cannot be read from an earlier genesis holds no other back, and is read later', async () => {
+  const world = new World(2);
+  const people = [world.person('alice'), world.person('bob')];
+  const rooms = [];
+  for (const person of people) rooms.push(await world.plainRoom(person));
+  await world.clock.advance(1000);
+  const earlier = world.clock.now();
+  await world.clock.advance(1000);
+  for (const [i, person] of people.entries()) await world.asks(person, rooms[i] ?? '', 'between');
+  await world.clock.advance(1000);
+  await world.startAll();
+  await world.settleAll();
+  const [shut = '', open = ''] = world.server.joinedRooms(world.bot);
+  expect(new Set([shut, open])).toEqual(new Set(rooms));
+  const isRead = ({ call, room }: { call: string; room?: string }) => call === 'messages' && room === shut;
+  const lift = world.server.faults.refuseBy(isRead, { status: 502 });
+  seed(world.relayDisk, { kind: 'cluster', key: 'cluster', fields: { genesis_ts: earlier } }, earlier);
+  world.exchangeAll();
+  await world.until(() => world.sent(open).length > 0);
+  expect(world.sent(shut)).toHaveLength(0);
+  lift();
+  await world.until(() => world.sent(shut).length > 0);
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+});
+
 test('C5-later: the earlier genesis holds although the later was written later', async () => {
   const world = new World(2);
   const alice = world.person('alice');

@@ -1,4 +1,4 @@
-import type { Hold } from './faults.js';
+import type { Hold, SimulatedRequest } from './faults.js';
 import type { SimulatedPerson } from './person.js';
 import type { Random } from './random.js';
 import type { SimulatedReplica } from './replica.js';
@@ -25,9 +25,12 @@ export class Schedule {
   /** How often a replica may have looked dead to another. */
   #disturbed = 0;
   #relay = true;
+  /** Ends the refusal of a room's history, while there is one. */
+  #unreadable: (() => void) | undefined;
 
   constructor(private readonly random: Random) {
     this.world = new World(2 + random.below(2));
+    this.world.server.timelineLimit = random.pick([100, 100, 4]);
     this.world.settings.placeholderAfterMs = random.chance(0.5) ? 1500 : Infinity;
     for (const replica of this.world.replicas) {
       replica.disk.writeMs = random.pick([1, 1, 20, 200]);
@@ -121,6 +124,7 @@ export class Schedule {
       { weight: 2, run: () => this.#partition() },
       { weight: 1, run: () => this.#exchange() },
       { weight: 1, run: () => this.#suspend() },
+      { weight: 2, run: () => this.#shut(replica) },
       { weight: 4, run: () => this.#hold() },
       { weight: 3, run: () => this.#decide() },
     ];
@@ -214,6 +218,23 @@ export class Schedule {
     return 'every wall clock jumps by 20 s';
   }
 
+  /** The homeserver fails to show what was said in a room, to one replica or to all. */
+  #shut(replica: SimulatedReplica): string {
+    if (this.#unreadable !== undefined) {
+      this.#unreadable();
+      this.#unreadable = undefined;
+      return 'every room can be read again';
+    }
+    this.#disturbed += 1;
+    const { room } = this.random.pick(this.#rooms);
+    const toAll = this.random.chance(0.5);
+    const isTo = (client: string) => toAll || client.startsWith(`${replica.id}/`);
+    const { faults } = this.world.server;
+    const isRead = (one: SimulatedRequest) => one.call === 'messages' && one.room === room;
+    this.#unreadable = faults.refuseBy((one) => isRead(one) && isTo(one.client), { status: 502 });
+    return `${room} can not be read by ${toAll ? 'anybody' : replica.id}`;
+  }
+
   /** The next request of that kind is stopped on its way. */
   #hold(): string {
     const stage = this.random.pick(['before', 'after'] as const);
@@ -245,6 +266,7 @@ export class Schedule {
   async #heal(): Promise<void> {
     const { world } = this;
     for (const { hold } of this.#holds.splice(0)) hold.release();
+    this.#unreadable?.();
     world.linked = true;
     world.healRelay();
     for (const replica of this.#frozen) replica.thaw();

@@ -253,6 +253,7 @@ export class World {
       if (!replica.running) continue;
       const { bot, journal, started } = replica.life;
       if (started !== 'started') left.push(`${replica.id} ${String(started)}`);
+      if (bot.inbox.owed() > 0) left.push(`${replica.id} cannot read ${bot.inbox.owed()} room(s)`);
       for (const source of bot.engine.all()) {
         if (source.work) left.push(`${replica.id} is at work on ${source.id}`);
         if (source.settled === undefined) left.push(`${replica.id} has ${source.id} unsettled`);
