@@ -30,7 +30,6 @@ export class RoomReader implements Timeline {
 
   async readSource(source: Source, signal: AbortSignal): Promise<void> {
     this.receiver.rebuild(source, await this.eventsSince(source, signal));
-    await this.readOriginal(source, signal);
   }
 
   async readOriginal(source: Source, signal: AbortSignal): Promise<void> {

@@ -50,6 +50,22 @@ test('P5-once: a list is answered once; the next number goes to the agent', asyn
   expect(world.verdict()).toBe('');
 });
 
+test('P5-raw: what stands in an edit for clients that know no edits is no number', async () => {
+  const setting = await saved();
+  const { world, alice, chat } = setting;
+  const old = await world.asks(alice, chat, 'old', { token: 'echo: old' });
+  await told(world, alice, chat, '!load', '2. peas');
+  await alice.sends(chat, {
+    msgtype: 'm.text',
+    body: '1',
+    'm.new_content': { msgtype: 'm.text', body: 'new' },
+    'm.relates_to': { rel_type: 'm.replace', event_id: old },
+  });
+  await told(world, alice, chat, '2', 'Loaded “peas”');
+  expect(loaded(setting)).toBe('peas');
+  expect(world.verdict()).toBe('');
+});
+
 test('P5-ten: a list waits for ten minutes', async () => {
   const setting = await saved();
   const { world, alice, chat } = setting;

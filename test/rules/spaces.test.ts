@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { OnboardingContext } from '../../src/bot/actors/onboarding.js';
+import { onboardingKey } from '../../src/bot/actors/recorder.js';
 import { readLedger } from '../../src/bot/surface/ledger.js';
 import { killAfter } from '../simulation/boundaries.js';
 import type { SimulatedPerson } from '../simulation/person.js';
@@ -76,6 +78,21 @@ test.each(Object.entries(LOSSES))(
     expect(world.verdict()).toBe('');
   },
 );
+
+test('P4-second: a person’s way in knows the space that they have now', async () => {
+  const setting = await met();
+  const { world, alice, chat, space } = setting;
+  const known = () =>
+    world.replicas.map(
+      ({ life }) =>
+        (life.state.actors.snapshot(onboardingKey(alice.mxid)).context as Partial<OnboardingContext>).space,
+    );
+  expect(known()).toEqual([space, space]);
+  await forgets(world, space);
+  await told(world, alice, chat, '!new', 'Made C2');
+  const next = spaceOf(setting);
+  expect([next === space, ...known()]).toEqual([false, next, next]);
+});
 
 test('P4-prompt: a prompt in one of its chats is enough for a lost space to be made anew', async () => {
   const setting = await met();

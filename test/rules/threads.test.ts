@@ -170,6 +170,25 @@ test('P1-thread-edit: an edit that has an answer of its own is answered in its t
   expect(contexts(world)).toEqual([['root'], ['one', 'two']]);
 });
 
+test('P1-thread-again: and so it is by who takes it over from the journal alone', async () => {
+  const { world, alice, room } = await setting((made) => {
+    own(made);
+    made.settings.onEdit = 'answer-again';
+  });
+  const root = await world.asks(alice, room, 'root');
+  const prompt = await alice.sends(room, { msgtype: 'm.text', body: 'one', 'm.relates_to': relation(root) });
+  await quiet(world, () => answerTo(world, room, prompt) !== '');
+  world.platform.down();
+  const edit = await alice.edits(room, prompt, 'two');
+  await world.until(() => world.replicas.every(({ life }) => life.journal.state.sources.has(edit)));
+  await world.clock.advance(1000);
+  for (const replica of world.replicas) replica.kill();
+  world.platform.up();
+  for (const replica of world.replicas) world.restart(replica);
+  await quiet(world, () => contexts(world).flat().length === 3);
+  expect(contexts(world)).toEqual([['root'], ['one', 'two']]);
+});
+
 test('P5-thread: a number loads what its list offers into the context that the list is of', async () => {
   const { world, alice, room, first } = await setting(own);
   const root = await world.asks(alice, room, 'root');
