@@ -88,7 +88,7 @@ async function judge(name) {
   try {
     for (const path of copied) await cp(join(tree, path), join(copy, path), { recursive: true });
     await symlink(join(tree, 'node_modules'), join(copy, 'node_modules'));
-    const applied = await run('patch', ['-p1', '--fuzz=1', '-i', join(patches, `${name}.patch`)], copy);
+    const applied = await run('patch', ['-p1', '--fuzz=0', '-i', join(patches, `${name}.patch`)], copy);
     if (applied.code !== 0) return { verdict: 'no longer applies', output: applied.output };
     const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--reporter=json'];
     const filter = [placeOf(name), '-t', `(^| )${plain(name)}: `, '--testTimeout=20000'];
