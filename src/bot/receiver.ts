@@ -90,7 +90,7 @@ export class Receiver {
       this.left(room, events);
     }
     if (batch.position !== undefined) entries.push({ t: 'position', token: batch.position });
-    await this.deps.journal.append(entries);
+    if (entries.length > 0) await this.deps.journal.append(entries);
     this.deps.engine.evaluate();
   }
 

@@ -16,7 +16,7 @@ export interface RoomBatch {
   room: string;
   /** Oldest first, each event once. */
   events: RoomEvent[];
-  /** What the receiver's rules had read of it besides. */
+  /** Read for the receiver, by its own rules ({@link ReadBefore}). */
   before: Before;
   /** State of our own writing that is not among `events`. */
   state: RoomEvent[];
@@ -43,7 +43,7 @@ export interface Before {
 
 type Given = Omit<RoomBatch, 'before'>;
 
-/** Reads what the rules of whoever takes a room in want of it; rejects with `HomeserverError`. */
+/** Reads what is to be known of a room besides, by the receiver's rules; rejects with `HomeserverError`. */
 export type ReadBefore = (room: Given, signal: AbortSignal) => Promise<Before>;
 
 interface Completing {
@@ -68,14 +68,19 @@ export async function completeBatch(
   const { debts } = completing;
   const queue = roomsToRead(debts, answer).entries();
   const rooms: RoomBatch[] = [];
+  let failed = false;
   const work = async () => {
     // One iterator, taken from by several workers.
     for (const [index, room] of queue) {
+      if (failed) return;
       const whole = await readRoom(completing, since, room, signal);
       if (whole !== undefined) rooms[index] = whole;
     }
   };
-  await Promise.all(Array.from({ length: parallelRooms }, work));
+  await Promise.all(Array.from({ length: parallelRooms }, work)).catch((error: unknown) => {
+    failed = true;
+    throw error;
+  });
   const read = rooms.filter(Boolean);
   const gone = new Set([...read, ...answer.left].map(({ room }) => room));
   return {
