@@ -350,11 +350,9 @@ export class Attendant {
       if (isOfOurWay(error)) return this.leaveToOthers(source, error);
       if (!isRefused(error)) {
         source.stale = true;
-        // Another replica may be able to read what we cannot: no beats meanwhile (O2).
-        const isBehind = timeline.isBehind(source.ref.room);
-        if (isBehind) await this.waits(source, true);
+        // Another replica may be able to read what we cannot: it is no failure of the source's, and not ours alone (C2).
+        if (timeline.isBehind(source.ref.room)) await this.passOn(source);
         await sleep(clock, error.detail.retryAfterMs ?? pause, signal).catch(ignoreAbort(signal));
-        if (isBehind) await this.waits(source, false);
         return true;
       }
     }

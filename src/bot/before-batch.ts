@@ -44,11 +44,13 @@ export class BeforeBatch {
     return old !== undefined && records.room(old) !== undefined;
   }
 
-  /** C4: a room that is new to us, or was owed, is read back to its floor, or to genesis, not to the end of the answer. */
+  /** C4: a room that is new to us is read back to its floor, or to genesis, not to the end of the answer. */
   private async missedBefore(room: Room, goesOn: boolean, signal: AbortSignal): Promise<RoomEvent[]> {
     const { self, records, inbox } = this.deps;
     if (room.prevBatch === undefined) return [];
-    if (room.filled) return this.sinceInvite(room, room.prevBatch, signal);
+    // Of one that takes the place of ours all is said to us, also what was said before we came in (C5).
+    const isWhole = room.filled && !(goesOn && isNewTo(room.events, self));
+    if (isWhole) return this.sinceInvite(room, room.prevBatch, signal);
     const floor = records.floor(room.room);
     const reading = {
       from: room.prevBatch,

@@ -12,6 +12,7 @@ export class GenesisWatch {
   private known: number | undefined;
   /** Rooms that are still to be read from it. */
   private unread = new Set<string>();
+  private looking = false;
 
   constructor(
     private readonly deps: {
@@ -29,32 +30,39 @@ export class GenesisWatch {
     this.known = this.deps.records.genesis();
   }
 
-  /** Called whenever it may have fallen. Never rejects: what cannot be read now is read at the next call. */
+  /** Called whenever it may have fallen. Never rejects: what cannot be read now is read at a later call. */
   async look(): Promise<void> {
-    const { homeserver, inbox, records, log } = this.deps;
-    const before = this.known;
-    const now = records.genesis();
-    this.known = now;
-    const from = inbox().position();
-    if (now === undefined || before === undefined || from === undefined) return;
-    const fell = now < before;
-    if (!fell && this.unread.size === 0) return;
+    // One at a time: a call meanwhile has nothing to tell that the next one does not see.
+    if (this.looking) return;
+    this.looking = true;
     try {
-      const rooms = await homeserver.joinedRooms();
-      this.unread = new Set(rooms.filter((room) => fell || this.unread.has(room)));
+      await this.noteFall();
+      // One that cannot be read holds no other back.
+      for (const room of this.unread) if (!this.deps.inbox().owes(room)) await this.read(room);
     } catch (error) {
-      this.known = before;
-      log.warn({ error: String(error) }, 'rooms could not be read from the earlier genesis yet');
-      return;
+      this.deps.log.warn({ error: String(error) }, 'rooms could not be read from the earlier genesis yet');
+    } finally {
+      this.looking = false;
     }
-    // One that cannot be read holds no other back.
-    for (const room of this.unread) await this.read(room, now, from);
   }
 
-  private async read(room: string, genesis: number, from: string): Promise<void> {
+  private async noteFall(): Promise<void> {
+    const { homeserver, records } = this.deps;
+    const [before, now] = [this.known, records.genesis()];
+    const fell = now !== undefined && before !== undefined && now < before;
+    if (fell || this.unread.size > 0) {
+      const rooms = await homeserver.joinedRooms();
+      this.unread = new Set(rooms.filter((room) => fell || this.unread.has(room)));
+    }
+    this.known = now;
+  }
+
+  private async read(room: string): Promise<void> {
     const { inbox, receiver, log, self } = this.deps;
+    const from = inbox().position();
+    if (from === undefined) return;
     try {
-      const until = endOfReading(self, genesis);
+      const until = endOfReading(self, this.known);
       const read = await inbox().readBack(room, { from, until, limit: MOST_EVENTS });
       await receiver().takeEarlier(room, read.events);
       this.unread.delete(room);

@@ -19,8 +19,9 @@ const answer = z.object({
 
 /**
  * The replica's own journal: its sync position, the sources it knows and has not seen settled, the texts it froze
- * for them, the invites it has not taken up, and the chats whose name or place is to be written again. A position may stand only behind sources that stand in the
- * journal (PROTOCOL C3), so both go in one append.
+ * for them, the invites it has not taken up, the rooms that it could not read, and the chats whose name or place is to be
+ * written again. A position may stand only behind sources and rooms that stand in the journal (PROTOCOL C3), so all go in
+ * one append.
  */
 export const journalEntry = z.discriminatedUnion('t', [
   z.object({ t: z.literal('position'), token: z.string() }),
@@ -35,6 +36,8 @@ export const journalEntry = z.discriminatedUnion('t', [
     via: z.array(z.string()).optional(),
   }),
   z.object({ t: z.literal('joined'), room: z.string() }),
+  z.object({ t: z.literal('owed'), room: z.string(), from: z.string() }),
+  z.object({ t: z.literal('paid'), room: z.string() }),
   z.object({ t: z.literal('derived'), room: z.string() }),
   z.object({ t: z.literal('derived-written'), room: z.string() }),
 ]);
@@ -46,6 +49,8 @@ export interface JournalState {
   sources: Map<string, { ref: SourceRef; frozen: Answer[] }>;
   /** By room: who invited, whether as to a direct chat, and servers to join through. */
   invites: Map<string, { inviter: string; direct: boolean; via?: string[] }>;
+  /** By room: the position from which it is unread, and which the stored one passes. */
+  owed: Map<string, string>;
   /** Chats whose state in the room or the space was seen behind their record. */
   derived: Set<string>;
 }
@@ -54,6 +59,7 @@ export const emptyJournal = (): JournalState => ({
   position: undefined,
   sources: new Map(),
   invites: new Map(),
+  owed: new Map(),
   derived: new Set(),
 });
 
@@ -81,6 +87,12 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
     case 'joined':
       state.invites.delete(entry.room);
       return;
+    case 'owed':
+      state.owed.set(entry.room, entry.from);
+      return;
+    case 'paid':
+      state.owed.delete(entry.room);
+      return;
     case 'derived':
       state.derived.add(entry.room);
       return;
@@ -96,6 +108,7 @@ export function applyJournal(state: JournalState, entry: JournalEntry): void {
  */
 export function forgetPosition(state: JournalState): void {
   state.position = undefined;
+  state.owed.clear();
 }
 
 export function journalSnapshot(state: JournalState): JournalEntry[] {
@@ -105,6 +118,7 @@ export function journalSnapshot(state: JournalState): JournalEntry[] {
     for (const text of frozen) entries.push({ t: 'frozen', source: ref.id, answer: text });
   }
   for (const [room, invite] of state.invites) entries.push({ t: 'invite', room, ...invite });
+  for (const [room, from] of state.owed) entries.push({ t: 'owed', room, from });
   for (const room of state.derived) entries.push({ t: 'derived', room });
   if (state.position !== undefined) entries.push({ t: 'position', token: state.position });
   return entries;

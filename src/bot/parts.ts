@@ -134,11 +134,13 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     perSecond: settings.editsPerSecond,
     ofPeers: () => presence.streams(leaseMs),
   });
+  /** Its room cannot be read by us: who can may take it over (PROTOCOL O2). */
+  const isBehind = (source: string) => inbox.owes(engine.get(source)?.ref.room ?? '');
   const presence = new Presence(channel, clock, {
     heartbeatMs,
     say: () => ({
       candidate: participation.candidate(),
-      begun: participation.able() ? engine.begun() : [],
+      begun: participation.able() ? engine.begun().filter((source) => !isBehind(source)) : [],
       epoch: engine.epoch,
       version: settings.version,
       streams: streams.ofOurs(),
@@ -280,12 +282,13 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     inbox: () => inbox,
     createOf: (room, signal) => ifShown(() => homeserver.stateContent(room, 'm.room.create', '', signal)),
   });
-  const position = journal.state.position;
+  const { position, owed } = journal.state;
   const inbox = new Inbox({
     homeserver,
     clock,
     log,
     ...(position !== undefined && { since: position }),
+    owed,
     timeoutMs: settings.pollMs,
     probeEveryMs: leaseMs / 3,
     readBefore: (room, signal) => before.read(room, signal),

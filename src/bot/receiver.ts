@@ -89,6 +89,8 @@ export class Receiver {
       entries.push(...this.joined(room, entries));
       this.left(room, events);
     }
+    for (const { room, from } of batch.owed) entries.push({ t: 'owed', room, from });
+    for (const room of batch.paid) entries.push({ t: 'paid', room });
     if (batch.position !== undefined) entries.push({ t: 'position', token: batch.position });
     if (entries.length > 0) await this.deps.journal.append(entries);
     this.deps.engine.evaluate();

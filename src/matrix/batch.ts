@@ -5,8 +5,12 @@ import { type Reader, readGap } from './timeline.js';
 
 /** One /sync answer, made whole. */
 export interface Batch {
-  /** The position behind this batch, where nothing before it is unread: stored only as PROTOCOL C3 allows. */
+  /** The position behind this batch; stored only as PROTOCOL C3 allows, and with `owed`. Absent: none may be stored. */
   position?: string;
+  /** Rooms that the position passes, each unread from a position of its own on. */
+  owed: { room: string; from: string }[];
+  /** Rooms that are owed no more. */
+  paid: string[];
   rooms: RoomBatch[];
   invited: SyncAnswer['invited'];
   left: { room: string; events: RoomEvent[] }[];
@@ -23,8 +27,8 @@ export interface RoomBatch {
   /** The homeserver had left events out. */
   limited: boolean;
   /**
-   * Nothing is missing between the position before this batch and `events`. False in three cases: a `limited` room of
-   * a first sync and a room that was owed (page back from `prevBatch` to the floor), and a gap that is `unreadable`.
+   * Nothing is missing between the position before this batch and `events`. False in two cases: a `limited` room of
+   * a first sync (page back from `prevBatch` to the floor), and a gap that is `unreadable`.
    */
   filled: boolean;
   /** The homeserver lets us read the gap no more, and we are not in the room: `events` is what there is. */
@@ -53,6 +57,8 @@ interface Completing {
 }
 
 const parallelRooms = 4;
+/** Where one room fails, no other is tried after so long: a homeserver that answers none would hold the batch up for each. */
+const TRYING_MS = 5000;
 
 /**
  * Fills every gap of an answer to a /sync from `since`, completely, before any of it is handed on. A room that cannot be
@@ -66,36 +72,47 @@ export async function completeBatch(
   signal: AbortSignal,
 ): Promise<Batch> {
   const { debts } = completing;
+  const round: Round = { since, signal, startedAt: completing.reader.clock.monotonic(), state: 'well' };
   const queue = roomsToRead(debts, answer).entries();
   const rooms: RoomBatch[] = [];
-  let failed = false;
   const work = async () => {
     // One iterator, taken from by several workers.
     for (const [index, room] of queue) {
-      if (failed) return;
-      const whole = await readRoom(completing, since, room, signal);
+      if (round.state === 'over') return;
+      const whole = await readRoom(completing, round, room);
       if (whole !== undefined) rooms[index] = whole;
     }
   };
   await Promise.all(Array.from({ length: parallelRooms }, work)).catch((error: unknown) => {
-    failed = true;
+    round.state = 'over';
     throw error;
   });
   const read = rooms.filter(Boolean);
-  const gone = new Set([...read, ...answer.left].map(({ room }) => room));
+  const settled = new Set([...read, ...answer.left].map(({ room }) => room));
   return {
-    ...(debts.rooms().every((room) => gone.has(room)) && { position: answer.next_batch }),
+    ...(!debts.holdPosition(settled) && { position: answer.next_batch }),
+    owed: debts.unkept().filter(({ room }) => !settled.has(room)),
+    paid: debts.rooms().filter((room) => settled.has(room)),
     rooms: read,
     invited: answer.invited,
     left: answer.left.map(({ room, timeline }) => ({ room, events: timeline })),
   };
 }
 
+interface Round {
+  since: string | undefined;
+  signal: AbortSignal;
+  /** Monotonic milliseconds. */
+  startedAt: number;
+  /** `failing`: some room could not be read. `over`: the whole of it failed. */
+  state: 'well' | 'failing' | 'over';
+}
+
 /** What is owed stands as a limited room with nothing of its timeline. */
 function roomsToRead(debts: Debts, { joined, left, next_batch }: SyncAnswer): JoinedRoom[] {
   for (const { room, state } of joined) debts.tell(room, state);
   const outOf = new Set(left.map(({ room }) => room));
-  const due = debts.rooms().filter((room) => debts.isDue(room) && !outOf.has(room));
+  const due = debts.due().filter((room) => !outOf.has(room));
   return [
     ...joined.filter(({ room }) => !debts.owes(room)),
     ...due.map((room) => ({
@@ -111,19 +128,25 @@ function roomsToRead(debts: Debts, { joined, left, next_batch }: SyncAnswer): Jo
 /** Undefined where it cannot be read now. */
 async function readRoom(
   completing: Completing,
-  since: string | undefined,
+  round: Round,
   room: JoinedRoom,
-  signal: AbortSignal,
 ): Promise<RoomBatch | undefined> {
   const { reader, debts } = completing;
-  const started = reader.clock.monotonic();
-  const from = debts.owes(room.room) ? undefined : since;
+  const from = debts.owes(room.room) ? debts.from(room.room) : round.since;
+  const startedAt = reader.clock.monotonic();
+  if (room.limited && round.state === 'failing' && startedAt - round.startedAt > TRYING_MS) {
+    debts.owe(room, from);
+    return undefined;
+  }
   try {
-    return await completeRoom(completing, from, room, signal);
+    return await completeRoom(completing, from, room, round.signal);
   } catch (error) {
+    const isOurs = round.signal.aborted || !(error instanceof HomeserverError);
     // A token that is refused is so for all of them.
-    if (signal.aborted || !(error instanceof HomeserverError) || error.detail.status === 401) throw error;
-    debts.failed(room, error, reader.clock.monotonic() - started);
+    if (isOurs || round.state === 'over' || error.detail.status === 401) throw error;
+    round.state = 'failing';
+    debts.owe(room, from);
+    debts.failed(room.room, error, reader.clock.monotonic() - startedAt);
     return undefined;
   }
 }

@@ -12,6 +12,8 @@ export interface InboxOptions {
   log: Log;
   /** Where to go on; without it the first batch is a first sync. */
   since?: string;
+  /** Rooms that `since` passes and that are to be read each from a position of its own ({@link Batch}). */
+  owed?: ReadonlyMap<string, string>;
   /** Milliseconds that a long poll stays open. */
   timeoutMs?: number;
   /** While the homeserver is silent, a `whoami` this often shows that it is there (PROTOCOL O1: a third of the lease). */
@@ -39,7 +41,7 @@ interface Waiter {
  * A room that cannot be read is owed, and holds no other back.
  */
 export class Inbox {
-  #options: Required<Omit<InboxOptions, 'since'>>;
+  #options: Required<Omit<InboxOptions, 'since' | 'owed'>>;
   #reader: Reader;
   #debts: Debts;
   #since: string | undefined;
@@ -63,7 +65,7 @@ export class Inbox {
     this.#since = options.since;
     const { homeserver, clock, log, random } = this.#options;
     this.#reader = { homeserver, clock, random, onSuccess: () => this.#succeeded() };
-    this.#debts = new Debts(clock, log, random);
+    this.#debts = new Debts({ clock, log, random }, options.owed);
   }
 
   /** Begins the loop. Once only: a stopped inbox is not started again. */
@@ -128,7 +130,7 @@ export class Inbox {
     return this.#debts.rooms().length;
   }
 
-  /** The position behind the last batch that was taken over; a stored one may stand before it ({@link Batch}). */
+  /** The position behind the last batch that was taken over. */
   position(): string | undefined {
     return this.#since;
   }
@@ -192,7 +194,8 @@ export class Inbox {
     for (const { room, unreadable } of batch.rooms)
       if (unreadable) log.warn({ room }, 'a room was closed to us before all of it was read');
     await onBatch(batch, round.signal);
-    for (const { room } of [...batch.rooms, ...batch.left]) this.#debts.settle(room);
+    for (const room of batch.paid) this.#debts.settle(room);
+    this.#debts.kept(batch.owed);
     this.#since = answer.next_batch;
   }
 

@@ -3,6 +3,7 @@ import type { Batch } from '../../src/matrix/batch.js';
 import { Debts } from '../../src/matrix/debts.js';
 import { HomeserverError } from '../../src/matrix/homeserver.js';
 import { silentLog } from '../../src/telemetry/log.js';
+import { sleep } from '../../src/time/clock.js';
 import { SimulatedClock } from '../simulation/clock.js';
 import type { SimulatedRequest } from '../simulation/faults.js';
 import { call, closeAll, wholeRooms, words, world } from './inbox-world.js';
@@ -38,9 +39,10 @@ async function twoRooms(onBatch?: (batch: Batch) => Promise<void>) {
 }
 
 describe('a room that cannot be read', () => {
-  test('C3-owed: holds no other back, and no position is stored until it was read, each event once', async () => {
+  test('C3-owed: holds no other back, and is kept with the position that passes it until it was read, each event once', async () => {
     const { clock, inbox, batches, room, beside, lift, says, heardIn } = await twoRooms();
     const before = batches.length;
+    const stood = inbox.position();
     await says(room, ...words(0, 20));
     await says(beside, 'one');
     await clock.advance(500);
@@ -50,12 +52,12 @@ describe('a room that cannot be read', () => {
     await clock.advance(500);
     expect([heardIn(beside), heardIn(room)]).toEqual([['one', 'two'], []]);
     expect([inbox.owes(room), inbox.owes(beside), inbox.owed()]).toEqual([true, false, 1]);
-    expect(batches.slice(before).map(({ position }) => position)).not.toContainEqual(expect.any(String));
+    expect(batches.slice(before).flatMap(({ owed }) => owed)).toEqual([{ room, from: stood }]);
     lift();
     await clock.advance(10_000);
     expect(heardIn(room)).toEqual([...words(0, 20), 'more']);
     expect(inbox.owed()).toBe(0);
-    expect(batches.at(-1)?.position).toBe(inbox.position());
+    expect(batches.flatMap(({ paid }) => paid)).toEqual([room]);
   });
 
   test('M-taken: it is owed until it was taken over', async () => {
@@ -63,14 +65,14 @@ describe('a room that cannot be read', () => {
     let full = false;
     const { clock, inbox, room, lift, says } = await twoRooms(async (batch) => {
       if (full) throw new Error('the disk is full');
-      taken.push(...batch.rooms.flatMap(({ before }) => before.events.map(({ content }) => content['body'])));
+      taken.push(...batch.rooms.flatMap(({ events }) => events.map(({ content }) => content['body'])));
     });
     await says(room, ...words(0, 20));
     await clock.advance(500);
     full = true;
     lift();
     await clock.advance(2000);
-    expect([inbox.owes(room), taken]).toEqual([true, []]);
+    expect([inbox.owes(room), taken.filter(Boolean)]).toEqual([true, []]);
     full = false;
     await clock.advance(20_000);
     expect([inbox.owes(room), taken.filter(Boolean)]).toEqual([false, words(0, 20)]);
@@ -89,38 +91,99 @@ describe('a room that cannot be read', () => {
           Promise.reject(new HomeserverError('refused', 'no', { status: 403, errcode: 'M_FORBIDDEN' }));
       }
       await clock.advance(20_000);
-      expect([inbox.owed(), batches.at(-1)?.position]).toEqual([0, inbox.position()]);
+      expect([inbox.owed(), batches.flatMap(({ paid }) => paid)]).toEqual([0, [room]]);
       expect(server.requests.length).toBeGreaterThan(0);
     }
   });
 
-  test('what /sync told of our own state meanwhile is handed on with it, the newest of each', async () => {
-    const { clock, server, bot, batches, room, lift, says } = await twoRooms();
+  test('M-first: one that was never read lets no position be stored, and what was told of its state comes with it', async () => {
+    let fails = true;
+    const { clock, server, bot, room, inbox, batches, say } = await world({
+      fresh: true,
+      readBefore: () =>
+        fails
+          ? Promise.reject(new HomeserverError('unreachable', 'no'))
+          : Promise.resolve({ events: [], goesOn: false }),
+    });
     const elsewhere = server.connect('bot', 'E');
-    for (const displayname of ['a', 'b']) {
-      bot.cutOff();
-      await elsewhere.setState(room, 'm.room.member', bot.user, { membership: 'join', displayname });
-      await says(room, ...words(0, 20).map((word) => `${displayname} ${word}`));
-      await clock.advance(1000);
-    }
-    lift();
-    await clock.advance(10_000);
-    const paid = batches.flatMap(({ rooms }) => rooms).find((one) => one.room === room && one.limited);
-    expect(paid?.state.map(({ content }) => content['displayname'])).toEqual(['b']);
+    await elsewhere.setState(room, 'm.room.member', bot.user, { membership: 'join', displayname: 'a' });
+    await say(...words(0, 20));
+    inbox.start();
+    await clock.advance(2000);
+    await say('more');
+    await clock.advance(2000);
+    expect([inbox.owed(), batches.some(({ position }) => position !== undefined)]).toEqual([1, false]);
+    fails = false;
+    await clock.advance(60_000);
+    const [read] = batches.flatMap(({ rooms }) => rooms);
+    expect([read?.filled, read?.events]).toEqual([false, []]);
+    expect(read?.state.map(({ content }) => content['displayname'])).toContain('a');
+    expect(batches.at(-1)?.position).toBe(inbox.position());
+  });
+
+  test('M-trying: where many fail slowly, the batch waits for a few of them only', async () => {
+    const { clock, server, alice, bot, inbox, say, room, heard } = await world();
+    const others = [];
+    for (let n = 0; n < 20; n++) others.push(await alice.createRoom({ invite: [bot.user] }));
+    for (const other of others) await bot.join(other);
+    inbox.start();
+    await inbox.catchUp();
+    bot.messages = async (_room, _page, signal) => {
+      await sleep(clock, 15_000, signal);
+      throw new HomeserverError('unreachable', 'no answer');
+    };
+    bot.cutOff();
+    for (const other of others)
+      for (const body of words(0, 9)) await alice.send(other, 'm.room.message', `${other}${body}`, { body });
+    bot.restore();
+    await say('hello');
+    await clock.advance(20_000);
+    expect(heard()).toContain('hello');
+    expect([inbox.owed(), inbox.owes(room), server.requests.length > 0]).toEqual([20, false, true]);
   });
 });
 
-test('tries grow rarer, and one that fails slowly takes a tenth of the time', () => {
+/** Some debts, and the clock by which they are due. */
+function debts(kept?: ReadonlyMap<string, string>) {
   const clock = new SimulatedClock();
-  const debts = new Debts(clock, silentLog, () => 1);
-  const room = { room: '!slow', limited: true, timeline: [], state: [] };
-  const fail = (tookMs: number) => {
-    debts.failed(room, new HomeserverError('unreachable', 'no'), tookMs);
-    return debts.dueInMs();
+  const made = new Debts({ clock, log: silentLog, random: () => 1 }, kept);
+  const fail = (room: string, tookMs = 0) => {
+    made.owe({ room, limited: true, timeline: [], state: [] }, 's1');
+    made.failed(room, new HomeserverError('unreachable', 'no'), tookMs);
+    return made.dueInMs();
   };
-  expect(debts.dueInMs()).toBe(Infinity);
-  expect([fail(0), fail(0), fail(0)]).toEqual([100, 200, 400]);
-  expect([fail(15_000), fail(200_000)]).toEqual([150_000, 300_000]);
-  debts.settle('!slow');
-  expect(fail(15_000)).toBe(100);
+  return { clock, made, fail };
+}
+
+test('tries grow rarer, and one that fails slowly takes a tenth of the time', () => {
+  const { made, fail } = debts();
+  expect(made.dueInMs()).toBe(Infinity);
+  expect([fail('!slow'), fail('!slow'), fail('!slow')]).toEqual([100, 200, 400]);
+  expect([fail('!slow', 15_000), fail('!slow', 200_000)]).toEqual([150_000, 300_000]);
+  made.settle('!slow');
+  expect(fail('!slow', 15_000)).toBe(100);
+  for (let n = 0; n < 30; n++) fail('!slow');
+  expect(fail('!slow')).toBe(60_000);
+});
+
+test('however many rooms are owed, few are tried at once, and none oftener than each second', async () => {
+  const { clock, made, fail } = debts();
+  for (let n = 0; n < 30; n++) fail(`!${n}`);
+  await clock.advance(100);
+  const first = made.due();
+  expect([first.length, made.dueInMs(), made.due()]).toEqual([8, 1000, []]);
+  for (const room of first) fail(room);
+  await clock.advance(1000);
+  expect(made.due()).toEqual(Array.from({ length: 8 }, (_, n) => `!${n + 8}`));
+});
+
+test('what was kept from before is owed from its own position on, and due at once', () => {
+  const { made } = debts(new Map([['!a', 's7']]));
+  expect([made.owes('!a'), made.from('!a'), made.due(), made.unkept()]).toEqual([true, 's7', ['!a'], []]);
+  made.owe({ room: '!a', limited: true, timeline: [], state: [] }, 's9');
+  made.owe({ room: '!b', limited: true, timeline: [], state: [] }, 's9');
+  expect([made.from('!a'), made.unkept()]).toEqual(['s7', [{ room: '!b', from: 's9' }]]);
+  expect(made.holdPosition(new Set())).toBe(false);
+  made.owe({ room: '!c', limited: true, timeline: [], state: [] }, undefined);
+  expect([made.holdPosition(new Set()), made.holdPosition(new Set(['!c']))]).toEqual([true, false]);
 });

@@ -319,6 +319,36 @@ test('C5-reread: a room that cannot be read from an earlier genesis holds no oth
   expect(world.verdict()).toBe('');
 });
 
+test('C5-single: while rooms are read from an earlier genesis no second reading begins, also when it falls again', async () => {
+  const world = new World(1);
+  const alice = world.person('alice');
+  const room = await world.plainRoom(alice);
+  const instants: number[] = [];
+  for (const body of ['earliest', 'earlier']) {
+    await world.clock.advance(1000);
+    instants.push(world.clock.now());
+    await world.clock.advance(1000);
+    await world.asks(alice, room, body);
+  }
+  await world.clock.advance(1000);
+  await world.startAll();
+  await world.settleAll();
+  const isRead = ({ call }: { call: string }) => call === 'messages';
+  const before = world.requests(isRead).length;
+  const reading = world.server.hold(isRead, 'before');
+  for (const genesis_ts of instants.toReversed()) {
+    seed(world.relayDisk, { kind: 'cluster', key: 'cluster', fields: { genesis_ts } }, genesis_ts);
+    world.exchangeAll();
+    await world.until(() => reading.used);
+    await world.clock.advance(4000);
+  }
+  expect(world.requests(isRead)).toHaveLength(before + 1);
+  reading.release();
+  await world.until(() => world.sent(room).length === 2);
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+});
+
 test('C5-later: the earlier genesis holds although the later was written later', async () => {
   const world = new World(2);
   const alice = world.person('alice');

@@ -27,11 +27,16 @@ const refuse = (world: World, room: string, replicas: readonly SimulatedReplica[
 };
 
 /** So much that no answer to /sync holds it all. */
-async function saysMuch({ world, alice, room }: Awaited<ReturnType<typeof twoRooms>>, body: string) {
+async function saysMuch(
+  { world, alice, room }: Awaited<ReturnType<typeof twoRooms>>,
+  body: string,
+  said: (event: string) => void = () => {},
+) {
   const up = world.replicas.filter(({ running }) => running).map(({ life }) => life.client);
   for (const client of up) client.cutOff();
   const prompt = await world.asks(alice, room, body);
-  for (let n = 0; n < 8; n++) await alice.sends(room, { msgtype: 'm.notice', body: `notice ${n}` });
+  said(prompt);
+  for (let n = 0; n < 8; n++) said(await alice.sends(room, { msgtype: 'm.notice', body: `notice ${n}` }));
   for (const client of up) client.restore();
   return prompt;
 }
@@ -44,17 +49,16 @@ test('C3-leftout: a room that no replica can read holds no other back, and its p
   const lift = refuse(world, room);
   await saysMuch(made, 'unread');
   await world.clock.advance(5000);
-  const stored = first.life.journal.state.position;
   await world.asks(bob, beside, 'beside');
   await world.until(() => texts(world).includes('beside'));
   await world.clock.advance(20_000);
   expect(texts(world)).toEqual(['before', 'beside']);
-  expect(first.life.journal.state.position).toBe(stored);
+  expect([...first.life.journal.state.owed.keys()]).toEqual([room]);
   expect(first.bot.status().warnings.join()).toContain('1 room(s)');
   lift();
   await world.settleAll();
   expect(texts(world)).toEqual(['before', 'beside', 'unread']);
-  expect(first.life.journal.state.position).not.toBe(stored);
+  expect(first.life.journal.state.owed.size).toBe(0);
   expect(first.bot.status().warnings).toEqual([]);
   expect(world.verdict()).toBe('');
 });
@@ -90,6 +94,33 @@ test('C3-leftout: it keeps no replica from starting', async () => {
   expect(world.verdict()).toBe('');
 });
 
+test('C3-late: what a server that was away sends late is not lost where it is read late, too', async () => {
+  const made = await twoRooms();
+  const { world, alice, room } = made;
+  await world.asks(alice, room, 'floor');
+  await world.settleAll();
+  const late = new Set<string>();
+  // A homeserver orders what it reads back by depth: what came late stands before all that was there.
+  const messages = world.server.messages.bind(world.server);
+  world.server.messages = (viewer, id, page) => {
+    if (page.dir === 'f' || id !== room) return messages(viewer, id, page);
+    const { chunk } = messages(viewer, id, { ...page, limit: 1000 });
+    const [events, others] = [
+      chunk.filter((one) => late.has(one.event_id)),
+      chunk.filter((one) => !late.has(one.event_id)),
+    ];
+    const at = others.findIndex(({ content }) => content['body'] === 'before');
+    return { chunk: [...others.slice(0, at), ...events, ...others.slice(at)] };
+  };
+  for (const replica of world.replicas)
+    world.server.refuse((one) => of(replica, 'messages')(one) && one.room === room, 502);
+  const prompt = await saysMuch(made, 'late', (event) => late.add(event));
+  await world.until(() => texts(world).includes('late'));
+  await world.settleAll();
+  expect(late).toContain(prompt);
+  expect(world.verdict()).toBe('');
+});
+
 /** One replica at work on a prompt of a room that it, and it alone, can then not read up to now. */
 async function behind() {
   const made = await twoRooms();
@@ -120,7 +151,8 @@ test.each(['D5-owed', 'D5-behind'])(
 );
 
 test('O2-owed: who cannot read the room up to now does not beat, and who can takes over', async () => {
-  const { world, second, lift, answers } = await behind();
+  const { world, first, second, lift, answers } = await behind();
+  expect(first.bot.engine.begun()).not.toEqual([]);
   await world.until(() => answers(second) > 0);
   await world.until(() => texts(world).includes('unread'));
   lift();
