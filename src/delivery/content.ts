@@ -22,7 +22,7 @@ export interface ReplyTo {
 
 /** A message event that replies to its source (without a fallback in its text: Matrix 1.13 dropped them). */
 export function messageContent(message: Message & { replyTo?: ReplyTo }): Record<string, unknown> {
-  return withinBound(message.body, (html) => ({
+  return withinBound(message, (html) => ({
     ...textContent(message.kind, message.body, html),
     ...(message.replyTo !== undefined && { 'm.relates_to': relation(message.replyTo) }),
     [DELIVERY_KEY]: message.mark,
@@ -33,7 +33,7 @@ export function messageContent(message: Message & { replyTo?: ReplyTo }): Record
  * outside `m.new_content`, so that it stays in clear and belongs to this event. */
 export function editContent(edit: Message & { target: string }): Record<string, unknown> {
   const { kind, body } = edit;
-  return withinBound(body, (html) => ({
+  return withinBound(edit, (html) => ({
     ...textContent(kind, `* ${body}`, html === undefined ? undefined : `* ${html}`),
     'm.new_content': textContent(kind, body, html),
     'm.relates_to': { rel_type: 'm.replace', event_id: edit.target },
@@ -59,8 +59,12 @@ function relation({ event, thread }: ReplyTo): object {
 }
 
 /** With its HTML, or without where the event would be too large with it. */
-function withinBound(body: string, content: (html: string | undefined) => Record<string, unknown>) {
-  const html = matrixHtml(body);
+function withinBound(
+  { kind, body }: Pick<Message, 'kind' | 'body'>,
+  content: (html: string | undefined) => Record<string, unknown>,
+) {
+  // A notice is the bot's own words with names that people chose in them: those format nothing.
+  const html = kind === 'm.notice' ? undefined : matrixHtml(body);
   const full = content(html);
   if (html === undefined || Buffer.byteLength(JSON.stringify(full)) <= EVENT_BYTES) return full;
   return content(undefined);

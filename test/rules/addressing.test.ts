@@ -151,10 +151,29 @@ test('C1-named: the name that we have in the room is a mention where the client 
   await named.setState(room, 'm.room.member', world.bot, { membership: 'join', displayname: 'Bücherwurm' });
   await asks(world, bob, room, text('BÜCHERWURM: what is new?'));
   const ignored = [
-    await bob.says(room, 'Bot, are you there?'),
+    await bob.says(room, 'are you there, Bot?'),
     await bob.says(room, 'die Bücherwurms sind da'),
     await bob.sends(room, text('Bücherwurm!', mentions())),
     await bob.sends(room, text(`> <${alice.mxid}> Bücherwurm, hello\n\nI agree`, replyTo('$1'))),
+  ];
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+  for (const event of ignored) expect(reasons(world, room, event)).toEqual(['not-for-us', 'not-for-us']);
+});
+
+test('C1-spoken: a message that begins with our name or user id is for us, also beside m.mentions that name nobody', async () => {
+  const { world, alice, bob, room } = await group();
+  const named = world.server.connect('bot', 'ELEMENT');
+  await named.setState(room, 'm.room.member', world.bot, { membership: 'join', displayname: 'Bücherwurm' });
+  await asks(world, bob, room, text('BÜCHERWURM, what is new?', mentions()));
+  await asks(world, alice, room, text(`${world.bot}: and here?`, mentions()));
+  await asks(world, alice, room, text(`${world.bot} and now?`, mentions()));
+  await asks(world, bob, room, text('bot: hello', mentions()));
+  const ignored = [
+    await bob.sends(room, text('I asked Bücherwurm: it knows', mentions())),
+    await bob.sends(room, text('Bücherwurm is away', mentions())),
+    await bob.sends(room, text('robot: hello', mentions())),
+    await bob.sends(room, text(`${world.bot}x: hello`, mentions())),
   ];
   await world.settleAll();
   expect(world.verdict()).toBe('');

@@ -30,7 +30,7 @@ test('a list reads back as the names that it shows', () => {
 test('P5: a number is the choice from the list before it, on whichever replica, with nothing stored', async () => {
   const setting = await saved();
   const { world, alice, chat, first } = setting;
-  expect(await told(world, alice, chat, '!load', '1. all\n2. peas')).toContain('Write a number');
+  expect(await told(world, alice, chat, '!load', '1. all\n2. peas')).toContain('Reply with a number');
   first.kill();
   first.wipe();
   await told(world, alice, chat, '3', 'The list goes from 1 to 2.');

@@ -13,6 +13,12 @@ test('words in quotes stay together, and a prefix of any form makes a command', 
     name: 'new',
     words: ['Herb garden', 'a b', `Bob's`],
   });
+  expect(parseCommand('!', '!new “Herb garden” ‘a b’ Bob’s „c d“')?.words).toEqual([
+    'Herb garden',
+    'a b',
+    'Bob’s',
+    'c d',
+  ]);
   expect(parseCommand('bot: ', 'bot: HELP')).toEqual({ name: 'help', words: [] });
   expect(parseCommand('.*', '!help')).toBeUndefined();
   expect(parseCommand('!', '! 5')).toBeUndefined();

@@ -5,7 +5,7 @@ import type { Source } from '../source.js';
 import type { DirectChats } from './direct-chats.js';
 import type { OwnMessages } from './own-messages.js';
 import type { RoomAnswers } from './room-answers.js';
-import { namesAsWord, signsOf } from './signs.js';
+import { localpartOf, namesAsWord, signsOf, speaksTo } from './signs.js';
 
 /** What is remembered of rooms at most; more is asked again. */
 const MOST_ROOMS = 10_000;
@@ -47,13 +47,18 @@ export class Addressing {
     if (source.event === undefined || source.target !== undefined) return true;
     // Nothing is left to judge: it is dropped by whoever works on it.
     if (source.event.unsigned?.['redacted_because'] !== undefined) return true;
-    const { mentioned, text, replyTo, thread } = signsOf(source.prompt ?? source.event, self);
+    const { mentioned, text, said, replyTo, thread } = signsOf(source.prompt ?? source.event, self);
     if (mentioned) return true;
+    if (speaksTo(said, self) || said.startsWith(`${self} `)) return true;
     if (replyTo !== undefined && own.knownOurs(room, replyTo)) return true;
     if (thread !== undefined && own.knownThread(room, thread)) return true;
     if (await direct.has(room, signal)) return true;
     if (records.room(room) === undefined && (await this.isMadeByUs(room, signal))) return true;
-    if (text !== undefined && namesAsWord(text, await this.nameIn(room, signal))) return true;
+    // Clients that know m.mentions send one with every message, also with one that names us by hand.
+    const mayName = text !== undefined || /^[^\n]{1,255}?[:,]/u.test(said);
+    const name = mayName ? await this.nameIn(room, signal) : '';
+    if (text !== undefined && namesAsWord(text, name)) return true;
+    if (speaksTo(said, name) || speaksTo(said.replace(/^@/, ''), localpartOf(self))) return true;
     if (replyTo !== undefined && (await own.isOurs(room, replyTo, signal))) return true;
     return thread !== undefined && (await own.takesPart(room, thread, signal));
   }
@@ -73,7 +78,7 @@ export class Addressing {
     const known = this.names.get(room);
     if (known !== undefined) return known;
     const name = (await homeserver.stateContent(room, 'm.room.member', self, signal))?.['displayname'];
-    const called = typeof name === 'string' && name.trim() !== '' ? name : self.slice(1, self.indexOf(':'));
+    const called = typeof name === 'string' && name.trim() !== '' ? name : localpartOf(self);
     return keep(this.names, room, called);
   }
 }

@@ -1,5 +1,5 @@
 import type { RoomEvent } from '../../matrix/homeserver.js';
-import { mentions, spoken } from './signs.js';
+import { localpartOf, mentions, spoken } from './signs.js';
 
 /**
  * What a message says to us, for who looks whether it is a command or a number: without what old clients quote before a
@@ -28,8 +28,7 @@ function afterName(text: string, event: RoomEvent, self: string): string | undef
   const [, name, rest] =
     /^([\p{L}\p{N}\p{Extended_Pictographic}@][^:,\n]{0,254})[:,]\s*(.*)$/su.exec(text) ?? [];
   if (name === undefined || rest === undefined) return undefined;
-  const localpart = self.slice(1, self.indexOf(':'));
-  const isOurs = name.replace(/^@/, '').toLowerCase() === localpart.toLowerCase();
+  const isOurs = name.replace(/^@/, '').toLowerCase() === localpartOf(self).toLowerCase();
   return isOurs || mentions(event, self) ? rest : undefined;
 }
 

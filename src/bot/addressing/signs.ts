@@ -6,6 +6,8 @@ export interface Signs {
   mentioned: boolean;
   /** There is no `m.mentions`: the text may name us (MSC3952: where there is one, nothing else mentions). */
   text: string | undefined;
+  /** What is said, without what is quoted: it may begin with our name, as people write by hand whom they speak to. */
+  said: string;
   /** The event that it really replies to. */
   replyTo: string | undefined;
   /** The root of the thread that it stands in. */
@@ -21,9 +23,11 @@ export function signsOf(event: RoomEvent, self: string): Signs {
   const isFallback = thread !== undefined && relation?.['is_falling_back'] === true;
   const replied = repliedTo(event);
   const isSilent = !Object.hasOwn(content, 'm.mentions');
+  const said = spoken(text(content['body']) ?? '', event);
   return {
     mentioned: mentions(event, self),
-    text: isSilent ? spoken(text(content['body']) ?? '', event) : undefined,
+    text: isSilent ? said : undefined,
+    said,
     replyTo: isFallback ? undefined : replied,
     thread,
   };
@@ -73,6 +77,15 @@ export function namesAsWord(body: string, name: string): boolean {
     if (!isBegun && !goesOn && !/^\p{M}/u.test(said.slice(end, end + 2))) return true;
   }
   return false;
+}
+
+/** Of a user id (Matrix spec, user identifiers). */
+export const localpartOf = (mxid: string): string => mxid.slice(1, mxid.indexOf(':'));
+
+/** True when the text begins with that name and a colon or comma, in whatever case. */
+export function speaksTo(body: string, name: string): boolean {
+  const [said, wanted] = [folded(body).trimStart(), folded(name).trim()];
+  return wanted !== '' && said.startsWith(wanted) && /^\s?[:,](\s|$)/.test(said.slice(wanted.length));
 }
 
 const folded = (value: string): string => value.normalize('NFC').toLowerCase();

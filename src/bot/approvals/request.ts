@@ -66,7 +66,7 @@ export function requestContent(
   replyTo: ReplyTo | undefined,
 ): Record<string, unknown> {
   const { approval, person, prefix } = asked;
-  const how = `✅ yes · ❌ no · ♾️ always in this chat: react, or write ${prefix}yes, ${prefix}no, ${prefix}yes always.`;
+  const how = `✅ yes · ❌ no · ♾️ always in this chat: react, or reply with ${prefix}yes, ${prefix}no, ${prefix}yes always.`;
   const body = `${shownQuestion(asked.question)}\n\n${how}`;
   const content = messageContent({
     kind: 'm.text',

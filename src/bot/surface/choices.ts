@@ -35,7 +35,7 @@ export function listText(names: readonly string[], prefix: string, thread?: stri
     }
     lines.push(line);
   }
-  lines.push(`Write a number within 10 minutes, or ${prefix}load NAME.`);
+  lines.push('', `Reply with a number within 10 minutes, or with ${prefix}load NAME.`);
   return lines.join('\n');
 }
 

@@ -23,10 +23,13 @@ export interface Call {
  * read-then-write under (source, step), and the answer comes last (PROTOCOL P3). */
 export type Run = (call: Call) => Promise<Outcome>;
 
+/** Also those that phones put in place of straight ones. */
+const WORD = /["“”„]([^"“”„]*)["“”„]|['‘’‚]([^'‘’‚]*)['‘’‚]|(\S+)/gu;
+
 /** `!name words`, words in single or double quotes kept together; undefined where it is no command. */
 export function parseCommand(prefix: string, body: string): { name: string; words: string[] } | undefined {
   if (!body.startsWith(prefix)) return undefined;
-  const words = [...body.slice(prefix.length).matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
+  const words = [...body.slice(prefix.length).matchAll(WORD)].map(
     (match) => match[1] ?? match[2] ?? match[3] ?? '',
   );
   const [name, ...rest] = words;
