@@ -250,6 +250,7 @@ export function assemble(deps: BotDeps, settings: BotSettings, hooks: BotHooks) 
     heedsReaction: (event, room) => surface.reactions.heeds(event, room),
     onEvent: (room, event) => {
       requests.read(room, event);
+      surface.choices.read(room, event);
       use.read(room, event);
       openings.read(room, event);
     },

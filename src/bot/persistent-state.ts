@@ -4,7 +4,7 @@ import { sentMessages } from '../keyed/namespaces/sent-messages.js';
 import { threadParticipation } from '../keyed/namespaces/thread-participation.js';
 import type { StateNode } from '../node/state-node.js';
 import type { ApprovalStore } from './approvals/open-requests.js';
-import type { PromptStore } from './surface/choices.js';
+import type { PromptStore } from './surface/list-askers.js';
 import type { OwnMessageStores } from './addressing/own-messages.js';
 
 /** The keyed stores of the bot, by the words of the setting that makes them persistent. */

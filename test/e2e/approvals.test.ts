@@ -5,6 +5,9 @@ import type { ExpectedAnswer } from '../world/judge.js';
 import { seenMessages } from '../world/seen.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 
+/** Every keyed store of the bot outlives its processes, and reaches the other replica. */
+const persistent = { UNDERSTUDY_PERSISTENT_STATE: 'threads,sent,approvals,prompts' };
+
 const QUESTION = /^Drill #\d+ wants to go on\./;
 
 /** The messages that ask for something, in a room, as they show. */
@@ -47,24 +50,31 @@ const decidedBy = async (world: Cluster, room: string) => {
 /** What was said of a reaction: it replies to the question. */
 const note = (room: string, prompt: string): ExpectedAnswer => ({ room, prompt, token: 'Already decided: ' });
 
-test('a question outlives a restart of all replicas and of the platform: the reaction decides, one answer', async () => {
-  const world = await cluster({ replicas: 2, agents: drill });
+test('a question and a list outlive a restart of all replicas and of the platform: a reaction decides, a number chooses', async () => {
+  const world = await cluster({ replicas: 2, agents: drill, settings: persistent });
   const room = await world.room();
+  const listed = await world.room();
+  await world.ask(listed);
+  await world.answered();
+  await world.command(listed, '!save peas', 'Saved as “peas”');
+  await world.answered();
+  await world.command(listed, '!load', '1. peas');
   await world.answered();
   const before = await world.invocations();
   const { question } = await asked(world, room, 'approved');
   await Promise.all([...world.replicas, ...world.platforms].map((process) => process.kill()));
   await world.alice.react(room, question, '✅');
+  await world.command(listed, '1', 'Loaded “peas”');
   await Promise.all([...world.replicas, ...world.platforms].map((process) => process.start()));
   await world.answered();
   expect(await world.invocations()).toBe(before + 1);
   expect(await decidedBy(world, room)).toContain(`✅ Approved by ${world.alice.userId}.`);
   await world.command(room, '!yes', 'Nothing is pending.');
-  await world.watch('a question outlives a restart of all');
+  await world.watch('a question and a list outlive a restart of all');
 });
 
 test('the owner is killed after it has asked, and 👍 and 👎 come at once: one decision, one answer, one note', async () => {
-  const world = await cluster({ replicas: 2, agents: drill });
+  const world = await cluster({ replicas: 2, agents: drill, settings: persistent });
   const room = await world.room();
   await world.answered();
   const { question } = await asked(world, room, '(approved|denied)');

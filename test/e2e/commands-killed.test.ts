@@ -9,7 +9,7 @@ import { seeded } from '../storage/random.js';
 import { everyRoomIsJudged } from '../world/watch.js';
 import type { Boundary, Passage } from './killed/boundaries.js';
 import { Performer } from './killed/performer.js';
-import { Stage, type Use } from './killed/stage.js';
+import { type Decision, Stage, type Use } from './killed/stage.js';
 import { type Row, rows } from './killed/table.js';
 
 const PEOPLE = isSoak ? 8 : 4;
@@ -19,6 +19,9 @@ const MET_AT_ONCE = 2;
 const MOST_ROUNDS = 30;
 /** Which of the boundaries are drawn: said at the beginning, so that a red draw can be drawn again. */
 const SEED = Number(process.env['KILLED_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/** `KILLED_ONLY=yes,no`: the rows of these commands alone, at all of their boundaries. */
+const ONLY = process.env['KILLED_ONLY']?.split(',');
+const played = rows.filter(({ command }) => ONLY?.includes(command) ?? true);
 
 interface Cell {
   row: Row;
@@ -27,12 +30,12 @@ interface Cell {
 
 /** Both sides of each step; in each run of `npm test` so many of them as two rounds take, others each time. */
 function cells(): Cell[] {
-  const all = rows.flatMap((row) =>
+  const all = played.flatMap((row) =>
     row.steps.flatMap((step) =>
       (['before', 'after'] as const).map((when) => ({ row, boundary: { step, when } })),
     ),
   );
-  if (isSoak) return all;
+  if (isSoak || ONLY !== undefined) return all;
   const drawn = new Set<Cell>();
   const draw = seeded(SEED);
   while (drawn.size < 2 * PEOPLE) drawn.add(all[Math.floor(draw() * all.length)] as Cell);
@@ -43,7 +46,8 @@ test(
   `every command, SIGKILL before and after ${isSoak ? 'each' : 'some'} of its steps, and taken over by the other replica`,
   { timeout: 1_800_000 },
   async () => {
-    const named = new Set(rows.map(({ command }) => command));
+    const named = new Set<string>(rows.map(({ command }) => command));
+    expect(ONLY?.filter((name) => !named.has(name)) ?? []).toEqual([]);
     expect(commands.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([]);
 
     const world = await cluster({
@@ -70,7 +74,7 @@ test(
     say(`everybody is ready; KILLED_SEED=${SEED}`);
     const stage = new Stage(world);
     for (const uses of inTurns(
-      rows.map((row) => ({ row })),
+      played.map((row) => ({ row })),
       people,
     ))
       await stage.play(uses);
@@ -91,7 +95,7 @@ test(
     expect([...killed].filter(([, times]) => times === 0)).toEqual([]);
 
     for (const uses of inTurns(
-      rows.map((row) => ({ row })),
+      played.map((row) => ({ row })),
       people,
     ))
       await apart(stage, world, uses);
@@ -166,7 +170,7 @@ async function apart(stage: Stage, world: Cluster, uses: readonly Use[]): Promis
   expect(uses.filter((_, n) => !passages[n]?.met).map(({ row }) => row.command)).toEqual([]);
 }
 
-/** No room that no record names, and no context of the platform that no room ever had. */
+/** No room that no record names, no context of the platform that no room ever had, and no decision but those of commands. */
 async function nothingIsLeftOver(world: Cluster, stage: Stage, people: readonly Performer[]): Promise<void> {
   const rooms = new Set((await Promise.all(people.map((performer) => performer.rooms()))).flat());
   expect((await world.bot.joinedRooms()).filter((room) => !rooms.has(room))).toEqual([]);
@@ -179,13 +183,20 @@ async function nothingIsLeftOver(world: Cluster, stage: Stage, people: readonly 
   await platform?.stop();
   const database = new Sqlite(join(world.dir, 'platform-0', 'platform.sqlite'));
   const chats = database.prepare('select id from chats').all([]) as { id: string }[];
+  const decided = database
+    .prepare(
+      'select run_key, decision, decided_by, decided_key from approvals where decided_key is not null order by decided_key',
+    )
+    .all([]);
   database.close();
   expect(chats.map(({ id }) => id).filter((id) => !contexts.has(id))).toEqual([]);
+  const byKey = ({ decided_key: one }: Decision, { decided_key: other }: Decision) => (one < other ? -1 : 1);
+  expect(decided).toEqual(stage.decisions.toSorted(byKey));
   expect(world.crashes).toEqual([]);
 }
 
 function tableOf(killed: ReadonlyMap<Cell, number>): string {
-  const lines = rows.map((row) => {
+  const lines = played.map((row) => {
     const of = [...killed].filter(([cell]) => cell.row === row);
     const marks = row.steps.map((step) => {
       const times = (when: Boundary['when']) =>

@@ -102,6 +102,24 @@ test('P5-person: a list is for the person who asked for it', async () => {
   expect(world.verdict()).toBe('');
 });
 
+test.each([true, false])(
+  'P5-listed: for whom a list is was known when it was read; kept over a restart (%s) it spares the request',
+  async (kept) => {
+    const setting = await saved();
+    const { world, alice, chat, first, second } = setting;
+    for (const one of [first, second]) one.keepsQuestions = kept;
+    const load = await world.asks(alice, chat, '!load', { token: '2. peas' });
+    await quiet(world, () => answerTo(world, chat, load) !== '');
+    for (const one of [first, second]) one.kill();
+    for (const one of [first, second]) world.restart(one);
+    await quiet(world);
+    await told(world, alice, chat, '2', 'Loaded “peas”');
+    const asked = world.requests(({ call, event }) => call === 'event' && event === load);
+    expect(asked.length > 0).toBe(!kept);
+    expect(world.verdict()).toBe('');
+  },
+);
+
 test('P5-own: what somebody else writes as a list is none', async () => {
   const setting = await saved();
   const { world, alice, chat } = setting;

@@ -82,7 +82,7 @@ export class SimulatedClient implements Homeserver {
   }
 
   event(room: string, event: string, signal?: AbortSignal) {
-    return this.#call('event', { room }, signal, () => this.server.event(this.identity, room, event));
+    return this.#call('event', { room, event }, signal, () => this.server.event(this.identity, room, event));
   }
 
   send(room: string, type: string, txn: string, content: object, signal?: AbortSignal) {

@@ -12,7 +12,7 @@ export interface SimulatedRequest {
   room?: string;
   type?: string;
   txn?: string;
-  /** Of a read receipt: what was read. */
+  /** Of a read receipt: what was read. Of a look at one event: which. */
   event?: string;
   content?: Record<string, unknown>;
 }

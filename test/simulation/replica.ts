@@ -2,8 +2,11 @@ import { Bot } from '../../src/bot/bot.js';
 import type { BotSettings } from '../../src/bot/deps.js';
 import type { Homeserver } from '../../src/matrix/homeserver.js';
 import { KeyedCounters } from '../../src/keyed/counters.js';
-import { approvalReactions } from '../../src/keyed/namespaces/approval-reactions.js';
-import { interactivePrompts } from '../../src/keyed/namespaces/interactive-prompts.js';
+import { type ApprovalReaction, approvalReactions } from '../../src/keyed/namespaces/approval-reactions.js';
+import {
+  type InteractivePrompt,
+  interactivePrompts,
+} from '../../src/keyed/namespaces/interactive-prompts.js';
 import { sentMessages } from '../../src/keyed/namespaces/sent-messages.js';
 import { threadParticipation } from '../../src/keyed/namespaces/thread-participation.js';
 import { limitsOf, type KeyedStoreOptions } from '../../src/keyed/options.js';
@@ -34,6 +37,11 @@ interface Life {
   started: 'starting' | 'started' | Error;
 }
 
+interface Questions {
+  approvals: KeyedStore<ApprovalReaction>;
+  prompts: KeyedStore<InteractivePrompt>;
+}
+
 /** One replica over its lives: the folder stays, processes come and go. */
 export class SimulatedReplica {
   disk = new Disk();
@@ -45,6 +53,9 @@ export class SimulatedReplica {
   /** Its folder knows the cluster; after a wipe a node opens, and a bot starts, only once it has met the relay. */
   #knowsCluster = true;
   wallErrorMs = 0;
+  /** What is remembered of questions and lists outlives its processes, as UNDERSTUDY_PERSISTENT_STATE may have it. */
+  keepsQuestions = false;
+  #questions: Questions | undefined;
   #life: Life | undefined;
   #lives = 0;
 
@@ -91,6 +102,11 @@ export class SimulatedReplica {
     state.onWritten = (record) => world.written(this, record);
     const channel = world.hub.join({ replica: this.id, incarnation: `${this.id}-${this.#lives}` }, process);
     const homeserver: Homeserver = client;
+    const earlier = this.keepsQuestions ? this.#questions : undefined;
+    this.#questions = {
+      approvals: remembering(approvalReactions, process, this.id, earlier?.approvals),
+      prompts: remembering(interactivePrompts, process, this.id, earlier?.prompts),
+    };
     const bot = new Bot(
       {
         homeserver,
@@ -102,10 +118,7 @@ export class SimulatedReplica {
           sent: remembering(sentMessages, process, this.id),
           threads: remembering(threadParticipation, process, this.id),
         },
-        questions: {
-          approvals: remembering(approvalReactions, process, this.id),
-          prompts: remembering(interactivePrompts, process, this.id),
-        },
+        questions: this.#questions,
         clock: process.clock,
         log: this.#log(),
         happened: (event, outcome) => world.happened.push({ replica: this.id, event, outcome }),
@@ -166,6 +179,7 @@ export class SimulatedReplica {
   wipe(): void {
     if (this.#life) throw new Error(`${this.id} is up`);
     this.disk = new Disk();
+    this.#questions = undefined;
     this.#knowsCluster = false;
   }
 
@@ -197,9 +211,14 @@ export class SimulatedReplica {
   }
 }
 
-/** A keyed store in memory, as a node opens it that was not told to keep it. */
-function remembering<V>(options: KeyedStoreOptions<V>, { clock }: SimulatedProcess, replica: string) {
-  return new KeyedStore({
+/** A keyed store in memory, as a node opens it that was not told to keep it; of one that was kept, with its entries. */
+function remembering<V>(
+  options: KeyedStoreOptions<V>,
+  { clock }: SimulatedProcess,
+  replica: string,
+  earlier?: KeyedStore<V>,
+): KeyedStore<V> {
+  const store = new KeyedStore({
     limits: limitsOf(options),
     shape: options.shape,
     clock,
@@ -209,6 +228,8 @@ function remembering<V>(options: KeyedStoreOptions<V>, { clock }: SimulatedProce
     flushed: () => Promise.resolve(true),
     close: () => Promise.resolve(),
   });
+  for (const { key, value, at } of earlier?.entries() ?? []) store.register(key, value, { at });
+  return store;
 }
 
 const isUnderWay = (value: unknown): boolean =>

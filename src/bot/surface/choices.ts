@@ -1,8 +1,4 @@
 import { threadOf } from '../../delivery/content.js';
-import { KeyedStoreError } from '../../keyed/errors.js';
-import { messageKey } from '../../keyed/namespaces/channel-key.js';
-import type { InteractivePrompt } from '../../keyed/namespaces/interactive-prompts.js';
-import type { KeyedStore } from '../../keyed/store.js';
 import type { Homeserver, RoomEvent } from '../../matrix/homeserver.js';
 import type { Log } from '../../telemetry/log.js';
 import { said } from '../addressing/said.js';
@@ -11,8 +7,10 @@ import { readEdit } from '../edits.js';
 import { FormsReadBack } from '../forms.js';
 import { meaningOf } from '../intake.js';
 import type { Records } from '../records.js';
+import type { Source } from '../source.js';
 import { wasForUs } from '../was-for-us.js';
 import { LONGEST_ARGUMENT } from './commands/arguments.js';
+import { ListAskers, type PromptStore, type ShownList } from './list-askers.js';
 import { eventsBefore } from './room-history.js';
 
 const HEADS = { room: 'Saved contexts of this room:', thread: 'Saved contexts of this thread:' };
@@ -68,27 +66,32 @@ export interface OpenList {
   thread: string | undefined;
 }
 
-export type PromptStore = Pick<KeyedStore<InteractivePrompt>, 'lookup' | 'register' | 'consume'>;
-
-/** Choices that an entry of the store names at most. */
-const MOST_CHOICES = 25;
-
 /**
  * The list that a bare number answers: the newest of ours to that person that stands before it in the timeline, for
  * ten minutes, until one was chosen, and not where an agent has asked something since. Read from the room and its
- * attempts alone, so that every replica reads the same (PROTOCOL P5); for whom it was made may come from a store, which
- * spares a request.
+ * attempts alone, so that every replica reads the same (PROTOCOL P5), whatever it remembers of for whom it was made.
  */
 export class Choices {
+  private readonly askers: ListAskers;
+
   constructor(
     private readonly deps: {
       homeserver: Homeserver;
       records: Pick<Records, 'attempts' | 'markReason'>;
       self: string;
       prompts: PromptStore;
+      known: (id: string) => Source | undefined;
       log: Log;
     },
-  ) {}
+  ) {
+    this.askers = new ListAskers(deps);
+  }
+
+  /** Every event that is read, on every replica. */
+  read(room: string, event: RoomEvent): void {
+    const list = event.sender === this.deps.self ? this.shown(room, event) : undefined;
+    if (list !== undefined) this.askers.read(list);
+  }
 
   async openList(number: RoomEvent, room: string, signal: AbortSignal): Promise<OpenList | undefined> {
     const { homeserver, self } = this.deps;
@@ -126,44 +129,24 @@ export class Choices {
 
   /** One was chosen. */
   consume(room: string, { event }: OpenList): void {
-    this.deps.prompts.consume(promptAt(room, event));
+    this.askers.consume(room, event);
   }
 
   private async listTo(person: string, room: string, event: RoomEvent, signal: AbortSignal) {
+    const list = this.shown(room, event);
+    if (list === undefined || (await this.askers.of(list, signal)) !== person) return undefined;
+    return list.names;
+  }
+
+  private shown(room: string, event: RoomEvent): ShownList | undefined {
     const meaning = meaningOf(room, event, this.deps.self);
     if (meaning.is !== 'sent' || meaning.event.redacted || meaning.event.kind !== 'm.notice')
       return undefined;
     const names = readList(meaning.event.body);
-    if (names === undefined || !meaning.source.startsWith('$')) return undefined;
-    const key = promptAt(room, event.event_id);
-    const asker =
-      this.deps.prompts.lookup(key)?.person ??
-      (await this.deps.homeserver.event(room, meaning.source, signal)).sender;
-    if (asker !== person) return undefined;
-    this.remember(key, { source: meaning.source, person, names, event });
-    return names;
-  }
-
-  /** What the store refuses is asked of the homeserver again. */
-  private remember(
-    key: string,
-    { source, person, names, event }: { source: string; person: string; names: string[]; event: RoomEvent },
-  ): void {
-    const choices = names.slice(0, MOST_CHOICES).map((_, i) => String(i + 1));
-    try {
-      this.deps.prompts.register(
-        key,
-        { kind: 'buttons', source, person, choices },
-        { at: event.origin_server_ts, cause: event.event_id },
-      );
-    } catch (error) {
-      if (!(error instanceof KeyedStoreError)) throw error;
-      this.deps.log.warn({ code: error.code }, 'a list of ours could not be remembered');
-    }
+    const { source } = meaning;
+    return names !== undefined && source.startsWith('$') ? { room, event, source, names } : undefined;
   }
 }
-
-const promptAt = (room: string, message: string) => messageKey({ surface: 'matrix', channel: room, message });
 
 const bodyOf = ({ content, type }: RoomEvent): string =>
   type === 'm.room.message' && content['msgtype'] !== 'm.notice' && typeof content['body'] === 'string'

@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { stepKey } from '../../../src/bot/surface/platform-key.js';
+import type { Verdict } from '../../../src/platform/client.js';
 import type { Cluster, Replica } from '../../world/cluster.js';
 import { atRest, heads } from '../../world/inside.js';
 import { type Boundary, Checkpoint, Passage } from './boundaries.js';
@@ -37,6 +39,14 @@ interface Scene extends Use {
   roles: Roles;
 }
 
+/** A decision as the platform keeps it. */
+export interface Decision {
+  run_key: string;
+  decision: Verdict;
+  decided_by: string;
+  decided_key: string;
+}
+
 /** For what is awaited of a machine that does other things too. */
 const DEADLINE_MS = 120_000;
 
@@ -46,6 +56,8 @@ export class Stage {
   readonly expected = new Map<Row, string[]>();
   /** Every context of the platform that some record named. */
   readonly contexts = new Set<string>();
+  /** What the platform was to be told of questions, each once. */
+  readonly decisions: Decision[] = [];
   readonly #checkpoint: Checkpoint;
   #words = 0;
 
@@ -121,6 +133,13 @@ export class Stage {
       scenes.map(async ({ performer, row, ready, roles, passage }) => {
         const { prompt } = await performer.command(ready.room, row.says(roles.word), row.token);
         roles.source = prompt;
+        if (row.decides !== undefined && ready.prompt !== undefined)
+          this.decisions.push({
+            run_key: stepKey(ready.prompt, 'send'),
+            decision: row.decides,
+            decided_by: roles.person,
+            decided_key: stepKey(prompt, 'decide'),
+          });
         const ids = [prompt, ...platformKeys(prompt), ...(ready.also === undefined ? [] : [ready.also])];
         passage.names = (step, { body }, text) =>
           step === 'invite'

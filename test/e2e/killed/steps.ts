@@ -9,6 +9,7 @@ export type Step =
   | 'saveContext'
   | 'loadContext'
   | 'cancelRun'
+  | 'decide'
   | 'archived'
   | 'name'
   | 'child'
@@ -34,6 +35,7 @@ const requests: [Step, RegExp][] = [
   ['saveContext', /^PUT \/v1\/chats\/[^/]+\/contexts\/[^/]+$/],
   ['loadContext', /^POST \/v1\/chats\/[^/]+\/contexts\/[^/]+\/load$/],
   ['cancelRun', /^POST \/v1\/runs\/[^/]+\/cancel$/],
+  ['decide', /^POST \/v1\/runs\/[^/]+\/approvals\/[^/]+$/],
 ];
 
 /** Undefined where it is none of a command's: a read receipt, a typing notice, a prompt to the agent. */

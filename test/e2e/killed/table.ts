@@ -1,5 +1,7 @@
+import { APPROVAL_KEY } from '../../../src/bot/approvals/request.js';
 import type { CommandName } from '../../../src/bot/surface/commands/list.js';
 import { stepKey } from '../../../src/bot/surface/platform-key.js';
+import type { Verdict } from '../../../src/platform/client.js';
 import type { Performer } from './performer.js';
 import type { Step } from './steps.js';
 
@@ -23,6 +25,8 @@ export interface Row {
   steps: readonly Step[];
   /** Default: the performer's first chat. */
   ready?: (performer: Performer) => Promise<Ready>;
+  /** What it tells the platform of the question that `ready` had an agent ask. */
+  decides?: Verdict;
   /** A prompt afterwards, in the room itself or the one that was made: which agent answers it, as which prompt of its context. */
   probe?: { room: 'here' | 'new'; says: string };
   /** Brings things back to where the next command begins. */
@@ -39,6 +43,21 @@ const another = async (performer: Performer): Promise<Ready> => ({ room: await p
 const loaded = async (performer: Performer) => {
   await performer.tell(performer.chat, '!load tomatoes', 'Loaded “tomatoes”');
   return here(performer);
+};
+/** A chat of its own, so that nothing stays agreed to elsewhere, where an agent has asked and the run waits. */
+const asked = (verdict: 'approved' | 'denied') => async (performer: Performer) => {
+  const room = await performer.another();
+  const answer = await performer.command(room, 'approve', `drill #1: approve [${verdict}]`);
+  answer.asks = /^Drill #1 wants to go on\./;
+  const { prompt } = answer;
+  await performer.person.until(room, 'the question and the placeholder', (history) => {
+    const replies = history.filter(
+      ({ content }) => content['m.relates_to']?.['m.in_reply_to']?.event_id === prompt,
+    );
+    const questions = replies.filter(({ content }) => APPROVAL_KEY in content);
+    return questions.length > 0 && replies.length > questions.length;
+  });
+  return { room, prompt };
 };
 
 /** Every command; who adds one adds its row. */
@@ -148,8 +167,36 @@ export const rows: readonly Row[] = [
   { command: 'help', says: () => '!help save', token: '!save NAME', steps: ['answer'] },
   { command: 'yes', says: () => '!yes', token: 'Nothing is pending.', steps: ['answer'] },
   { command: 'no', says: () => '!no', token: 'Nothing is pending.', steps: ['answer'] },
+  {
+    command: 'yes',
+    says: () => '!yes',
+    token: '✅ Approved.',
+    steps: ['decide', 'answer'],
+    decides: 'approve',
+    ready: asked('approved'),
+    probe: { room: 'here', says: 'drill #2' },
+  },
+  {
+    command: 'yes',
+    says: () => '!yes always',
+    token: '♾️ Approved, here always.',
+    steps: ['decide', 'answer'],
+    decides: 'always',
+    ready: asked('approved'),
+    // What was agreed to always is not asked again.
+    after: (performer, room) => performer.tell(room, 'approve', 'drill #2: approve [approved]'),
+  },
+  {
+    command: 'no',
+    says: () => '!no',
+    token: '❌ Declined.',
+    steps: ['decide', 'answer'],
+    decides: 'deny',
+    ready: asked('denied'),
+    probe: { room: 'here', says: 'drill #2' },
+  },
 ];
 
 /** The keys under which the platform is asked for what a source causes (PROTOCOL P1). */
 export const platformKeys = (source: string): string[] =>
-  ['createChat', 'branchChat', 'save', 'load'].map((step) => stepKey(source, step));
+  ['createChat', 'branchChat', 'save', 'load', 'decide'].map((step) => stepKey(source, step));
