@@ -41,7 +41,7 @@ export class Dispatch {
     // Its record may be elsewhere: whose chat it is, the room itself says (PROTOCOL P3).
     const made = entry.room && (await binding.finishIfMade(call.room, call.signal));
     const { matrix_user_id: owner = made?.person, archived = false } = records.room(call.room) ?? {};
-    const refused = refusal(entry, call.person, isAdmin, { owner, archived });
+    const refused = refusal(entry, call.person, isAdmin, { owner, archived, prefix });
     if (refused !== undefined) return notice(refused);
     const checked = checkArguments(entry, parsed.words);
     if ('wrong' in checked) return misused(prefix, entry, checked.wrong);

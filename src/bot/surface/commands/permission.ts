@@ -15,10 +15,10 @@ export function refusal(
   { who, open }: CommandEntry,
   person: string,
   isAdmin: boolean,
-  { owner, archived }: { owner: string | undefined; archived: boolean },
+  { owner, archived, prefix }: { owner: string | undefined; archived: boolean; prefix: string },
 ): string | undefined {
   if (who === 'owner' && !isAdmin && owner !== undefined && owner !== person)
-    return `Only ${owner}, whose room this is, may do that here.`;
+    return `Only ${owner}, whose room this is, may do that here. ${prefix}new makes you a chat of your own.`;
   if (open === true && archived) return 'This chat is archived.';
   return undefined;
 }
