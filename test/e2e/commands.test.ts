@@ -116,7 +116,10 @@ test(
     for (const { name, parameters, who } of commands as readonly CommandEntry[]) {
       if (who !== 'owner') continue;
       const body = [`!${name}`, ...parameters.map(() => 'echo')].join(' ');
-      await bobs(body, `Only ${world.alice.userId}, whose room this is, may do that here. !new makes you a chat of your own.`);
+      await bobs(
+        body,
+        `Only ${world.alice.userId}, whose room this is, may do that here. !new makes you a chat of your own.`,
+      );
     }
     await world.answered(SLOW_MS);
     await world.watch('every command');

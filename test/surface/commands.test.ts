@@ -118,7 +118,13 @@ test('in a room that is somebody’s, what changes it is for that person and for
   for (const { name, who, parameters } of commands as readonly CommandEntry[]) {
     if (who !== 'owner') continue;
     const body = [`!${name}`, ...parameters.map(() => 'agent-2')].join(' ');
-    await told(world, bob, chat, body, `Only ${alice.mxid}, whose room this is, may do that here. !new makes you a chat of your own.`);
+    await told(
+      world,
+      bob,
+      chat,
+      body,
+      `Only ${alice.mxid}, whose room this is, may do that here. !new makes you a chat of your own.`,
+    );
   }
   expect(await told(world, bob, chat, '!chats', 'Your chats')).toContain('none; !new makes one');
   expect(nameOf(world, chat)).toBe('Chat');
