@@ -489,7 +489,6 @@ function firstEvents(
     ...(alias === undefined ? [] : [state('m.room.canonical_alias', { alias })]),
     ...byPreset('m.room.join_rules', { join_rule: isPublic ? 'public' : 'invite' }),
     ...byPreset('m.room.history_visibility', { history_visibility: 'shared' }),
-    ...(isPublic ? [] : byPreset('m.room.guest_access', { guest_access: 'can_join' })),
     ...(body.initial_state ?? []).map(({ type, state_key, content }) => state(type, content, state_key)),
     ...(isEncrypted ? [state('m.room.encryption', { algorithm: 'm.megolm.v1.aes-sha2' })] : []),
     ...(body.name === undefined ? [] : [state('m.room.name', { name: body.name })]),
