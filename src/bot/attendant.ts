@@ -16,9 +16,8 @@ import type { Records } from './records.js';
 import { leaveToOthers } from './elsewhere.js';
 import { shut } from './shut-room.js';
 import type { SettleReason, Source } from './source.js';
+import { Showing, type ShowingDeps, type Shows } from './showing.js';
 import type { Signs } from './signs.js';
-import type { Streams } from './rate/streams.js';
-import { type RunSoFar, Streamer } from './streamer.js';
 import type { TakingUp } from './taking-up.js';
 
 /** How the surface ends its work on a source: a text to deliver, or nothing to say. */
@@ -26,12 +25,7 @@ export type Outcome = { answer: Answer } | { settle: SettleReason };
 
 export interface WorkContext {
   signal: AbortSignal;
-  /** An agent is asked now: a placeholder shows if it takes long. What the bot says itself has none. */
-  thinking(soFar?: RunSoFar): void;
-  /** The text so far, for the placeholder's edits. */
-  progress(text: string): void;
-  /** The run waits for a person: shown also where no text so far is. */
-  asks(text: string): void;
+  shows: Shows;
   /** From now on the work waits for something out of reach, or no longer does. */
   waits(is: boolean): Promise<void>;
 }
@@ -50,7 +44,7 @@ export interface Timeline {
   redacted(room: string, event: string): Promise<boolean>;
 }
 
-export interface AttendantDeps {
+export interface AttendantDeps extends ShowingDeps {
   clock: Clock;
   log: Log;
   records: Records;
@@ -74,11 +68,6 @@ export interface AttendantDeps {
   prepare: (source: Source, signal: AbortSignal) => Promise<void>;
   /** Everything before it in its room is settled. */
   floorFree: (source: Source) => boolean;
-  /** Ms without an answer after which the placeholder is sent; Infinity: never. */
-  placeholderAfterMs: number;
-  /** The placeholder's edits show the text so far. */
-  streaming: boolean;
-  streams: Streams;
   /** Counts what happened, for /metrics. */
   happened?: (event: string, outcome: string) => void;
   /** How long a step took, milliseconds, for /metrics. */
@@ -233,16 +222,7 @@ export class Attendant {
 
   /** Runs the surface's work under a durable attempt, until it ends or the room or a peer brings a text first. */
   private async run(source: Source, signal: AbortSignal): Promise<Outcome | undefined> {
-    const {
-      attempts,
-      work,
-      outbox,
-      clock,
-      signs,
-      placeholderAfterMs: afterMs,
-      streaming,
-      streams,
-    } = this.deps;
+    const { attempts, work, signs } = this.deps;
     if (attempts.spent(source.ref) >= MOST_ATTEMPTS) {
       source.failure = 'attempts';
       return { answer: gaveUp(source) };
@@ -256,19 +236,9 @@ export class Attendant {
     const superseded = new AbortController();
     const running = AbortSignal.any([signal, superseded.signal]);
     const watching = this.watch(source, superseded, running);
-    let streamer: Streamer | undefined;
-    let endTyping: (() => void) | undefined;
+    const shows = new Showing(this.deps, source, signal);
     try {
-      return await work(source, {
-        signal: running,
-        thinking: (soFar) => {
-          endTyping ??= signs.typing(source);
-          streamer ??= new Streamer(source, outbox, clock, { afterMs, streaming, streams }, signal, soFar);
-        },
-        progress: (text) => streamer?.progress(text),
-        asks: (text) => streamer?.show(text),
-        waits: (is) => this.waits(source, is),
-      });
+      return await work(source, { signal: running, shows, waits: (is) => this.waits(source, is) });
     } catch (error) {
       if (superseded.signal.aborted && !signal.aborted) return undefined;
       // What another room refuses (a space, a chat) says nothing about the source's own: it failed, and is told so.
@@ -277,8 +247,7 @@ export class Attendant {
     } finally {
       source.waiting = false;
       superseded.abort();
-      endTyping?.();
-      await Promise.all([streamer?.stop(), watching]);
+      await Promise.all([shows.stop(), watching]);
     }
   }
 

@@ -1,4 +1,6 @@
 import type { Inbox } from '../matrix/inbox.js';
+import type { PlatformClient } from '../platform/client.js';
+import { PlatformReach } from '../platform/reach.js';
 import type { Fence } from '../routing/fence.js';
 import type { TaskBoard } from '../tasks/board.js';
 import type { Cancel } from '../time/clock.js';
@@ -31,16 +33,24 @@ export class Bot {
   readonly invites: Invites;
   readonly fence: Fence;
   readonly tasks: TaskBoard;
+  /** What is asked through it tells whether it is in reach. */
+  readonly platform: PlatformClient;
   private readonly parts: BotParts;
+  private readonly reach: PlatformReach;
   private readonly contexts: ForgottenContexts;
+  private readonly deps: BotDeps;
   private readonly stops: (() => void)[] = [];
   private readonly ended = new AbortController();
   private reading = Promise.resolve();
 
   constructor(
-    private readonly deps: BotDeps,
+    outer: BotDeps,
     private readonly settings: BotSettings,
   ) {
+    this.reach = new PlatformReach(outer.clock);
+    this.platform = this.reach.watch(outer.platform);
+    const deps = { ...outer, platform: this.platform };
+    this.deps = deps;
     this.parts = assemble(deps, settings, {
       dropFromJournal: (source) => this.dropFromJournal(source),
       status: () => this.status(),
@@ -112,6 +122,7 @@ export class Bot {
       replica: channel.self.replica,
       alive: this.presence.alive(this.settings.leaseMs),
       relay: channel.connected(),
+      platform: this.reach.now(),
       homeserverAgoMs: clock.monotonic() - this.inbox.lastSuccess(),
       pending: this.engine.unsettled(),
       heldMs: this.budget.held(),

@@ -16,6 +16,8 @@ export type Meaning =
   | { is: 'edit'; edit: Edit; ref: SourceRef; event: RoomEvent }
   | { is: 'sent'; source: string; event: SentEvent }
   | { is: 'redaction'; target: string }
+  /** A room of the bot's making that the homeserver encrypted unasked. */
+  | { is: 'encryption' }
   /** A room that the bot made for a source (PROTOCOL P3, adopt). */
   | {
       is: 'made';
@@ -41,6 +43,7 @@ export function meaningOf(room: string, event: RoomEvent, self: string): Meaning
     const target = event.redacts ?? event.content['redacts'];
     return typeof target === 'string' ? { is: 'redaction', target } : NOTHING;
   }
+  if (event.type === 'm.room.encryption' && event.sender === self) return { is: 'encryption' };
   if (event.state_key !== undefined) return NOTHING;
   if (event.sender === self) return ownEvent(event);
   if (event.type === 'm.room.encrypted') {

@@ -68,6 +68,8 @@ interface Taking {
  * the append: the engine must not settle or freeze what the journal does not know yet.
  */
 export class Receiver {
+  private encryptionTold = false;
+
   constructor(private readonly deps: ReceiverDeps) {}
 
   async take(batch: Batch): Promise<void> {
@@ -180,9 +182,22 @@ export class Receiver {
       case 'made':
         this.deps.onMade(meaning);
         return [];
+      case 'encryption':
+        this.tellOfEncryption(room);
+        return [];
       case 'nothing':
         return [];
     }
+  }
+
+  /** Once: it is so for every room. */
+  private tellOfEncryption(room: string): void {
+    if (this.encryptionTold) return;
+    this.encryptionTold = true;
+    this.deps.log.warn(
+      { room },
+      'the homeserver encrypts the rooms that I make, and what people write there I cannot read: set its encryption_enabled_by_default_for_room_type to off or invite',
+    );
   }
 
   /** Nothing is owed for it by itself, so that the position may pass it (docs/decisions/0021). */

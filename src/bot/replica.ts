@@ -231,7 +231,7 @@ async function open(
     },
   );
   opened.push(bot);
-  await platform.agents(signal).catch((error: unknown) => {
+  await bot.platform.agents(signal).catch((error: unknown) => {
     log.warn({ error: String(error) }, 'the agent registry is out of reach for now; prompts wait for it');
   });
   await bot.start(signal);

@@ -1,6 +1,7 @@
 import { wellFormed } from '../delivery/shown-text.js';
+import type { SentEvent } from '../delivery/view.js';
 import { firstPart } from '../delivery/split.js';
-import { isStreamStep } from '../delivery/txn.js';
+import { isStreamStep, steps } from '../delivery/txn.js';
 import { type Clock, sleep } from '../time/clock.js';
 import { HomeserverError } from '../matrix/homeserver.js';
 import { ignoreAbort } from './failures.js';
@@ -11,6 +12,8 @@ import type { Streams } from './rate/streams.js';
 import type { Source } from './source.js';
 
 const PLACEHOLDER = '…';
+/** Shown while the platform is out of reach, below what else is shown. */
+export const OUT_OF_REACH = 'The agent platform is out of reach; I keep trying.';
 /** An edit that is due and has nothing to show, or was left out, is looked at again after this. */
 const LOOK_MS = 500;
 
@@ -25,12 +28,16 @@ export interface RunSoFar {
 /**
  * Shows a run that takes long: a placeholder (the anchor) after a while, then edits of it on a ramp. Cosmetic: a
  * placeholder or an edit that fails or is held back by the rate budget is left out, and the next shows the newest text;
- * a question to a person waits for its turn. No edit is begun once a final was read (PROTOCOL D3), and `stop` waits for
+ * a question to a person waits for its turn. An outage of the platform is told once it has lasted as long as a placeholder
+ * is waited for, and in the placeholder from its beginning. No edit is begun once a final was read (PROTOCOL D3), and `stop` waits for
  * the one under way, so that none lands after the final.
  */
 export class Streamer {
   private text: string;
-  private shown = PLACEHOLDER;
+  /** What our own last edit shows. */
+  private shown: string | undefined;
+  /** Monotonic ms since when the platform is out of reach. */
+  private outage: number | undefined;
   private asks = false;
   private readonly stopped = new AbortController();
   private asked = new AbortController();
@@ -53,6 +60,8 @@ export class Streamer {
     { since, text = PLACEHOLDER }: RunSoFar = {},
   ) {
     this.text = text;
+    // What the room says of an outage is believed until the platform is reached.
+    if (this.standing() !== PLACEHOLDER) this.outage = -Infinity;
     const { afterMs } = settings;
     // Of another clock than ours, perhaps: it takes away at most the whole pause, and adds nothing.
     const gone = since === undefined ? 0 : Math.max(0, clock.now() - since);
@@ -72,6 +81,11 @@ export class Streamer {
     this.text = text;
     this.asks = true;
     this.asked.abort();
+  }
+
+  /** The platform is out of reach from now on, or is reached. */
+  outOfReach(is: boolean): void {
+    this.outage = is ? (this.outage ?? this.clock.monotonic()) : undefined;
   }
 
   async stop(): Promise<void> {
@@ -124,14 +138,43 @@ export class Streamer {
   }
 
   private async send(signal: AbortSignal, over: AbortSignal): Promise<string | undefined> {
-    const { source, outbox, text, asks } = this;
+    const { source, outbox, asks } = this;
     const anchor = source.view().anchor;
-    if (anchor === undefined) return outbox.placeholder(source, PLACEHOLDER, signal);
-    if (text === this.shown || (!asks && this.edits() >= MOST_EDITS)) return undefined;
+    if (anchor === undefined) return outbox.placeholder(source, this.opening(), signal);
+    const text = this.toShow();
+    if (text === this.onShow() || (!asks && this.edits() >= MOST_EDITS)) return undefined;
     const body = firstPart(wellFormed(text));
     const sent = await outbox.stream(source, { anchor, body, ...(asks && { until: over }) }, signal);
     if (sent !== undefined) this.shown = text;
     return sent;
+  }
+
+  /** A short outage in the middle of a run is not told; what is told stands until the platform is reached. */
+  private toShow(): string {
+    const since = this.outage ?? Infinity;
+    const isLong = this.clock.monotonic() - since >= this.settings.afterMs;
+    const isTold = this.onShow().endsWith(OUT_OF_REACH);
+    return isLong || (this.outage !== undefined && isTold) ? this.withOutage() : this.text;
+  }
+
+  private opening(): string {
+    return this.outage === undefined ? PLACEHOLDER : firstPart(wellFormed(this.withOutage()));
+  }
+
+  private withOutage(): string {
+    return this.text === PLACEHOLDER ? OUT_OF_REACH : `${this.text}\n\n${OUT_OF_REACH}`;
+  }
+
+  private onShow(): string {
+    return this.shown ?? this.standing();
+  }
+
+  /** What the room shows of an outage, whichever replica told of it; else it counts as the placeholder. */
+  private standing(): string {
+    const isShown = ({ mark, redacted }: SentEvent) =>
+      !redacted && (mark.step === steps.anchor || isStreamStep(mark.step));
+    const body = this.source.events.findLast(isShown)?.body ?? '';
+    return body.endsWith(OUT_OF_REACH) ? body : PLACEHOLDER;
   }
 
   /** Of this answer, by whichever replica: who takes it over goes on where the ramp was. */

@@ -6,6 +6,8 @@ export interface HomeserverConfig {
   rateLimits: 'generous' | 'default';
   /** Served in the client's well-known document, so that a caller can tell this process from another on its port. */
   instance: string;
+  /** Which rooms are made encrypted where nobody asks for it; `invite`: those of a private preset. Default `off`. */
+  encrypted?: 'off' | 'invite' | 'all' | undefined;
   secrets: { registration: string; macaroon: string; form: string };
 }
 
@@ -25,10 +27,10 @@ const generousLimits = {
 
 /**
  * The configuration of a local Synapse as JSON, which is YAML: SQLite, loopback only, no federation, no request to
- * any other machine, rooms without encryption unless somebody asks for it.
+ * any other machine.
  */
 export function homeserverConfig(config: HomeserverConfig): string {
-  const { dir, port, serverName, rateLimits, instance, secrets } = config;
+  const { dir, port, serverName, rateLimits, instance, encrypted = 'off', secrets } = config;
   return JSON.stringify(
     {
       server_name: serverName,
@@ -54,7 +56,7 @@ export function homeserverConfig(config: HomeserverConfig): string {
       url_preview_enabled: false,
       push: { enabled: false },
       presence: { enabled: false },
-      encryption_enabled_by_default_for_room_type: 'off',
+      encryption_enabled_by_default_for_room_type: encrypted,
       extra_well_known_client_content: {
         'io.element.e2ee': { default: false },
         'dev.understudy.instance': instance,

@@ -30,6 +30,7 @@ export interface StartSynapse {
   /** The part of every user id after the colon; fixed with the first start on a folder. Default `localhost`. */
   serverName?: string;
   rateLimits?: HomeserverConfig['rateLimits'];
+  encrypted?: HomeserverConfig['encrypted'];
   log: Log;
   report?: (progress: string) => void;
   signal?: AbortSignal;
@@ -60,7 +61,14 @@ export interface Synapse {
  */
 export async function startSynapse(options: StartSynapse): Promise<Synapse> {
   const dir = resolve(options.dir);
-  const { log, report = () => {}, signal, serverName = 'localhost', rateLimits = 'generous' } = options;
+  const {
+    log,
+    report = () => {},
+    signal,
+    serverName = 'localhost',
+    rateLimits = 'generous',
+    encrypted,
+  } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const secrets = await keptSecrets(join(dir, 'secrets.json'), ['registration', 'macaroon', 'form']);
   await makeSigningKey(join(dir, 'signing.key'));
@@ -69,7 +77,10 @@ export async function startSynapse(options: StartSynapse): Promise<Synapse> {
   const begin = async (port: number): Promise<ChildProcess> => {
     const instance = randomBytes(12).toString('hex');
     const file = join(dir, 'homeserver.yaml');
-    await replacePrivately(file, homeserverConfig({ dir, port, serverName, rateLimits, instance, secrets }));
+    await replacePrivately(
+      file,
+      homeserverConfig({ dir, port, serverName, rateLimits, instance, encrypted, secrets }),
+    );
     const child = launch(venvPython(options.venvDir), file, dir);
     try {
       await untilReady(child, `http://127.0.0.1:${port}`, instance, dir, signal);

@@ -124,7 +124,7 @@ export interface CreateRoom {
   is_direct?: boolean;
   creation_content?: Record<string, unknown>;
   initial_state?: { type: string; state_key: string; content: object }[];
-  power_level_content_override?: object;
+  power_level_content_override?: Record<string, unknown>;
 }
 
 /**

@@ -58,14 +58,33 @@ test('a homeserver that answers 429 and 502, and whose answers to PUTs are lost:
   await world.watch('429, 502 and lost answers');
 });
 
+/** The homeserver encrypts what is made with a private preset (REQUIREMENTS R2). */
+async function onlyThePersonsIsEncrypted(world: Cluster, room: string): Promise<void> {
+  const made = await world.alice.invitations();
+  expect(made).toHaveLength(2);
+  for (const one of [room, ...made]) {
+    await world.alice.join(one);
+    const state = await world.alice.state(one);
+    const said = (type: string) => state.filter((event) => event.type === type).map(({ content }) => content);
+    expect(said('m.room.encryption')).toHaveLength(one === room ? 1 : 0);
+    expect(said('m.room.join_rules')).toEqual([{ join_rule: 'invite' }]);
+    expect(said('m.room.guest_access')).toEqual([{ guest_access: 'can_join' }]);
+    const isSpace = said('m.room.create').some(({ type }) => type === 'm.space');
+    const [text, times] = isSpace ? [/./, 0] : [/^Hello! This room is a chat of your own/, 1];
+    if (one !== room) world.messages.push({ room: one, text, times });
+  }
+}
+
 test('homeserver and platform are each killed in the middle of a run: one answer, one invocation', async () => {
   synapseDir = await mkdtemp(join(tmpdir(), 'understudy-synapse-'));
   // Not one that systems take for outgoing connections: it must be free once more after the kill.
   const port = await testPort();
-  synapse = await startSynapse({ venvDir: synapseVenv, dir: synapseDir, port, log: silentLog });
+  const settings = { venvDir: synapseVenv, dir: synapseDir, port, encrypted: 'invite' } as const;
+  synapse = await startSynapse({ ...settings, log: silentLog });
   const world = await cluster({ replicas: 2, homeserver: synapse, agents: drill });
   const room = await world.room();
   await world.answered();
+  await onlyThePersonsIsEncrypted(world, room);
   const before = await world.invocations();
 
   await world.ask(room, (token) => `wait 2 ${token}`);

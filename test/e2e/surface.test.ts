@@ -87,7 +87,9 @@ test('commands: help, agents, agent, new, status, a hint at what is no command, 
   const ask = async () => (status = await told(world, room, '!status', 'answered by: replica-'));
   await expect
     .poll(ask, { timeout: 60_000, interval: 500 })
-    .toMatch(/alive besides: replica-[01]\nrelay: connected\nlag: homeserver heard \d+ ms ago/);
+    .toMatch(
+      /alive besides: replica-[01]\nrelay: connected\nplatform: reached\nlag: homeserver heard \d+ ms ago/,
+    );
   expect(status).not.toContain('warning');
 
   expect(await told(world, c1, '!agents', 'Agents')).toMatch(/→ echo: Echo — Says it again\n· drill: Drill/);

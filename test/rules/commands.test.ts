@@ -7,8 +7,9 @@ const GREETING = /^Hello! This room/;
 const LINE = /^Hello! Your chat/;
 
 /** Two replicas; alice has not met the bot. */
-async function strangers() {
+async function strangers(prepare: (world: World) => void = () => {}) {
   const world = new World(2);
+  prepare(world);
   await world.startAll();
   return { world, alice: world.person('alice') };
 }
@@ -199,4 +200,34 @@ test('C1-elsewhere: a refusal by another room is a failure that is told, no reas
   await world.asks(alice, dm, '!new', { token: 'it failed 3 times' });
   await world.until(() => world.seen(dm).length === 2);
   expect(world.seen(dm).at(-1)?.body).toContain('it failed 3 times');
+});
+
+test('R2-plain: rooms of the bot’s making are private and not encrypted where the homeserver encrypts private ones', async () => {
+  const { world, alice } = await strangers((made) => (made.server.encrypted = 'invite'));
+  const dm = await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
+  await world.settleAll();
+  const [space = '', chat = ''] = await alice.acceptsAll();
+  const stateOf = (room: string, type: string) => world.server.room(room).stateEvent(type, '')?.event.content;
+  expect(stateOf(dm, 'm.room.encryption')).toBeDefined();
+  for (const room of [space, chat]) {
+    expect(stateOf(room, 'm.room.encryption')).toBeUndefined();
+    const rules = world.server
+      .room(room)
+      .stateBefore(Infinity)
+      .map(({ event }) => event);
+    expect(rules.filter(({ type }) => type === 'm.room.join_rules').map(({ content }) => content)).toEqual([
+      { join_rule: 'invite' },
+    ]);
+  }
+  const levels = [space, chat].map((room) => stateOf(room, 'm.room.power_levels')?.['invite']);
+  expect(new Set(levels)).toEqual(new Set([0, 100]));
+  expect(world.lines.filter(({ message }) => message.includes('encrypts'))).toEqual([]);
+});
+
+test('R2-told: where the homeserver encrypts every room the log says so, and what to do, once', async () => {
+  const { world, alice } = await strangers((made) => (made.server.encrypted = 'all'));
+  await alice.client.createRoom({ preset: 'private_chat', invite: [world.bot] });
+  await world.settleAll();
+  const told = world.lines.filter(({ message }) => message.includes('for_room_type to off or invite'));
+  expect(told.map(({ replica }) => replica).toSorted()).toEqual(world.replicas.map(({ id }) => id));
 });

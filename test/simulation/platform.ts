@@ -86,6 +86,8 @@ export class SimulatedPlatform {
   /** Of chats that were lost, by key. */
   readonly #ids = new Map<string, string>();
   #up = true;
+  /** How long each call takes, but for runs. */
+  answersAfterMs = 1;
 
   constructor(
     private readonly clock: SimulatedClock,
@@ -113,7 +115,7 @@ export class SimulatedPlatform {
       await process.gate();
       this.#reach(signal);
       const result = structuredClone(apply());
-      await process.outside(1);
+      await process.outside(this.answersAfterMs);
       await process.gate();
       return result;
     };

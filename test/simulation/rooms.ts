@@ -26,6 +26,8 @@ export class SimulatedRooms {
   /** Most events of one room in a /sync answer. */
   timelineLimit: number;
   readonly faults = new Faults();
+  /** Which rooms it encrypts unasked; `invite`: those made with a private preset. */
+  encrypted: Encrypted = 'off';
   /** Rooms that this server is not in, to the server that is. */
   readonly elsewhere = new Map<string, string>();
   /** Every request that arrived, also those that were refused or lost. */
@@ -304,7 +306,7 @@ export class SimulatedRooms {
     this.#rooms.set(room.id, room);
     if (alias !== undefined) this.#aliases.set(alias, room.id);
     await middle();
-    for (const event of firstEvents(from.user, body, alias)) this.#append(room, from, event);
+    for (const event of firstEvents(from.user, body, alias, this.encrypted)) this.#append(room, from, event);
     return room.id;
   }
 
@@ -452,13 +454,25 @@ function strippedState(room: SimulatedRoom, user: string) {
     );
 }
 
-function firstEvents(creator: string, body: CreateRoom, alias: string | undefined): MadeEvent[] {
+type Encrypted = 'off' | 'invite' | 'all';
+
+/** In Synapse's order: what the preset says and `initial_state` does not, then that. */
+function firstEvents(
+  creator: string,
+  body: CreateRoom,
+  alias: string | undefined,
+  encrypted: Encrypted,
+): MadeEvent[] {
   const preset = body.preset ?? (body.visibility === 'public' ? 'public_chat' : 'private_chat');
   const invited = body.invite ?? [];
   const trusted = preset === 'trusted_private_chat' ? invited : [];
   const users = Object.fromEntries([creator, ...trusted].map((user) => [user, 100]));
   const state = (type: string, content: object, state_key = ''): MadeEvent => ({ type, content, state_key });
   const member = (user: string, content: object) => state('m.room.member', content, user);
+  const isPublic = preset === 'public_chat';
+  const own = new Set((body.initial_state ?? []).map(({ type }) => type));
+  const byPreset = (type: string, content: object) => (own.has(type) ? [] : [state(type, content)]);
+  const isEncrypted = encrypted === 'all' || (encrypted === 'invite' && !isPublic);
   return [
     state('m.room.create', { room_version: '11', ...body.creation_content }),
     member(creator, { membership: 'join' }),
@@ -468,14 +482,15 @@ function firstEvents(creator: string, body: CreateRoom, alias: string | undefine
       events_default: 0,
       state_default: 50,
       redact: 50,
-      invite: 0,
-      events: { 'm.room.power_levels': 100 },
+      invite: isPublic ? 50 : 0,
+      events: { 'm.room.power_levels': 100, ...(isPublic && { 'm.call.invite': 50 }) },
       ...body.power_level_content_override,
     }),
     ...(alias === undefined ? [] : [state('m.room.canonical_alias', { alias })]),
-    state('m.room.join_rules', { join_rule: preset === 'public_chat' ? 'public' : 'invite' }),
-    state('m.room.history_visibility', { history_visibility: 'shared' }),
+    ...byPreset('m.room.join_rules', { join_rule: isPublic ? 'public' : 'invite' }),
+    ...byPreset('m.room.history_visibility', { history_visibility: 'shared' }),
     ...(body.initial_state ?? []).map(({ type, state_key, content }) => state(type, content, state_key)),
+    ...(isEncrypted ? [state('m.room.encryption', { algorithm: 'm.megolm.v1.aes-sha2' })] : []),
     ...(body.name === undefined ? [] : [state('m.room.name', { name: body.name })]),
     ...(body.topic === undefined ? [] : [state('m.room.topic', { topic: body.topic })]),
     ...invited.map((user) =>

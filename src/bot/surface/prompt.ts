@@ -1,59 +1,17 @@
 import { type PlatformClient, PlatformError, type RunEvent } from '../../platform/client.js';
 import type { Log } from '../../telemetry/log.js';
-import { type Clock, sleep } from '../../time/clock.js';
+import type { Clock } from '../../time/clock.js';
 import { type QuestionDeps, Questions } from '../approvals/questions.js';
 import type { Outcome, WorkContext } from '../attendant.js';
 import type { ActorReader } from '../actors/reader.js';
 import { CANCELLED, type Recorder, shortId } from '../actors/recorder.js';
 import type { Source } from '../source.js';
-import type { RunSoFar } from '../streamer.js';
 import type { Attachments } from '../attachments/attachments.js';
 import type { Binding, Bound } from './binding.js';
+import { runSoFar } from './outages.js';
 import { stepKey } from './platform-key.js';
 import { runFailed } from './run-failure.js';
 import { notice, pickAnAgent, says } from './texts.js';
-
-const AGAIN_MS = { first: 200, most: 5000 };
-
-/**
- * Calls the platform until it answers: an outage is waited out under the same key, so that the run in progress is
- * joined and no second one begins (PROTOCOL C2, P1).
- */
-export async function throughOutages<T>(
-  deps: { clock: Clock; log: Log; platform: PlatformClient },
-  { signal, waits }: Pick<WorkContext, 'signal' | 'waits'>,
-  call: () => Promise<T>,
-): Promise<T> {
-  let pause = AGAIN_MS.first;
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!isOutage(error)) throw error;
-      deps.log.warn({ error: error.message, againInMs: pause }, 'the platform is out of reach');
-      await waits(true);
-      do {
-        await sleep(deps.clock, pause, signal);
-        pause = Math.min(pause * 2, AGAIN_MS.most);
-      } while (!(await answers(deps.platform, signal)));
-      await waits(false);
-    }
-  }
-}
-
-const isOutage = (error: unknown): error is PlatformError =>
-  error instanceof PlatformError && error.code === 'unreachable';
-
-/** Asked before a call is tried again, because a begun attempt costs a durable write. */
-async function answers(platform: PlatformClient, signal: AbortSignal): Promise<boolean> {
-  try {
-    await platform.agents(signal);
-    return true;
-  } catch (error) {
-    if (isOutage(error)) return false;
-    throw error;
-  }
-}
 
 /** Answers a prompt by a run of the room's agent, in the context of its place. */
 export async function answerPrompt(
@@ -73,15 +31,14 @@ export async function answerPrompt(
   context: WorkContext,
 ): Promise<Outcome> {
   const { room, sender, ts } = source.ref;
-  const soFar = runSoFar(deps.reader, source);
-  // What is known of a run that waits for people is shown also while the platform is out of reach.
-  if (soFar.text !== undefined) context.thinking(soFar);
+  // Before the first call: one that is never answered keeps the placeholder back no longer than a run does.
+  context.shows.thinking(runSoFar(deps.reader, source));
   const bound = await deps.binding.bind(room, sender, { id: source.id, ts }, context.signal);
   if ('gone' in bound) {
     source.failure = 'no-agent';
     return pickAnAgent(bound.gone, bound.agents, deps.prefix);
   }
-  context.thinking(soFar);
+  context.shows.outOfReach(false);
   const held = await deps.attachments.hold(source, context);
   if (typeof held === 'string') {
     source.failure = 'attachment';
@@ -107,15 +64,6 @@ export async function answerPrompt(
   }
 }
 
-/** What the actors say of a run that was begun before, by whichever replica: a takeover goes on from there. */
-function runSoFar(reader: ActorReader, source: Source): RunSoFar {
-  const standing = reader.run(source);
-  return {
-    ...(standing.since !== undefined && { since: standing.since }),
-    ...(standing.asks && { text: '(waits for an approval)' }),
-  };
-}
-
 /** Why nothing can be decided on a question any more, by how its run ended. */
 const ENDS = new Map([
   [CANCELLED, '🛑 Cancelled.'],
@@ -136,17 +84,17 @@ async function follow(
     if (asked !== undefined && event.type !== 'approval') {
       deps.recorder.approval(source, 'RESUMED', asked);
       asked = undefined;
-      context.progress(shown);
+      context.shows.progress(shown);
     }
     switch (event.type) {
       case 'delta':
         shown += event.text;
-        context.progress(shown);
+        context.shows.progress(shown);
         break;
       case 'approval':
         asked = event.id;
         deps.recorder.approval(source, 'ASKED', event.id);
-        context.asks(`${shown}\n(waits for an approval: ${event.question})`);
+        context.shows.asks(`${shown}\n(waits for an approval: ${event.question})`);
         await questions.ask(event);
         break;
       case 'decided':

@@ -5,6 +5,7 @@ import { MADE_FOR_KEY } from '../intake.js';
 import type { Outbox } from '../outbox.js';
 import type { Records } from '../records.js';
 import { isArchived } from './derived.js';
+import { plainRoom } from './plain-room.js';
 import { type Ledger, LEDGER_TYPE, readLedger, spaceSource } from './ledger.js';
 
 export interface RoomsDeps {
@@ -179,11 +180,9 @@ export class Rooms {
   }
 
   private async create(source: string, person: string, wanted: Wanted): Promise<string> {
-    const room = await this.deps.homeserver.createRoom({
-      preset: 'private_chat',
-      visibility: 'private',
-      creation_content: { [MADE_FOR_KEY]: { source, person, ...wanted } },
-    });
+    const room = await this.deps.homeserver.createRoom(
+      plainRoom({ creation_content: { [MADE_FOR_KEY]: { source, person, ...wanted } } }),
+    );
     this.noteMade({ source, person, room, ...wanted });
     return room;
   }

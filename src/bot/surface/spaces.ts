@@ -8,6 +8,7 @@ import { isRefused } from '../../matrix/refusal.js';
 import { ifShown } from '../failures.js';
 import { MADE_FOR_KEY } from '../intake.js';
 import { LEDGER_TYPE, spaceSource } from './ledger.js';
+import { plainRoom } from './plain-room.js';
 import { isIn } from './space-standing.js';
 import { isTombstone, names, predecessorOf, type Replacement, replacementOf } from './tombstone.js';
 
@@ -96,14 +97,13 @@ export class Spaces {
   private async create(person: string, suffix: number): Promise<string | undefined> {
     const { homeserver } = this.deps;
     try {
-      return await homeserver.createRoom({
+      const made = {
         room_alias_name: this.local(person, suffix),
         name: 'My agents',
-        preset: 'private_chat',
-        visibility: 'private',
         creation_content: { type: 'm.space', [MADE_FOR_KEY]: { source: spaceSource(person), person } },
         power_level_content_override: { events_default: 100, state_default: 100, invite: 100 },
-      });
+      };
+      return await homeserver.createRoom(plainRoom(made));
     } catch (error) {
       if (!taken(error)) throw error;
       const alias = this.alias(person, suffix);

@@ -34,7 +34,8 @@ import { DerivedState } from './derived.js';
 import { Healing } from './healing.js';
 import type { PromptStore } from './list-askers.js';
 import { Onboarding } from './onboarding.js';
-import { answerPrompt, throughOutages } from './prompt.js';
+import { toldThroughOutages } from './outages.js';
+import { answerPrompt } from './prompt.js';
 import { RunUnderWay } from './run-under-way.js';
 import { SavedContexts } from './saved.js';
 import { Dropped, type MadeRoom, Rooms } from './rooms.js';
@@ -195,7 +196,7 @@ export class Surface {
 
   async work(source: Source, context: WorkContext): Promise<Outcome> {
     try {
-      return await throughOutages(this.deps, context, () => this.once(source, context));
+      return await toldThroughOutages(this.deps, source, context, () => this.once(source, context));
     } catch (error) {
       if (error instanceof Dropped) return { settle: 'dropped' };
       throw error;

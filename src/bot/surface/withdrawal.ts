@@ -8,7 +8,7 @@ import { deadline } from '../failures.js';
 import type { Records } from '../records.js';
 import type { Source } from '../source.js';
 import { stepKey } from './platform-key.js';
-import { throughOutages } from './prompt.js';
+import { throughOutages } from './outages.js';
 import type { Healing } from './healing.js';
 import type { Rooms } from './rooms.js';
 

@@ -122,5 +122,6 @@ const plainLine = (line: string): string =>
     .replace(/^answered by: replica-\d$/, 'answered by: a replica')
     .replace(/^alive besides: (?:none|replica-\d)(?: \(not ready\))?$/, 'alive besides: who is there')
     .replace(/^relay: (?:connected|out of reach, working alone)$/, 'relay: connected or not')
+    .replace(/^platform: .*$/, 'platform: in reach or not')
     .replace(/^lag: .*$/, 'lag: so long')
     .replace(/^tasks: .*$/, 'tasks: so many');

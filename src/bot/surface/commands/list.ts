@@ -116,7 +116,7 @@ export const commands = [
   {
     name: 'status',
     parameters: [],
-    summary: 'which replica answers, which are alive, relay, lag, tasks',
+    summary: 'which replica answers, which are alive, relay, platform, lag, tasks',
     who: 'anyone',
     ahead: true,
   },

@@ -1,3 +1,4 @@
+import type { Reach } from '../../../platform/reach.js';
 import type { Clock } from '../../../time/clock.js';
 import type { TaskSummary } from '../../../tasks/board.js';
 import { taskStatuses } from '../../../tasks/task.js';
@@ -9,6 +10,7 @@ export interface StatusReport {
   replica: string;
   alive: { replica: string; candidate: boolean }[];
   relay: boolean;
+  platform: Reach;
   /** Ms since the homeserver's last answer. */
   homeserverAgoMs: number;
   pending: number;
@@ -34,6 +36,7 @@ export function statusCommand(deps: { status: () => StatusReport; clock: Clock }
       `answered by: ${now.replica}`,
       `alive besides: ${others.length === 0 ? 'none' : others.join(', ')}`,
       `relay: ${now.relay ? 'connected' : 'out of reach, working alone'}`,
+      `platform: ${reached(now.platform)}`,
       `lag: homeserver heard ${Math.round(now.homeserverAgoMs)} ms ago, ${now.pending} pending`,
       ...(now.heldMs > 0 ? [`rate limit: sends held back for ${Math.round(now.heldMs)} ms`] : []),
       counted(now.tasks),
@@ -41,6 +44,12 @@ export function statusCommand(deps: { status: () => StatusReport; clock: Clock }
     ];
     return Promise.resolve(notice(lines.join('\n')));
   };
+}
+
+function reached(platform: Reach): string {
+  if (platform === 'not-asked') return 'not asked yet';
+  if (platform === 'reached') return 'reached';
+  return `out of reach for ${Math.round(platform / 1000)} s, keep trying`;
 }
 
 const words: Record<(typeof taskStatuses)[number], string> = {
