@@ -3,7 +3,7 @@ import type { CreateRoom } from '../../matrix/homeserver.js';
 /**
  * A private room that is not encrypted (REQUIREMENTS R2). A homeserver may encrypt what is made with a private preset
  * (Synapse: `encryption_enabled_by_default_for_room_type: invite`). So the preset is the public one, and all that makes
- * a room private is said in the same request, where `initial_state` goes before the preset (Matrix spec, `/createRoom`):
+ * a room private is said in the same request, where `initial_state` takes precedence over the preset (Matrix spec, `/createRoom`):
  * nobody can join without an invite at any instant.
  */
 export function plainRoom({
