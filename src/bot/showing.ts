@@ -26,6 +26,7 @@ export interface ShowingDeps {
   /** The placeholder's edits show the text so far. */
   streaming: boolean;
   streams: Streams;
+  timeline: { isBehind(room: string): boolean };
 }
 
 /** What the room sees of work that is under way: a typing notice, a placeholder and its edits. */
@@ -64,8 +65,9 @@ export class Showing implements Shows {
   }
 
   private begin(soFar: RunSoFar | undefined): void {
-    const { outbox, clock, placeholderAfterMs: afterMs, streaming, streams } = this.deps;
-    const settings = { afterMs, streaming, streams };
+    const { outbox, clock, placeholderAfterMs: afterMs, streaming, streams, timeline } = this.deps;
+    const isBehind = () => timeline.isBehind(this.source.ref.room);
+    const settings = { afterMs, streaming, streams, isBehind };
     this.streamer ??= new Streamer(this.source, outbox, clock, settings, this.signal, soFar);
   }
 }

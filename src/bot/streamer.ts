@@ -54,6 +54,8 @@ export class Streamer {
       /** Edits show the text so far. */
       streaming: boolean;
       streams: Streams;
+      /** The room cannot be read up to now: nothing is sent (PROTOCOL D5). */
+      isBehind?: () => boolean;
     },
     /** Ends the requests too: the process ends, or gives the source up. */
     signal: AbortSignal,
@@ -129,6 +131,7 @@ export class Streamer {
 
   /** True where something was sent. What the homeserver does not take is left out. */
   private async look(signal: AbortSignal, over: AbortSignal): Promise<boolean> {
+    if (this.settings.isBehind?.()) return false;
     try {
       return (await this.send(signal, over)) !== undefined;
     } catch (error) {

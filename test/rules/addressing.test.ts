@@ -174,6 +174,11 @@ test('C1-spoken: a message that begins with our name or user id is for us, also 
     await bob.sends(room, text('Bücherwurm is away', mentions())),
     await bob.sends(room, text('robot: hello', mentions())),
     await bob.sends(room, text(`${world.bot}x: hello`, mentions())),
+    await bob.sends(room, {
+      ...text('bot: hello', mentions('@bot:other.test')),
+      format: 'org.matrix.custom.html',
+      formatted_body: '<a href="https://matrix.to/#/@bot:other.test">bot</a>: hello',
+    }),
   ];
   await world.settleAll();
   expect(world.verdict()).toBe('');

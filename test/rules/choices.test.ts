@@ -40,6 +40,27 @@ test('P5: a number is the choice from the list before it, on whichever replica, 
   expect(world.verdict()).toBe('');
 });
 
+test('P5-asker: a list that is known by its placeholder first is still its asker’s', async () => {
+  const setting = await saved();
+  const { world, alice, chat, first, second } = setting;
+  for (const replica of [first, second]) replica.kill();
+  world.settings.placeholderAfterMs = 500;
+  world.restart(first);
+  await quiet(world);
+  world.platform.down();
+  const list = await world.asks(alice, chat, '!load', { token: '2. peas' });
+  await world.until(() =>
+    world.sent(chat).some(({ content }) => String(content['body']).includes('out of reach')),
+  );
+  world.platform.up();
+  await quiet(world, () => answerTo(world, chat, list).includes('2. peas'));
+  world.restart(second);
+  await quiet(world);
+  first.kill();
+  await told(world, alice, chat, '2', 'Loaded “peas”');
+  expect(world.verdict()).toBe('');
+});
+
 test('P5-once: a list is answered once; the next number goes to the agent', async () => {
   const setting = await saved();
   const { world, alice, chat } = setting;

@@ -150,6 +150,31 @@ test.each(['D5-owed', 'D5-behind'])(
   },
 );
 
+test('D5-shown: nor is the text so far shown there', async () => {
+  const made = await twoRooms();
+  const { world, alice, room, first } = made;
+  for (const replica of world.replicas) replica.kill();
+  Object.assign(world.settings, { streaming: true, placeholderAfterMs: 500 });
+  for (const replica of world.replicas) world.restart(replica);
+  const deltas = Array.from({ length: 20 }, (_, n) => `word ${n} `);
+  world.platform.answer = ({ text }, n) => ({ text: `${text} by run ${n}`, takesMs: 40_000, deltas });
+  await world.settleAll();
+  await world.asks(alice, room, 'taken');
+  await world.until(() => texts(world).includes('taken'));
+  const lift = refuse(world, room, [first]);
+  await saysMuch(made, 'unread');
+  await world.until(() => first.bot.inbox.owes(room));
+  await world.clock.advance(1000);
+  const shown = () =>
+    world.requests((one) => of(first, 'send', /^(anchor|stream)/)(one) && one.room === room).length;
+  const before = shown();
+  await world.clock.advance(15_000);
+  expect(shown()).toBe(before);
+  lift();
+  await world.settleAll();
+  expect(world.verdict()).toBe('');
+});
+
 test('O2-owed: who cannot read the room up to now does not beat, and who can takes over', async () => {
   const { world, first, second, lift, answers } = await behind();
   expect(first.bot.engine.begun()).not.toEqual([]);

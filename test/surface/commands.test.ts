@@ -19,6 +19,7 @@ test('words in quotes stay together, and a prefix of any form makes a command', 
     'Bob’s',
     'c d',
   ]);
+  expect(parseCommand('!', `!save 'it’s here' "a “b” c"`)?.words).toEqual(['it’s here', 'a “b” c']);
   expect(parseCommand('bot: ', 'bot: HELP')).toEqual({ name: 'help', words: [] });
   expect(parseCommand('.*', '!help')).toBeUndefined();
   expect(parseCommand('!', '! 5')).toBeUndefined();

@@ -5,6 +5,7 @@ import type { Source } from '../source.js';
 import type { DirectChats } from './direct-chats.js';
 import type { OwnMessages } from './own-messages.js';
 import type { RoomAnswers } from './room-answers.js';
+import { pillOf } from './said.js';
 import { localpartOf, namesAsWord, signsOf, speaksTo } from './signs.js';
 
 /** What is remembered of rooms at most; more is asked again. */
@@ -58,7 +59,9 @@ export class Addressing {
     const mayName = text !== undefined || /^[^\n]{1,255}?[:,]/u.test(said);
     const name = mayName ? await this.nameIn(room, signal) : '';
     if (text !== undefined && namesAsWord(text, name)) return true;
-    if (speaksTo(said, name) || speaksTo(said.replace(/^@/, ''), localpartOf(self))) return true;
+    const isOthers = (pillOf(source.prompt ?? source.event)?.to ?? self) !== self;
+    if (!isOthers && (speaksTo(said, name) || speaksTo(said.replace(/^@/, ''), localpartOf(self))))
+      return true;
     if (replyTo !== undefined && (await own.isOurs(room, replyTo, signal))) return true;
     return thread !== undefined && (await own.takesPart(room, thread, signal));
   }

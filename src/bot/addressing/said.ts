@@ -16,11 +16,17 @@ export function said(body: string, event: RoomEvent, self: string): string {
 const PILL = /^<a href="https:\/\/matrix\.to\/#\/([^"]{1,1000})">([^<&]{1,255})<\/a>/;
 
 /** The formatted text begins with a link to us, and the plain one with what the link shows. */
-function afterPill(text: string, { content }: RoomEvent, self: string): string | undefined {
+function afterPill(text: string, event: RoomEvent, self: string): string | undefined {
+  const pill = pillOf(event);
+  if (pill?.to !== self || !text.startsWith(pill.shown)) return undefined;
+  return text.slice(pill.shown.length).replace(/^[:,]?\s*/, '');
+}
+
+/** The link to somebody with which a formatted text begins: whom the message is for, whatever name the link shows. */
+export function pillOf({ content }: RoomEvent): { to: string | undefined; shown: string } | undefined {
   const html = content['formatted_body'];
   const [, link, shown] = (typeof html === 'string' && PILL.exec(html)) || [];
-  if (link === undefined || shown === undefined || decoded(link) !== self) return undefined;
-  return text.startsWith(shown) ? text.slice(shown.length).replace(/^[:,]?\s*/, '') : undefined;
+  return link === undefined || shown === undefined ? undefined : { to: decoded(link), shown };
 }
 
 function afterName(text: string, event: RoomEvent, self: string): string | undefined {

@@ -38,7 +38,9 @@ export class ListAskers {
   /** Every list that is read, on every replica. Of one whose message is not in memory the asker is asked for later. */
   read(list: ShownList): void {
     const ref = this.deps.known(list.source)?.ref;
-    if (ref?.kind === 'message' && ref.room === list.room) this.remember(list, ref.sender);
+    // A source that is known by our own answer to it alone stands under our own name.
+    const isAsked = ref?.kind === 'message' && ref.room === list.room && ref.sender !== list.event.sender;
+    if (isAsked) this.remember(list, ref.sender);
   }
 
   /** Rejects with {@link HomeserverError} while nobody can tell. */

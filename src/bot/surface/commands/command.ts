@@ -24,13 +24,13 @@ export interface Call {
 export type Run = (call: Call) => Promise<Outcome>;
 
 /** Also those that phones put in place of straight ones. */
-const WORD = /["“”„]([^"“”„]*)["“”„]|['‘’‚]([^'‘’‚]*)['‘’‚]|(\S+)/gu;
+const WORD = /"([^"]*)"|'([^']*)'|[“”„]([^“”„]*)[“”„]|[‘’‚]([^‘’‚]*)[‘’‚]|(\S+)/gu;
 
 /** `!name words`, words in single or double quotes kept together; undefined where it is no command. */
 export function parseCommand(prefix: string, body: string): { name: string; words: string[] } | undefined {
   if (!body.startsWith(prefix)) return undefined;
   const words = [...body.slice(prefix.length).matchAll(WORD)].map(
-    (match) => match[1] ?? match[2] ?? match[3] ?? '',
+    (match) => match.slice(1).find((word) => word !== undefined) ?? '',
   );
   const [name, ...rest] = words;
   return name === undefined || !/^[a-z]+$/i.test(name)
