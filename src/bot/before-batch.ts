@@ -1,4 +1,4 @@
-import type { Before, RoomBatch } from '../matrix/batch.js';
+import type { Before, Given } from '../matrix/batch.js';
 import type { RoomEvent } from '../matrix/homeserver.js';
 import type { Inbox } from '../matrix/inbox.js';
 import type { Log } from '../telemetry/log.js';
@@ -23,19 +23,17 @@ interface Deps {
   createOf: (room: string, signal: AbortSignal) => Promise<unknown>;
 }
 
-type Room = Omit<RoomBatch, 'before'>;
-
 /** Reads what must be known of a room from before the events that /sync gives of it. Rejects with `HomeserverError`. */
 export class BeforeBatch {
   constructor(private readonly deps: Deps) {}
 
-  async read(room: Room, signal: AbortSignal): Promise<Before> {
+  async read(room: Given, signal: AbortSignal): Promise<Before> {
     const goesOn = await this.goesOn(room, signal);
     return { events: await this.missedBefore(room, goesOn, signal), goesOn };
   }
 
   /** It takes the place of a room of ours, by its create event, which may stand before all that /sync gives. */
-  private async goesOn(room: Room, signal: AbortSignal): Promise<boolean> {
+  private async goesOn(room: Given, signal: AbortSignal): Promise<boolean> {
     const { self, records, createOf } = this.deps;
     const events = eventsOf(room);
     if (events.some(isCreate)) return goesOnFrom(events, records);
@@ -45,7 +43,7 @@ export class BeforeBatch {
   }
 
   /** C4: a room that is new to us is read back to its floor, or to genesis, not to the end of the answer. */
-  private async missedBefore(room: Room, goesOn: boolean, signal: AbortSignal): Promise<RoomEvent[]> {
+  private async missedBefore(room: Given, goesOn: boolean, signal: AbortSignal): Promise<RoomEvent[]> {
     const { self, records, inbox } = this.deps;
     if (room.prevBatch === undefined) return [];
     // Of one that takes the place of ours all is said to us, also what was said before we came in (C5).
@@ -68,7 +66,7 @@ export class BeforeBatch {
   }
 
   /** C5: what was said between the invite and our join is for us, and the answer to /sync may not reach back so far. */
-  private async sinceInvite(room: Room, from: string, signal: AbortSignal): Promise<RoomEvent[]> {
+  private async sinceInvite(room: Given, from: string, signal: AbortSignal): Promise<RoomEvent[]> {
     const invite = inviteBefore(room.events, this.deps.self);
     if (invite === undefined) return [];
     const until = ({ event_id }: RoomEvent) => event_id === invite;

@@ -45,7 +45,8 @@ export interface Before {
   goesOn: boolean;
 }
 
-type Given = Omit<RoomBatch, 'before'>;
+/** A room as /sync and its gap tell it. */
+export type Given = Omit<RoomBatch, 'before'>;
 
 /** Reads what is to be known of a room besides, by the receiver's rules; rejects with `HomeserverError`. */
 export type ReadBefore = (room: Given, signal: AbortSignal) => Promise<Before>;

@@ -2,9 +2,9 @@ import type { CreateRoom } from '../../matrix/homeserver.js';
 
 /**
  * A private room that is not encrypted (REQUIREMENTS R2). A homeserver may encrypt what is made with a private preset
- * (Synapse: `encryption_enabled_by_default_for_room_type: invite`). So the preset is the public one, and all that makes
- * a room private is said in the same request, where `initial_state` takes precedence over the preset (Matrix spec, `/createRoom`):
- * nobody can join without an invite at any instant.
+ * (Synapse: `encryption_enabled_by_default_for_room_type: invite`). So the preset is the public one, and all that makes a
+ * room private is said in the same request, where `initial_state` takes precedence (Matrix spec, `/createRoom`).
+ * Synapse sends none of the preset's events then; what that costs on others: docs/decisions/0033.
  */
 export function plainRoom({
   power_level_content_override: levels,
